@@ -1,0 +1,95 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"heartbeat/internal/heartbeat"
+)
+
+// Partition names one partition of one topic. The id tells a topic from an earlier one of the same name.
+type Partition struct {
+	Topic   string
+	TopicID [16]byte
+	Number  int32
+}
+
+// Claim is the right to write one partition, good until somebody raises the fence.
+type Claim struct {
+	Partition
+	// Log is what rows carry as kafka_topic. It is the topic's name, until a topic is recreated or its log truncated
+	// and offsets come a second time: such a later log has a number appended, so (log, partition, offset) stays unique.
+	Log       string
+	Fence     int64
+	Next      int64 // the first offset that is not stored yet
+	Epoch     int32 // leader epoch of the record before Next, -1 when unknown
+	StateFrom int64 // the first offset that the stored customer states do not cover yet, at most Next
+}
+
+// Store is where batches end. Every method is one transaction. An error is classed by KindOf.
+type Store interface {
+	// Claim raises the fence of the partition and returns where to go on. A partition never seen before starts at start,
+	// the first offset that Kafka retains. A topic that replaces another one of the same name gets a log of its own
+	// and leaves an incident of kind TopicReplaced.
+	Claim(ctx context.Context, partition Partition, start int64) (Claim, error)
+	// Position returns the stored next offset, or an error of kind Fenced when the claim is no longer good.
+	Position(ctx context.Context, claim Claim) (next int64, err error)
+	// Write stores the batch and moves the claim's progress from batch.From to batch.To. Without effect it fails with
+	// kind Stale when the stored progress is not the claim's fence at batch.From.
+	Write(ctx context.Context, claim Claim, batch *Batch) error
+	// Record stores an incident and moves the claim past it: behind the lost offsets, or onto a new log that starts
+	// at incident.To when the old one was truncated. It returns the claim to go on with.
+	Record(ctx context.Context, claim Claim, incident Incident) (Claim, error)
+}
+
+// Batch is what one transaction stores: everything between two offsets of one partition.
+type Batch struct {
+	From, To    int64 // every offset in [From, To) is a reading, a dead letter or skipped
+	Epoch       int32 // leader epoch of the last record
+	Readings    []Reading
+	DeadLetters []heartbeat.DeadLetter
+	Skipped     int64 // control records and records of aborted transactions
+	Customers   []CustomerState
+	StateFrom   int64  // the claim's StateFrom once this batch is stored
+	Snapshot    *Stats // a statistics snapshot to store along, or nil
+}
+
+// Reading is a valid reading in its place.
+type Reading struct {
+	heartbeat.Reading
+	Offset int64
+	Raw    []byte // the original JSON text
+}
+
+// CustomerState is the latest reading of a customer by its own time; of two at one time the later offset.
+type CustomerState struct {
+	heartbeat.Reading
+	Offset int64
+}
+
+// IncidentKind is the stable code of a loss that could not be prevented.
+type IncidentKind string
+
+// The kinds of data incidents.
+const (
+	RetentionPassed IncidentKind = "retention_passed" // Kafka dropped records before they were read
+	LogTruncated    IncidentKind = "log_truncated"    // the broker lost records that had been read
+	TopicReplaced   IncidentKind = "topic_replaced"   // the topic was deleted and created anew under its name
+)
+
+// Incident is a loss on one partition. For RetentionPassed the offsets [From, To) were never read; for LogTruncated
+// the broker no longer has what was read from [To, From), and writes those offsets anew.
+type Incident struct {
+	Kind     IncidentKind
+	From, To int64
+	Detail   string
+}
+
+// Stats are cumulative counts since the consumer started.
+type Stats struct {
+	Valid     int64
+	Anomalies int64
+	Errors    int64                        // dead letters
+	Alerts    [heartbeat.Invalid + 1]int64 // by class; Normal stays 0
+	Since     time.Time                    // when counting began
+}
