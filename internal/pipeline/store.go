@@ -44,8 +44,9 @@ type Store interface {
 
 // Batch is what one transaction stores: everything between two offsets of one partition.
 type Batch struct {
-	From, To    int64 // every offset in [From, To) is a reading, a dead letter or skipped
-	Epoch       int32 // leader epoch of the last record
+	From, To    int64     // every offset in [From, To) is a reading, a dead letter or skipped
+	Epoch       int32     // leader epoch of the last record
+	Oldest      time.Time // the earliest Kafka timestamp among its records
 	Readings    []Reading
 	DeadLetters []heartbeat.DeadLetter
 	Skipped     int64 // control records and records of aborted transactions
@@ -83,13 +84,4 @@ type Incident struct {
 	Kind     IncidentKind
 	From, To int64
 	Detail   string
-}
-
-// Stats are cumulative counts since the consumer started.
-type Stats struct {
-	Valid     int64
-	Anomalies int64
-	Errors    int64                        // dead letters
-	Alerts    [heartbeat.Invalid + 1]int64 // by class; Normal stays 0
-	Since     time.Time                    // when counting began
 }

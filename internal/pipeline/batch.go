@@ -1,0 +1,53 @@
+package pipeline
+
+import (
+	"heartbeat/internal/heartbeat"
+)
+
+// build turns consecutive records into the batch that stores them, from the claim's next offset to behind the last
+// record. Records below the claim's next offset are stored already and take no part.
+func build(decoder *heartbeat.Decoder, claim Claim, records []heartbeat.Record) *Batch {
+	batch := &Batch{From: claim.Next, To: claim.Next, Epoch: claim.Epoch, StateFrom: claim.StateFrom}
+	batch.Readings = make([]Reading, 0, len(records))
+	for i := range records {
+		record := &records[i]
+		if record.Offset < batch.To {
+			continue
+		}
+		// Offsets that Kafka does not hand out belong to aborted transactions.
+		batch.Skipped += record.Offset - batch.To
+		batch.To = record.Offset + 1
+		batch.Epoch = record.LeaderEpoch
+		if batch.Oldest.IsZero() || record.Timestamp.Before(batch.Oldest) {
+			batch.Oldest = record.Timestamp
+		}
+		batch.add(decoder, record)
+	}
+	return batch
+}
+
+func (b *Batch) add(decoder *heartbeat.Decoder, record *heartbeat.Record) {
+	if record.Control {
+		b.Skipped++
+		return
+	}
+	reading, rejection := decoder.Decode(*record)
+	if rejection != nil {
+		b.DeadLetters = append(b.DeadLetters, heartbeat.NewDeadLetter(*record, rejection))
+		return
+	}
+	b.Readings = append(b.Readings, Reading{Reading: reading, Offset: record.Offset, Raw: record.Value})
+}
+
+// reject turns the batch of a single record that the database refuses into the batch of its dead letter.
+func reject(refused *Batch, record heartbeat.Record, cause error) *Batch {
+	rejection := &heartbeat.Rejection{Reason: heartbeat.RejectedByDatabase, Detail: cause.Error()}
+	if len(refused.Readings) == 1 {
+		rejection.Customer = refused.Readings[0].Customer.String()
+	}
+	return &Batch{
+		From: refused.From, To: refused.To, Epoch: refused.Epoch, StateFrom: refused.StateFrom,
+		Skipped:     refused.Skipped,
+		DeadLetters: []heartbeat.DeadLetter{heartbeat.NewDeadLetter(record, rejection)},
+	}
+}

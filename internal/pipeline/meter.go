@@ -1,0 +1,141 @@
+package pipeline
+
+import (
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// State is what a partition's worker is doing.
+type State string
+
+// The states of a partition.
+const (
+	Running  State = "running"
+	Retrying State = "retrying" // an outage: the same batch again and again
+	Stopped  State = "stopped"  // a person must repair the cause
+)
+
+// Status is the state of one claimed partition.
+type Status struct {
+	State State
+	Since time.Time
+	Cause string // of the state, empty when running
+	Next  int64  // the first offset that is not stored
+}
+
+// Meter counts and reports what the workers of a process have committed: statistics, alerts, metrics and the state of
+// each partition. All of its methods may be called at the same time.
+type Meter struct {
+	logger    *slog.Logger
+	announcer announcer
+	metrics   *metrics
+
+	mu         sync.Mutex // guards all below
+	stats      Stats
+	snapshots  snapshots
+	partitions map[int32]Status
+}
+
+// NewMeter returns a meter that logs to logger and registers its metrics with registry.
+func NewMeter(logger *slog.Logger, registry prometheus.Registerer) *Meter {
+	return &Meter{
+		logger:     logger,
+		announcer:  announcer{logger: logger},
+		metrics:    newMetrics(registry),
+		snapshots:  snapshots{taken: time.Now()},
+		partitions: map[int32]Status{},
+	}
+}
+
+// Stats returns the counts so far.
+func (m *Meter) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stats
+}
+
+// Partitions returns the status of each partition that is claimed at the moment.
+func (m *Meter) Partitions() map[int32]Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.partitions)
+}
+
+// Released forgets a partition that went to another consumer.
+func (m *Meter) Released(partition Partition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.partitions, partition.Number)
+	m.metrics.released(partition)
+}
+
+// snapshot returns the counts as they will be once batch is stored, or nil when none is due.
+func (m *Meter) snapshot(batch *Batch) *Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stats := m.stats
+	stats.add(batch)
+	if !m.snapshots.due(stats, time.Now()) {
+		return nil
+	}
+	return &stats
+}
+
+func (m *Meter) claimed(partition Partition, claim Claim) {
+	m.set(partition, Status{State: Running, Next: claim.Next})
+	m.metrics.claimed(partition, claim)
+}
+
+func (m *Meter) state(partition Partition, state State, cause error) {
+	m.mu.Lock()
+	status := m.partitions[partition.Number]
+	m.mu.Unlock()
+	if status.State != state {
+		status.Since = time.Now()
+	}
+	status.State, status.Cause = state, cause.Error()
+	m.set(partition, status)
+	m.metrics.retries.WithLabelValues(string(state)).Inc()
+}
+
+func (m *Meter) set(partition Partition, status Status) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.partitions[partition.Number] = status
+}
+
+func (m *Meter) incident(partition Partition, incident Incident) {
+	m.metrics.incidents.WithLabelValues(string(incident.Kind)).Inc()
+}
+
+// committed takes a stored batch into account.
+func (m *Meter) committed(partition Partition, batch *Batch) {
+	now := time.Now()
+	m.mu.Lock()
+	before := m.stats.Alerts
+	m.stats.add(batch)
+	status := m.partitions[partition.Number]
+	if status.State != Running {
+		status = Status{State: Running, Since: now}
+	}
+	status.Next = batch.To
+	m.partitions[partition.Number] = status
+	m.mu.Unlock()
+
+	m.metrics.committed(partition, batch, now)
+	if batch.Snapshot != nil {
+		m.logger.Info(batch.Snapshot.String())
+	}
+	m.announcer.announce(batch.Readings, before, now)
+	m.logger.Debug("batch stored", "partition", partition.Number, "from", batch.From, "to", batch.To,
+		"readings", len(batch.Readings), "dead_letters", len(batch.DeadLetters))
+	if len(batch.DeadLetters) > 0 {
+		first := &batch.DeadLetters[0]
+		m.logger.Warn("dead letters stored", "partition", partition.Number, "count", len(batch.DeadLetters),
+			"first_offset", first.Offset, "reason", first.Reason, "detail", first.Detail)
+	}
+}

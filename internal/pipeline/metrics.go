@@ -1,0 +1,81 @@
+package pipeline
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"heartbeat/internal/heartbeat"
+)
+
+// metrics are the Prometheus metrics of the pipeline.
+type metrics struct {
+	readings    *prometheus.CounterVec
+	deadLetters *prometheus.CounterVec
+	retries     *prometheus.CounterVec
+	incidents   *prometheus.CounterVec
+	next        *prometheus.GaugeVec
+	batch       prometheus.Histogram
+	latency     prometheus.Histogram
+}
+
+func newMetrics(registry prometheus.Registerer) *metrics {
+	m := &metrics{
+		readings: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heartbeat_readings_total", Help: "Readings stored, by class.",
+		}, []string{"class"}),
+		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heartbeat_dead_letters_total", Help: "Records stored as dead letters, by reason.",
+		}, []string{"reason"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heartbeat_store_retries_total", Help: "Attempts to store that did not succeed, by the state they put the partition in.",
+		}, []string{"state"}),
+		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heartbeat_data_incidents_total", Help: "Losses outside our power that were recorded, by kind.",
+		}, []string{"kind"}),
+		next: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "heartbeat_partition_next_offset", Help: "First offset of the partition that is not stored.",
+		}, []string{"partition"}),
+		batch: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "heartbeat_batch_records", Help: "Records in one transaction.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 14),
+		}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "heartbeat_latency_seconds", Help: "Time from a record's Kafka timestamp to its commit.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 18),
+		}),
+	}
+	registry.MustRegister(m.readings, m.deadLetters, m.retries, m.incidents, m.next, m.batch, m.latency)
+	return m
+}
+
+func (m *metrics) claimed(partition Partition, claim Claim) {
+	m.next.WithLabelValues(label(partition)).Set(float64(claim.Next))
+}
+
+func (m *metrics) released(partition Partition) {
+	m.next.DeleteLabelValues(label(partition))
+}
+
+func (m *metrics) committed(partition Partition, batch *Batch, now time.Time) {
+	m.next.WithLabelValues(label(partition)).Set(float64(batch.To))
+	m.batch.Observe(float64(batch.To - batch.From))
+	var classes [heartbeat.Invalid + 1]int
+	for i := range batch.Readings {
+		classes[batch.Readings[i].Class]++
+	}
+	for class, count := range classes {
+		if count > 0 {
+			m.readings.WithLabelValues(heartbeat.Class(class).String()).Add(float64(count))
+		}
+	}
+	for i := range batch.DeadLetters {
+		m.deadLetters.WithLabelValues(string(batch.DeadLetters[i].Reason)).Inc()
+	}
+	if !batch.Oldest.IsZero() {
+		m.latency.Observe(now.Sub(batch.Oldest).Seconds())
+	}
+}
+
+func label(partition Partition) string { return strconv.Itoa(int(partition.Number)) }
