@@ -1,0 +1,233 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"heartbeat/internal/embedded/process"
+)
+
+// readyPoll is how often a starting server is asked whether it is ready; it answers through a file.
+const readyPoll = 10 * time.Millisecond
+
+// cluster is PostgreSQL's word for one data directory and what runs on it.
+type cluster struct {
+	dir      string
+	options  PostgresOptions
+	account  *account
+	binaries binaries
+	log      *slog.Logger
+}
+
+// up brings the server up from whatever state the directory is in.
+func (c *cluster) up(ctx context.Context) (*process.Process, int, error) {
+	if err := c.account.own(filepath.Dir(c.dir)); err != nil {
+		return nil, 0, fmt.Errorf("prepare data directory: %w", err)
+	}
+	if err := c.stopOrphan(ctx); err != nil {
+		return nil, 0, err
+	}
+	var err error
+	if c.binaries, err = chooseBinaries(ctx, c.options, c.majorOnDisk(), c.account, c.log); err != nil {
+		return nil, 0, err
+	}
+	if c.majorOnDisk() == "" {
+		if err := c.create(ctx); err != nil {
+			return nil, 0, fmt.Errorf("create database cluster in %s: %w", c.dir, err)
+		}
+	}
+	if err := c.provision(ctx); err != nil {
+		return nil, 0, fmt.Errorf("create user %q and database %q: %w", c.options.User, c.options.Database, err)
+	}
+	return c.serve(ctx)
+}
+
+// majorOnDisk returns the major version that wrote the data, "" where there is none yet.
+func (c *cluster) majorOnDisk() string {
+	text, err := os.ReadFile(filepath.Join(c.dir, "PG_VERSION"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// create makes a new cluster. It appears under its name only when it is complete, so that a run that is killed meanwhile
+// leaves nothing that looks like data.
+func (c *cluster) create(ctx context.Context) error {
+	unfinished := c.dir + ".new"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return err
+	}
+	passwordFile, err := c.writePassword()
+	if err != nil {
+		return err
+	}
+	defer os.Remove(passwordFile)
+	args := []string{
+		"--pgdata=" + unfinished, "--username=" + c.options.User, "--pwfile=" + passwordFile, "--auth=scram-sha-256",
+		"--encoding=UTF8", "--locale=" + locale(), "--no-instructions",
+	}
+	if c.options.Settings["fsync"] == "off" {
+		args = append(args, "--no-sync")
+	}
+	if _, err := c.run(ctx, "", "initdb", args...); err != nil {
+		return err
+	}
+	return os.Rename(unfinished, c.dir)
+}
+
+// locale orders text by code point, as our indexes do. macOS has no C.UTF-8; there the encoding alone makes text UTF-8.
+func locale() string {
+	if runtime.GOOS == "linux" {
+		return "C.UTF-8"
+	}
+	return "C"
+}
+
+// writePassword puts the password where initdb can read it: arguments are visible to every user of the machine.
+func (c *cluster) writePassword() (string, error) {
+	name := c.dir + ".password"
+	if err := os.WriteFile(name, []byte(c.options.Password+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	if c.account == nil {
+		return name, nil
+	}
+	return name, os.Chown(name, int(c.account.uid), int(c.account.gid))
+}
+
+// provision makes user, password and database what the options say, in single-user mode, which needs no password and
+// costs 30 ms. It runs at every start, so a changed password takes effect and nothing must remember the old one.
+func (c *cluster) provision(ctx context.Context) error {
+	user, database := identifier(c.options.User), identifier(c.options.Database)
+	statements := strings.Join([]string{
+		"CREATE ROLE " + user,
+		"ALTER ROLE " + user + " SUPERUSER LOGIN PASSWORD " + literal(c.options.Password),
+		"CREATE DATABASE " + database + " OWNER " + user,
+		"SELECT 'provisioned' AS state FROM pg_database, pg_roles WHERE datname = " + literal(c.options.Database) +
+			" AND rolname = " + literal(c.options.User) + " AND rolsuper AND rolcanlogin",
+		"",
+	}, "\n")
+	// What exists already is refused and passed over; the last statement tells whether all is there. Failing statements are kept
+	// out of the log, for one holds the password.
+	output, err := c.run(ctx, statements, "postgres", "--single", "-D", c.dir, "-c", "log_min_error_statement=panic",
+		"-c", "log_checkpoints=off", "postgres")
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(output, `"provisioned"`) {
+		return fmt.Errorf("PostgreSQL said: %s", strings.TrimSpace(output))
+	}
+	return nil
+}
+
+func identifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+func literal(text string) string { return `'` + strings.ReplaceAll(text, `'`, `''`) + `'` }
+
+// run runs one of PostgreSQL's programs to its end and returns what it printed.
+func (c *cluster) run(ctx context.Context, input, program string, args ...string) (string, error) {
+	return process.Run(ctx, process.Command{
+		Path: filepath.Join(c.binaries.dir, program), Args: args, Env: serverEnv(), Dir: filepath.Dir(c.dir),
+		Input: input, Credential: c.account.credential(), DeathSignal: syscall.SIGTERM,
+	})
+}
+
+// serverEnv is our environment without what would change a server: PGDATA, PGPORT and their like, and the language of
+// messages.
+func serverEnv() []string {
+	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		return strings.HasPrefix(entry, "PG") || strings.HasPrefix(entry, "LC_") || strings.HasPrefix(entry, "LANG")
+	})
+	return append(env, "LC_ALL="+locale())
+}
+
+// serve starts the server on the port of the options and waits until it is ready.
+func (c *cluster) serve(ctx context.Context) (*process.Process, int, error) {
+	for attempt := 1; ; attempt++ {
+		port, err := choosePort(c.options.Port, c.options.PortAsked)
+		if err != nil {
+			return nil, 0, err
+		}
+		server, err := c.start(ctx, port)
+		if err == nil {
+			c.reportPort(port)
+			return server, port, nil
+		}
+		if attempt == startAttempts || ctx.Err() != nil || probePort(port) == nil {
+			return nil, 0, err
+		}
+	}
+}
+
+func (c *cluster) reportPort(port int) {
+	if c.options.Port != 0 && port != c.options.Port {
+		c.log.Warn("port is taken, using the next free one", "wanted", c.options.Port, "port", port)
+	}
+	c.log.Info("server is ready", "version", c.binaries.version, "port", port, "data", c.dir)
+}
+
+func (c *cluster) start(ctx context.Context, port int) (*process.Process, error) {
+	server, err := process.Start(process.Command{
+		Path:        filepath.Join(c.binaries.dir, "postgres"),
+		Args:        c.arguments(port),
+		Env:         serverEnv(),
+		Dir:         filepath.Dir(c.dir),
+		Credential:  c.account.credential(),
+		DeathSignal: syscall.SIGINT, // a fast shutdown
+		Output:      func(line string) { c.log.Debug("server says", "line", line) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.awaitReady(ctx, server); err != nil {
+		return nil, err
+	}
+	return server, nil
+}
+
+// arguments bind the server to the loopback address alone. It gets no Unix socket: its path could be too long, and a
+// shared directory such as /tmp would let strangers meet.
+func (c *cluster) arguments(port int) []string {
+	settings := map[string]string{}
+	maps.Copy(settings, c.options.Settings)
+	settings["listen_addresses"] = Host
+	settings["port"] = strconv.Itoa(port)
+	settings["unix_socket_directories"] = ""
+	settings["logging_collector"] = "off"
+	args := []string{"-D", c.dir}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "-c", name+"="+settings[name])
+	}
+	return args
+}
+
+// awaitReady waits until the server accepts connections, which after a crash may take as long as its recovery does.
+func (c *cluster) awaitReady(ctx context.Context, server *process.Process) error {
+	poll := time.NewTicker(readyPoll)
+	defer poll.Stop()
+	for {
+		if pid, ok := c.readPidFile(); ok && pid.ready && pid.pid == server.Pid() {
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-server.Done():
+			return server.Err()
+		case <-ctx.Done():
+			stopped := server.Stop(context.WithoutCancel(ctx), stopGrace, syscall.SIGINT, syscall.SIGQUIT)
+			return fmt.Errorf("wait for the server: %w", errors.Join(ctx.Err(), stopped))
+		}
+	}
+}

@@ -1,0 +1,153 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"heartbeat/internal/embedded/process"
+)
+
+const (
+	// stopGrace is how long each way of stopping a server may take before the next, rougher one.
+	stopGrace = 30 * time.Second
+	// startAttempts covers a port that somebody takes between our choice and the server's.
+	startAttempts = 3
+)
+
+// PostgresOptions say which PostgreSQL to run and where. Database, User and Password must be given.
+type PostgresOptions struct {
+	Dir      string // kept between runs; "" is a temporary directory, removed by Stop
+	Port     int    // 0 is any free one
+	PortAskedbool   // the port was asked for: refuse where it is taken, rather than use the next free one
+
+	Database string
+	User     string // a superuser of this private server
+	Password string
+
+	// Version is the major version to run, such as "18", which is fetched once and kept. Empty takes what the data in Dir
+	// was written by, else the newest one that the machine has, else fetches one.
+	Version string
+	Cache   string // where fetched versions are kept; "" is the user's cache directory
+
+	Settings map[string]string // server settings beyond the defaults
+	Logger   *slog.Logger      // nil logs nothing
+}
+
+// Postgres is a running private server. It listens on Host alone and asks for the password.
+type Postgres struct {
+	Port     int // what it listens on, which may not be the port in the options
+	Database string
+	User     string
+	Password string
+	Version  string // such as "15.18"
+
+	process *process.Process
+	release func() error // gives the directory back
+}
+
+// StartPostgres starts the server, creating its data, user and database where needed, and returns once it accepts
+// connections. A server that a killed run left behind on the same data is stopped first. The context bounds the start alone.
+func StartPostgres(ctx context.Context, options PostgresOptions) (*Postgres, error) {
+	p, err := startPostgres(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("start PostgreSQL: %w", err)
+	}
+	return p, nil
+}
+
+func startPostgres(ctx context.Context, options PostgresOptions) (*Postgres, error) {
+	if err := options.validate(); err != nil {
+		return nil, err
+	}
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	dir, release, err := claimDir(options.Dir)
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	c := &cluster{dir: data, options: options, account: serverAccount(data), log: options.Logger.With("component", "postgres")}
+	server, port, err := c.up(ctx)
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	return &Postgres{
+		Port: port, Database: options.Database, User: options.User, Password: options.Password, Version: c.binaries.version,
+		process: server, release: release,
+	}, nil
+}
+
+// validate refuses what could end a line, for the single-user server that creates user and database reads one statement
+// a line.
+func (o PostgresOptions) validate() error {
+	for name, value := range map[string]string{"database": o.Database, "user": o.User, "password": o.Password} {
+		if value == "" || strings.ContainsAny(value, "\x00\r\n") {
+			return fmt.Errorf("%s must not be empty and must be one line", name)
+		}
+	}
+	if o.Port < 0 || o.Port > 65535 {
+		return fmt.Errorf("port %d is not between 0 and 65535", o.Port)
+	}
+	return nil
+}
+
+// claimDir locks the directory for us, or makes a temporary one that goes when it is released.
+func claimDir(dir string) (string, func() error, error) {
+	if dir != "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return "", nil, err
+		}
+		release, err := Lock(abs)
+		if err != nil {
+			return "", nil, err
+		}
+		real, err := filepath.EvalSymlinks(abs) // one directory, one name: a server left behind is known by it
+		return real, release, err
+	}
+	dir, err := os.MkdirTemp("", "heartbeat-postgres-")
+	if err != nil {
+		return "", nil, fmt.Errorf("create temporary directory: %w", err)
+	}
+	// The server's user must be able to pass; the data within is closed to others.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return "", nil, err
+	}
+	return dir, func() error { return os.RemoveAll(dir) }, nil
+}
+
+// URL returns the address for clients, with user and password.
+func (p *Postgres) URL() string {
+	address := url.URL{
+		Scheme: "postgres", User: url.UserPassword(p.User, p.Password),
+		Host: net.JoinHostPort(Host, strconv.Itoa(p.Port)), Path: "/" + p.Database, RawQuery: "sslmode=disable",
+	}
+	return address.String()
+}
+
+// Done is closed when the server has ended, by Stop or by itself.
+func (p *Postgres) Done() <-chan struct{} { return p.process.Done() }
+
+// Err tells why the server ended by itself; it is nil while it runs and after Stop.
+func (p *Postgres) Err() error { return p.process.Err() }
+
+// Stop ends all sessions and shuts the server down cleanly. When ctx ends before that is done it is cut short, which costs
+// the next start a recovery and no data.
+func (p *Postgres) Stop(ctx context.Context) error {
+	err := p.process.Stop(ctx, stopGrace, syscall.SIGINT, syscall.SIGQUIT)
+	if err = errors.Join(err, p.release()); err != nil {
+		return fmt.Errorf("stop PostgreSQL: %w", err)
+	}
+	return nil
+}
