@@ -26,9 +26,9 @@ const (
 
 // PostgresOptions say which PostgreSQL to run and where. Database, User and Password must be given.
 type PostgresOptions struct {
-	Dir      string // kept between runs; "" is a temporary directory, removed by Stop
-	Port     int    // 0 is any free one
-	PortAskedbool   // the port was asked for: refuse where it is taken, rather than use the next free one
+	Dir       string // kept between runs; "" is a temporary directory, removed by Stop
+	Port      int    // 0 is any free one
+	PortAsked bool   // the port was asked for: refuse where it is taken, rather than use the next free one
 
 	Database string
 	User     string // a superuser of this private server
