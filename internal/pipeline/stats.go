@@ -28,7 +28,7 @@ func (s *Stats) add(batch *Batch) {
 	}
 }
 
-func (s *Stats) processed() int64 { return s.Valid + s.Anomalies + s.Errors }
+func (s Stats) processed() int64 { return s.Valid + s.Anomalies + s.Errors }
 
 // String is the statistics line of the log.
 func (s Stats) String() string {
