@@ -12,13 +12,16 @@ type CustomerID uint32
 // MaxCustomerID is the largest number an id can carry.
 const MaxCustomerID CustomerID = 999_999_999
 
-const customerPrefix = "CUST_"
+const (
+	customerPrefix = "CUST_"
+	customerForm   = "CUST_ and 5 digits, or 6 to 9 digits without a leading zero"
+)
 
 // ParseCustomerID reads the text of an id, which must match ^CUST_([0-9]{5}|[1-9][0-9]{5,8})$.
 func ParseCustomerID[T ~string | ~[]byte](text T) (CustomerID, error) {
 	id, ok := parseCustomerID(text)
 	if !ok {
-		return 0, fmt.Errorf("parse customer id %.40q: want CUST_ and 5 digits, or 6 to 9 digits without a leading zero", string(text))
+		return 0, fmt.Errorf("parse customer id %s: want %s", excerpt(text), customerForm)
 	}
 	return id, nil
 }
