@@ -83,3 +83,15 @@ func (c *Consumer) session(ctx context.Context, client *Client) error {
 
 // errSessionOver is the reason of a session that a fenced worker has ended.
 var errSessionOver = errors.New("partitions must be claimed anew")
+
+// sleep waits for the duration, or returns why ctx ended.
+func sleep(ctx context.Context, duration time.Duration) error {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -57,9 +57,7 @@ func newSession(config ConsumerConfig, id kadm.TopicID, log pipeline.Log, logger
 }
 
 func (s *session) open() (err error) {
-	library := newLibraryLog(s.logger)
-	library.unmute()
-	options := append(s.config.options(library),
+	options := []kgo.Opt{
 		kgo.ConsumerGroup(s.config.Group),
 		kgo.ConsumeTopics(s.config.Topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
@@ -75,11 +73,11 @@ func (s *session) open() (err error) {
 		kgo.FetchMaxBytes(8<<20),
 		kgo.FetchMaxPartitionBytes(1<<20),
 		kgo.MetadataMaxAge(metadataAge),
-	)
+	}
 	if s.config.InstanceID != "" {
 		options = append(options, kgo.InstanceID(s.config.InstanceID))
 	}
-	s.client, err = kgo.NewClient(options...)
+	s.client, err = s.config.client(options...)
 	return err
 }
 

@@ -1,0 +1,359 @@
+package kafka_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/pipeline"
+)
+
+// Rebalances, lost memberships and logs that change under the consumer, on a virtual network in synthetic time.
+
+var started = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of every synctest bubble
+
+// ledger is a store that keeps what was written by topic id, partition and offset, under the rules of the real one.
+type ledger struct {
+	mu        sync.Mutex
+	logs      map[logKey]*ledgerLog
+	incidents []pipeline.Incident
+	twice     []string
+	refused   int // writes under an old fence
+}
+
+type logKey struct {
+	topic     [16]byte
+	partition int32
+}
+
+type ledgerLog struct {
+	fence, next int64
+	epoch       int32
+	stored      map[int64]heartbeat.CustomerID
+	order       []heartbeat.Reading
+}
+
+func newLedger() *ledger { return &ledger{logs: map[logKey]*ledgerLog{}} }
+
+func (l *ledger) Claim(_ context.Context, p pipeline.Partition, start int64) (pipeline.Claim, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := logKey{p.TopicID, p.Number}
+	if l.logs[key] == nil {
+		l.logs[key] = &ledgerLog{next: start, epoch: -1, stored: map[int64]heartbeat.CustomerID{}}
+	}
+	log := l.logs[key]
+	log.fence++
+	return pipeline.Claim{Partition: p, Fence: log.fence, Next: log.next, Epoch: log.epoch, StateFrom: log.next}, nil
+}
+
+func (l *ledger) of(c pipeline.Claim) (*ledgerLog, error) {
+	log := l.logs[logKey{c.TopicID, c.Number}]
+	if log.fence != c.Fence {
+		l.refused++
+		return nil, &pipeline.Fault{Kind: pipeline.Fenced, Err: fmt.Errorf("fence is %d, not %d", log.fence, c.Fence)}
+	}
+	return log, nil
+}
+
+func (l *ledger) Position(_ context.Context, c pipeline.Claim) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	log, err := l.of(c)
+	if err != nil {
+		return 0, err
+	}
+	return log.next, nil
+}
+
+func (l *ledger) Write(_ context.Context, c pipeline.Claim, b *pipeline.Batch) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	log, err := l.of(c)
+	if err != nil {
+		return err
+	}
+	if b.From != log.next {
+		return &pipeline.Fault{Kind: pipeline.Stale, Err: fmt.Errorf("next is %d, not %d", log.next, b.From)}
+	}
+	for _, r := range b.Readings {
+		if _, ok := log.stored[r.Offset]; ok {
+			l.twice = append(l.twice, fmt.Sprintf("%d/%d", c.Number, r.Offset))
+		}
+		log.stored[r.Offset] = r.Customer
+		log.order = append(log.order, r.Reading)
+	}
+	log.next, log.epoch = b.To, b.Epoch
+	return nil
+}
+
+func (l *ledger) Record(_ context.Context, c pipeline.Claim, i pipeline.Incident) (pipeline.Claim, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	log, err := l.of(c)
+	if err != nil {
+		return c, err
+	}
+	l.incidents = append(l.incidents, i)
+	log.next = i.To
+	c.Next, c.StateFrom = i.To, i.To
+	return c, nil
+}
+
+func (l *ledger) count() (stored int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, log := range l.logs {
+		stored += len(log.stored)
+	}
+	return stored
+}
+
+// bubble is one broker and its clients inside a synctest bubble.
+type bubble struct {
+	t       *testing.T
+	network *kfake.VirtualNetwork
+	cluster *kfake.Cluster
+	client  *kgo.Client // produces
+	ledger  *ledger
+	sent    int
+}
+
+func newBubble(t *testing.T, options ...kfake.Opt) *bubble {
+	b := &bubble{t: t, network: &kfake.VirtualNetwork{}, ledger: newLedger()}
+	options = append([]kfake.Opt{kfake.NumBrokers(1), kfake.ListenFn(b.network.Listen), kfake.SeedTopics(3, topic)}, options...)
+	var err error
+	if b.cluster, err = kfake.NewCluster(options...); err != nil {
+		t.Fatal(err)
+	}
+	b.client = b.newClient()
+	return b
+}
+
+func (b *bubble) newClient() *kgo.Client {
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.Dialer(b.network.DialContext),
+		kgo.DefaultProduceTopic(topic), kgo.MetadataMinAge(100*time.Millisecond))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return client
+}
+
+func (b *bubble) close() {
+	b.client.Close()
+	b.cluster.Close()
+}
+
+// produce sends count readings, each a second later than the one before.
+func (b *bubble) produce(count int) {
+	records := make([]*kgo.Record, count)
+	for i := range records {
+		event := heartbeat.Event{Customer: heartbeat.CustomerID(b.sent % 50), Rate: 75, Time: started.Add(time.Duration(b.sent) * time.Second)}
+		records[i] = &kgo.Record{Key: event.Customer.AppendTo(nil), Value: event.AppendJSON(nil), Timestamp: event.Time}
+		b.sent++
+	}
+	if err := b.client.ProduceSync(b.t.Context(), records...).FirstErr(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// consume starts a member of the group and returns what stops it.
+func (b *bubble) consume(instance string) (stop func()) {
+	ctx, cancel := context.WithCancel(b.t.Context())
+	logger := slog.New(slog.DiscardHandler)
+	meter := pipeline.NewMeter(logger, prometheus.NewRegistry())
+	consumer := kafka.NewConsumer(kafka.ConsumerConfig{
+		Config: kafka.Config{Brokers: b.cluster.ListenAddrs(), Topic: topic, Dial: b.network.DialContext, Logger: logger},
+		Group:  "heartbeat-consumer-group", InstanceID: instance,
+		NewWorker: func(p pipeline.Partition, log pipeline.Log) *pipeline.Worker {
+			return pipeline.NewWorker(pipeline.Options{Partition: p, Store: b.ledger, Log: log, Meter: meter, Logger: logger})
+		},
+		Released: meter.Released,
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- consumer.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.t.Errorf("consumer ended with %v", err)
+		}
+	}
+}
+
+// await waits until every reading sent is stored.
+func (b *bubble) await(want int) {
+	b.t.Helper()
+	for deadline := time.Now().Add(10 * time.Minute); b.ledger.count() < want; {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%d of %d readings stored after ten minutes", b.ledger.count(), want)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got := b.ledger.count(); got != want || len(b.ledger.twice) > 0 {
+		b.t.Fatalf("%d readings stored, want %d; twice: %v", got, want, b.ledger.twice)
+	}
+}
+
+func (b *bubble) ordered() {
+	b.t.Helper()
+	for key, log := range b.ledger.logs {
+		last := map[heartbeat.CustomerID]time.Time{}
+		for _, reading := range log.order {
+			if reading.Time.Before(last[reading.Customer]) {
+				b.t.Fatalf("partition %d: %s at %s after %s", key.partition, reading.Customer, reading.Time, last[reading.Customer])
+			}
+			last[reading.Customer] = reading.Time
+		}
+	}
+}
+
+func TestMembersComeAndGoWithoutLossOrDuplicate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.close()
+		stops := []func(){b.consume("")}
+		for range 4 {
+			b.produce(300)
+			stops = append(stops, b.consume(""), b.consume(""))
+			time.Sleep(3 * time.Second)
+			b.produce(300)
+			stops[0]()
+			stops = stops[1:]
+			time.Sleep(2 * time.Second)
+		}
+		b.produce(100)
+		b.await(b.sent)
+		b.ordered()
+		for _, stop := range stops {
+			stop()
+		}
+	})
+}
+
+func TestStaticMemberKeepsItsPartitionsOverARestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.close()
+		stop := b.consume("ward-1")
+		b.produce(100)
+		b.await(100)
+		stop()
+		b.produce(100)
+		stop = b.consume("ward-1")
+		b.await(200)
+		stop()
+	})
+}
+
+func TestExpelledMemberComesBackWithoutDuplicates(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.close()
+		stop := b.consume("")
+		defer stop()
+		b.produce(100)
+		b.await(100)
+		group := "heartbeat-consumer-group"
+		b.cluster.Fault(kfake.Fault{Group: group, Keys: heartbeatKeys, TopLevel: true, Err: errUnknownMember})
+		b.produce(200)
+		b.await(300)
+		b.ordered()
+	})
+}
+
+func TestSecondGroupOnTheSameDatabaseStoresNothingTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.close()
+		stop := b.consume("")
+		defer stop()
+		b.produce(100)
+		b.await(100)
+		zombieFence(b.ledger) // somebody claims every partition behind the group's back
+		b.produce(100)
+		b.await(200)
+		if b.ledger.refused == 0 {
+			t.Error("no write was refused: the fence was never met")
+		}
+	})
+}
+
+func zombieFence(l *ledger) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, log := range l.logs {
+		log.fence++
+	}
+}
+
+func TestTopicReplacedWhileConsuming(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.close()
+		stop := b.consume("")
+		defer stop()
+		b.produce(150)
+		b.await(150)
+		if err := b.cluster.DeleteTopic(topic); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		if err := b.cluster.CreateTopic(topic, 3, nil); err != nil {
+			t.Fatal(err)
+		}
+		b.client.Close()
+		b.client = b.newClient()
+		b.produce(90)
+		b.await(240)
+	})
+}
+
+func TestRetentionPassesAStoppedConsumer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.close()
+		stop := b.consume("")
+		b.produce(150)
+		b.await(150)
+		stop()
+		b.produce(150)
+		lost := 0
+		for partition := range int32(3) {
+			info := b.cluster.PartitionInfo(topic, partition)
+			if err := b.cluster.DeleteRecords(topic, partition, info.HighWatermark-5); err != nil {
+				t.Fatal(err)
+			}
+			lost -= 5
+		}
+		lost += 150
+		stop = b.consume("")
+		defer stop()
+		b.await(300 - lost)
+		recorded := 0
+		for _, incident := range b.ledger.incidents {
+			if incident.Kind != pipeline.RetentionPassed {
+				t.Errorf("incident of kind %s", incident.Kind)
+			}
+			recorded += int(incident.To - incident.From)
+		}
+		if recorded != lost {
+			t.Errorf("incidents account for %d lost offsets, want %d", recorded, lost)
+		}
+	})
+}
