@@ -1,0 +1,60 @@
+# Heartbeat. `make` prints this help; `make up` and `make test` do all the set-up they need.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BIN     := bin/heartbeat
+LDFLAGS := -X main.version=$(VERSION)
+# How long one test binary may take; the whole-system tests start real servers.
+TIMEOUT ?= 20m
+
+.PHONY: help
+help: ## Print this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: build ## Run the whole system on this machine (ARGS="--duration 1m" for options)
+	./$(BIN) up $(ARGS)
+
+.PHONY: build
+build: console ## Build bin/heartbeat
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/heartbeat
+
+.PHONY: console
+console: ## Build the web console where Node is installed
+	@scripts/build-console
+
+.PHONY: test
+test: console ## Run every test against the embedded broker and a real PostgreSQL
+	scripts/require go
+	go test -race -count=1 -timeout $(TIMEOUT) ./...
+
+.PHONY: test-kafka
+test-kafka: ## Run the whole-system tests against a real Apache Kafka and PostgreSQL 18
+	scripts/fetch-kafka
+	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -timeout $(TIMEOUT) ./e2e/...
+
+.PHONY: check
+check: lint test test-kafka ## The gate: format, vet, staticcheck, tidy, every test
+
+.PHONY: lint
+lint: ## Check format, vet, staticcheck, module files and scripts
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted, run make fmt: $$out"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+	go mod verify >/dev/null
+
+.PHONY: fmt
+fmt: ## Format the code
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: micro
+micro: ## Run the micro-benchmarks
+	go test -run '^$$' -bench . -benchmem ./internal/...
+
+.PHONY: clean
+clean: ## Remove what was built and fetched into this folder
+	rm -rf bin .cache web/node_modules

@@ -1,0 +1,90 @@
+// Package internal_test holds the table of allowed imports against the code: data flows one way, and so do imports.
+package internal_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed names, for each package of the module, the packages of the module it may import. Imports point inwards:
+// cmd → app → adapters → pipeline → detect and simulate → heartbeat.
+var allowed = map[string][]string{
+	"internal/heartbeat": {},
+	"internal/simulate":  {"internal/heartbeat"},
+	"internal/pipeline":  {"internal/heartbeat"},
+	"internal/kafka":     {"internal/heartbeat", "internal/pipeline", "internal/facts"},
+	"internal/facts":     {},
+	"internal/postgres":  {"internal/heartbeat", "internal/pipeline", "internal/facts"},
+	"internal/live":      {"internal/heartbeat"},
+	"internal/web":       {"internal/heartbeat", "internal/live", "internal/facts"},
+	"internal/embedded":  {},
+}
+
+// owners names the only packages that may import an adapter's library.
+var owners = map[string][]string{
+	"github.com/twmb/franz-go/pkg/kfake": {"internal/embedded"},
+	"github.com/twmb/franz-go":           {"internal/kafka", "internal/embedded"},
+	"github.com/jackc/pgx":               {"internal/postgres"},
+}
+
+func TestImportsPointInwards(t *testing.T) {
+	t.Parallel()
+	for name, imports := range packages(t) {
+		top, ok := rule(name)
+		if !ok {
+			continue // cmd, app and tests meet every adapter
+		}
+		for _, imported := range imports {
+			inner, ours := strings.CutPrefix(imported, "heartbeat/")
+			if ours && !within(inner, top) && !slices.ContainsFunc(allowed[top], func(a string) bool { return within(inner, a) }) {
+				t.Errorf("%s imports %s, which the table does not allow", name, inner)
+			}
+		}
+	}
+}
+
+func TestLibrariesHaveOneOwner(t *testing.T) {
+	t.Parallel()
+	for name, imports := range packages(t) {
+		if strings.HasPrefix(name, "e2e") || strings.HasPrefix(name, "scripts") {
+			continue
+		}
+		for library, packages := range owners {
+			imports := slices.ContainsFunc(imports, func(i string) bool { return within(i, library) })
+			if imports && !slices.ContainsFunc(packages, func(p string) bool { return within(name, p) }) {
+				t.Errorf("%s imports %s, which only %s may", name, library, strings.Join(packages, ", "))
+			}
+		}
+	}
+}
+
+func rule(name string) (top string, ok bool) {
+	for top := range allowed {
+		if within(name, top) {
+			return top, true
+		}
+	}
+	return "", false
+}
+
+func within(path, top string) bool {
+	return path == top || strings.HasPrefix(path, top+"/")
+}
+
+// packages lists the module's packages with their imports, tests aside.
+func packages(t *testing.T) map[string][]string {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "heartbeat/...")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("list packages: %v", err)
+	}
+	imports := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		imports[strings.TrimPrefix(fields[0], "heartbeat/")] = fields[1:]
+	}
+	return imports
+}
