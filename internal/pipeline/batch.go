@@ -41,7 +41,7 @@ func (b *Batch) add(decoder *heartbeat.Decoder, record *heartbeat.Record) {
 
 // reject turns the batch of a single record that the database refuses into the batch of its dead letter.
 func reject(refused *Batch, record heartbeat.Record, cause error) *Batch {
-	rejection := &heartbeat.Rejection{Reason: heartbeat.RejectedByDatabase, Detail: cause.Error()}
+	rejection := heartbeat.Reject(heartbeat.RejectedByDatabase, cause.Error())
 	if len(refused.Readings) == 1 {
 		rejection.Customer = refused.Readings[0].Customer.String()
 	}
