@@ -39,7 +39,7 @@ func Classify(rate float64) (Class, BPM) {
 	rounded := BPM(min(max(math.Round(rate), math.MinInt32), math.MaxInt32))
 	switch {
 	case rate <= 0:
-		return Invalid, min(rounded, 0)
+		return Invalid, rounded
 	case rate < 40:
 		return Bradycardia, min(max(rounded, 1), 39)
 	case rate <= 180:

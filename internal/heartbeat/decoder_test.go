@@ -145,6 +145,7 @@ func TestDecoderNamesTheReason(t *testing.T) {
 
 		"not JSON, then a lone surrogate": {`{]"\ud800"`, NotJSON, ""},
 		"a lone surrogate cut short":      {`{"a":"\ud800`, NotJSON, ""},
+		"a replacement character":         {"{\"a\":\"\ufffd\",]", NotJSON, ""},
 		"one blank":                       {" ", NotJSON, ""},
 		"700 KB of blanks":                {blanks, NotJSON, ""},
 		"a byte order mark":               {"\ufeff" + good, NotJSON, ""},
