@@ -1,0 +1,178 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Config says which cluster and topic to talk to, as whom, and how hard to try to reach it.
+type Config struct {
+	Brokers  []string // seed addresses, host:port
+	Topic    string
+	ClientID string // how the brokers' logs and metrics name us
+	Logger   *slog.Logger
+
+	Attempts      int           // tries to connect before giving up, 10 when zero
+	RetryInterval time.Duration // between two tries, 5 s when zero
+
+	// Dial replaces TCP, for tests on a virtual network. Nil dials TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+const (
+	defaultClientID      = "heartbeat"
+	defaultAttempts      = 10
+	defaultRetryInterval = 5 * time.Second
+
+	// A broker that neither accepts nor refuses must not make an attempt much longer than the interval.
+	dialTimeout    = 5 * time.Second
+	attemptTimeout = 10 * time.Second
+
+	// How soon a client asks again where the partitions are, once a leader moved or a broker restarted.
+	metadataMinAge = time.Second
+)
+
+// Client is a connection to the cluster that has answered at least once. It may be shared.
+type Client struct {
+	kgo    *kgo.Client
+	admin  *kadm.Client
+	config Config
+	log    *slog.Logger
+}
+
+// Connect reaches the cluster, trying as often as the config says with a log line for each failure. The error names
+// the address and what to do.
+func Connect(ctx context.Context, config Config) (*Client, error) {
+	return connect(ctx, config)
+}
+
+// Close ends the connection.
+func (c *Client) Close() { c.kgo.Close() }
+
+func connect(ctx context.Context, config Config, options ...kgo.Opt) (*Client, error) {
+	config = config.withDefaults()
+	log := config.Logger.With("component", "kafka")
+	library := newLibraryLog(log)
+	library.muted.Store(true) // the attempts below are told in our own words
+	client, err := config.newClient(library, options)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{kgo: client, admin: kadm.NewClient(client), config: config, log: log}
+	if err := c.awaitBroker(ctx); err != nil {
+		client.Close()
+		return nil, err
+	}
+	library.muted.Store(false)
+	return c, nil
+}
+
+// client returns a client that has not tried to reach a broker yet.
+func (c Config) client(options ...kgo.Opt) (*kgo.Client, error) {
+	c = c.withDefaults()
+	return c.newClient(newLibraryLog(c.Logger.With("component", "kafka")), options)
+}
+
+func (c Config) newClient(log kgo.Logger, options []kgo.Opt) (*kgo.Client, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("set up Kafka client: %w", err)
+	}
+	client, err := kgo.NewClient(append(c.options(log), options...)...)
+	if err != nil {
+		return nil, fmt.Errorf("set up Kafka client for %s: %w", c.address(), err)
+	}
+	return client, nil
+}
+
+// awaitBroker tries until a broker answers, the attempts are used up or ctx ends.
+func (c *Client) awaitBroker(ctx context.Context) error {
+	attempts := c.config.Attempts
+	for attempt := 1; ; attempt++ {
+		err := c.ping(ctx)
+		if err == nil {
+			c.log.Info("connected to broker", "address", c.config.address())
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("connect to Kafka at %s: %w", c.config.address(), context.Cause(ctx))
+		}
+		c.log.Warn("broker not reachable", "attempt", fmt.Sprintf("%d of %d", attempt, attempts),
+			"address", c.config.address(), "cause", err)
+		if attempt == attempts {
+			return fmt.Errorf("connect to Kafka at %s: no answer in %d attempts: %w; "+
+				"start a broker there (heartbeat up brings one) or set KAFKA_BOOTSTRAP_SERVERS to where yours listens",
+				c.config.address(), attempts, err)
+		}
+		if err := sleep(ctx, c.config.RetryInterval); err != nil {
+			return fmt.Errorf("connect to Kafka at %s: %w", c.config.address(), err)
+		}
+	}
+}
+
+func (c *Client) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	return c.kgo.Ping(ctx)
+}
+
+func (c Config) withDefaults() Config {
+	if c.ClientID == "" {
+		c.ClientID = defaultClientID
+	}
+	if c.Attempts == 0 {
+		c.Attempts = defaultAttempts
+	}
+	if c.RetryInterval == 0 {
+		c.RetryInterval = defaultRetryInterval
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// options are what every client of this package has in common. TLS and SASL belong here once they are supported.
+func (c Config) options(log kgo.Logger) []kgo.Opt {
+	options := []kgo.Opt{
+		kgo.SeedBrokers(c.Brokers...),
+		kgo.ClientID(c.ClientID),
+		kgo.WithLogger(log),
+		kgo.MetadataMinAge(metadataMinAge),
+		// A broker that restarts behind a proxy accepts and hangs up. The library takes that for bad credentials and fails
+		// what is buffered; a wrong address or password has been told apart by connecting.
+		kgo.AlwaysRetryEOF(),
+	}
+	if c.Dial != nil {
+		return append(options, kgo.Dialer(c.Dial))
+	}
+	return append(options, kgo.DialTimeout(dialTimeout))
+}
+
+func (c Config) address() string { return strings.Join(c.Brokers, ",") }
+
+// topicName is Kafka's own rule; a broker refuses other names with a mere INVALID_TOPIC_EXCEPTION.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+func (c Config) validate() error {
+	if len(c.Brokers) == 0 {
+		return errors.New("no broker address")
+	}
+	for _, broker := range c.Brokers {
+		if broker == "" {
+			return fmt.Errorf("broker addresses %q: one is empty", c.Brokers)
+		}
+	}
+	if !topicName.MatchString(c.Topic) || c.Topic == "." || c.Topic == ".." {
+		return fmt.Errorf("topic name %q: want 1 to 249 letters, digits, dots, underscores or dashes", c.Topic)
+	}
+	return nil
+}

@@ -1,0 +1,116 @@
+package kafka_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/kafka"
+)
+
+func connect(t testing.TB, config kafka.Config) *kafka.Client {
+	t.Helper()
+	client, err := kafka.Connect(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func TestEnsureTopicCreatesTheTopicOfTheContract(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t)
+	client := connect(t, configFor(cluster))
+	for range 2 { // the second time finds it and leaves it alone
+		if err := client.EnsureTopic(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(cluster.PartitionInfos(topic)); got != 3 {
+		t.Errorf("topic has %d partitions, want 3", got)
+	}
+	configs, err := newAdmin(t, cluster).DescribeTopicConfigs(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, config := range configs[0].Configs {
+		got[config.Key] = config.MaybeValue()
+	}
+	for key, want := range map[string]string{"retention.ms": "86400000", "cleanup.policy": "delete"} {
+		if got[key] != want {
+			t.Errorf("%s is %q, want %q", key, got[key], want)
+		}
+	}
+}
+
+func TestEnsureTopicTakesAnotherCutWithAWarning(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t, kfake.SeedTopics(7, topic))
+	var log logBuffer
+	config := configFor(cluster)
+	config.Logger = log.logger()
+	if err := connect(t, config).EnsureTopic(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "partitions=7") {
+		t.Errorf("no warning of 7 partitions:\n%s", log.String())
+	}
+}
+
+func TestEnsureTopicWithoutPermissionSaysWhatToAskFor(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t)
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	err := connect(t, configFor(cluster)).EnsureTopic(t.Context())
+	if err == nil || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), "administrator") {
+		t.Errorf("error is %v, want one that names the topic and who can help", err)
+	}
+}
+
+func TestTopicStateTellsIdentityAndOffsets(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t)
+	producer := newProducer(t, kafka.ProducerConfig{Config: configFor(cluster)})
+	for customer := range heartbeat.CustomerID(90) {
+		if err := producer.Send(heartbeat.Event{Customer: customer, Rate: 75, Time: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := producer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.DeleteRecords(topic, 1, 5); err != nil {
+		t.Fatal(err)
+	}
+	state, err := connect(t, configFor(cluster)).TopicState(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if state.Name != topic || state.ID != cluster.TopicInfo(topic).TopicID {
+		t.Errorf("state is of %s %x, want %s %x", state.Name, state.ID, topic, cluster.TopicInfo(topic).TopicID)
+	}
+	for number, partition := range state.Partitions {
+		info := cluster.PartitionInfo(topic, int32(number))
+		if want := (kafka.PartitionState{Number: int32(number), Start: info.LogStartOffset, End: info.HighWatermark}); partition != want {
+			t.Errorf("partition %d: got %+v, want %+v", number, partition, want)
+		}
+	}
+	if got := state.Records(); got != 85 {
+		t.Errorf("topic retains %d records, want 85", got)
+	}
+}
+
+func TestTopicStateOfAMissingTopicNamesIt(t *testing.T) {
+	t.Parallel()
+	_, err := connect(t, configFor(newCluster(t))).TopicState(t.Context())
+	if err == nil || !strings.Contains(err.Error(), topic) {
+		t.Errorf("error is %v, want one that names the topic", err)
+	}
+}
