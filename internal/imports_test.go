@@ -16,6 +16,7 @@ var allowed = map[string][]string{
 	"internal/pipeline":  {"internal/heartbeat"},
 	"internal/kafka":     {"internal/heartbeat", "internal/pipeline", "internal/facts"},
 	"internal/facts":     {},
+	"internal/audit":     {},
 	"internal/postgres":  {"internal/heartbeat", "internal/pipeline", "internal/facts"},
 	"internal/live":      {"internal/heartbeat"},
 	"internal/web":       {"internal/heartbeat", "internal/live", "internal/facts"},
