@@ -113,7 +113,9 @@ func (m *memory) Record(_ context.Context, c Claim, i Incident) (Claim, error) {
 // fixedLog is a broker whose log does not move.
 type fixedLog struct{ start, end, epochEnd int64 }
 
-func (l fixedLog) Bounds(context.Context, Partition) (int64, int64, error) { return l.start, l.end, nil }
+func (l fixedLog) Bounds(context.Context, Partition) (int64, int64, error) {
+	return l.start, l.end, nil
+}
 
 func (l fixedLog) EpochEnd(context.Context, Partition, int32) (int64, error) { return l.epochEnd, nil }
 
