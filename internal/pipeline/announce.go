@@ -7,48 +7,54 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"heartbeat/internal/heartbeat"
 )
 
 const (
-	// bannersPerWindow is how many banners a person can take in; the rest of a window is summed up in one line.
-	bannersPerWindow = 2
-	bannerWindow     = time.Second
-	bannerRule       = "!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!"
+	// A person can take in a few banners at once and then one now and again; the rest is summed up in a line.
+	bannerBurst  = 5
+	bannerEvery  = 3 * time.Second
+	summaryEvery = 5 * time.Second
+	bannerRule   = "!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!"
 )
 
 // announcer writes the alert banner of stored anomalies.
 type announcer struct {
 	logger *slog.Logger
+	budget *rate.Limiter // of banners
 
-	mu      sync.Mutex // guards all below, and the order of the lines
-	opened  time.Time  // the current window
-	banners int        // shown in it
-	held    [heartbeat.Invalid + 1]int64
+	mu         sync.Mutex // guards all below, and the order of the lines
+	summarised time.Time
+	held       [heartbeat.Invalid + 1]int64 // not shown as banners since then
+}
+
+func newAnnouncer(logger *slog.Logger) *announcer {
+	return &announcer{logger: logger, budget: rate.NewLimiter(rate.Every(bannerEvery), bannerBurst)}
 }
 
 // announce shows the anomalies among readings; numbers are how many of each class came before them.
 func (a *announcer) announce(readings []Reading, numbers [heartbeat.Invalid + 1]int64, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if now.Sub(a.opened) >= bannerWindow {
+	if now.Sub(a.summarised) >= summaryEvery {
 		a.summarise()
-		a.opened, a.banners = now, 0
+		a.summarised = now
 	}
 	for i := range readings {
 		if reading := &readings[i]; reading.Class.Anomaly() {
 			numbers[reading.Class]++
-			a.show(reading, numbers[reading.Class])
+			if a.budget.AllowN(now, 1) {
+				a.show(reading, numbers[reading.Class])
+			} else {
+				a.held[reading.Class]++
+			}
 		}
 	}
 }
 
 func (a *announcer) show(reading *Reading, number int64) {
-	if a.banners == bannersPerWindow {
-		a.held[reading.Class]++
-		return
-	}
-	a.banners++
 	for _, line := range [...]string{
 		bannerRule,
 		"*** ANOMALY ALERT ***",

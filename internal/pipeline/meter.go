@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"heartbeat/internal/heartbeat"
 )
 
 // State is what a partition's worker is doing.
@@ -31,7 +33,7 @@ type Status struct {
 // each partition. All of its methods may be called at the same time.
 type Meter struct {
 	logger    *slog.Logger
-	announcer announcer
+	announcer *announcer
 	metrics   *metrics
 
 	mu         sync.Mutex // guards all below
@@ -44,7 +46,7 @@ type Meter struct {
 func NewMeter(logger *slog.Logger, registry prometheus.Registerer) *Meter {
 	return &Meter{
 		logger:     logger,
-		announcer:  announcer{logger: logger},
+		announcer:  newAnnouncer(logger),
 		metrics:    newMetrics(registry),
 		snapshots:  snapshots{taken: time.Now()},
 		partitions: map[int32]Status{},
@@ -110,6 +112,11 @@ func (m *Meter) set(partition Partition, status Status) {
 
 func (m *Meter) incident(partition Partition, incident Incident) {
 	m.metrics.incidents.WithLabelValues(string(incident.Kind)).Inc()
+}
+
+// idle reports what is left over when no batch comes.
+func (m *Meter) idle() {
+	m.announcer.announce(nil, [heartbeat.Invalid + 1]int64{}, time.Now())
 }
 
 // committed takes a stored batch into account.

@@ -81,6 +81,7 @@ func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error 
 
 // Idle stores what waits for a batch to go along with, when none has come for a while.
 func (w *Worker) Idle(ctx context.Context) error {
+	w.meter.idle()
 	batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch, StateFrom: w.claim.StateFrom}
 	w.flush(batch)
 	if len(batch.Customers) == 0 {

@@ -355,24 +355,34 @@ func TestAlertBannersAreSummedUpWhenTheyComeTooFast(t *testing.T) {
 		var out bytes.Buffer
 		w := newTestWorker(newMemory(), fixedLog{end: 100, epochEnd: -1}, &out)
 		mustClaim(t, w)
-		if err := w.Process(t.Context(), []heartbeat.Record{record(0, 42, 35), record(1, 43, 200), record(2, 44, 400), record(3, 45, 30)}); err != nil {
+		records := []heartbeat.Record{record(0, 42, 35), record(1, 43, 200)}
+		for offset := int64(2); offset < 9; offset++ {
+			records = append(records, record(offset, 44, 400-int(offset)*50)) // 300, 250, 200, 150, 100, 50, 0
+		}
+		if err := w.Process(t.Context(), records); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(bannerWindow)
-		if err := w.Process(t.Context(), []heartbeat.Record{record(4, 46, 20)}); err != nil {
+		if err := w.Process(t.Context(), []heartbeat.Record{record(9, 45, 30), record(10, 46, 500)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(summaryEvery)
+		if err := w.Idle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Process(t.Context(), []heartbeat.Record{record(11, 47, 20)}); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range []string{
 			"*** ANOMALY ALERT ***", bannerRule, "CUST_00042", "35 bpm", "LOW — heart rate dangerously slow",
 			"HIGH — heart rate dangerously fast", "TACHYCARDIA alert number 1 since start-up",
-			"*** 2 MORE ANOMALY ALERTS *** BRADYCARDIA=1 INVALID=1", "BRADYCARDIA alert number 3 since start-up",
+			"*** 3 MORE ANOMALY ALERTS *** BRADYCARDIA=1 INVALID=2", "BRADYCARDIA alert number 3 since start-up",
 		} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("log lacks %q:\n%s", want, out.String())
 			}
 		}
-		if got := strings.Count(out.String(), "*** ANOMALY ALERT ***"); got != 3 {
-			t.Errorf("%d banners, want 3", got)
+		if got := strings.Count(out.String(), "*** ANOMALY ALERT ***"); got != bannerBurst+1 {
+			t.Errorf("%d banners, want %d", got, bannerBurst+1)
 		}
 	})
 }
