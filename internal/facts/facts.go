@@ -177,3 +177,10 @@ type Incident struct {
 	Detail     string    `json:"detail"`
 	RecordedAt time.Time `json:"recorded_at"`
 }
+
+// Feed is the state of following the topic for the live view.
+type Feed struct {
+	Following bool      // records arrive or would arrive
+	Since     time.Time // when that began
+	Detail    string    // why not, for a person
+}

@@ -132,6 +132,13 @@ func (h *Hub) Snapshot() *Frame {
 	return h.since(0)
 }
 
+// Latest returns the frame of the last beat.
+func (h *Hub) Latest() *Frame {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.frame
+}
+
 // Lookup returns the newest value of one customer.
 func (h *Hub) Lookup(id heartbeat.CustomerID) (Change, bool) {
 	h.mu.RLock()

@@ -1,0 +1,151 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"heartbeat/internal/facts"
+)
+
+const (
+	longestTrace   = 31 * 24 * time.Hour
+	longestMinutes = 7 * 24 * time.Hour
+	maxSamples     = 20_000
+	maxExport      = 100_000
+)
+
+type customerBody struct {
+	ID     string          `json:"customer_id"`
+	Live   *fleetMember    `json:"live"`   // what the stream shows, null when nothing was seen
+	Stored *facts.Customer `json:"stored"` // null when nothing is stored
+}
+
+func (s *Server) customer(w http.ResponseWriter, r *http.Request) error {
+	id, err := customerIn(r)
+	if err != nil {
+		return err
+	}
+	body := customerBody{ID: id.String()}
+	if change, known := s.options.Fleet.Lookup(id); known {
+		member := memberOf(change)
+		body.Live = &member
+	}
+	stored, err := s.options.Store.Customer(r.Context(), body.ID)
+	switch {
+	case err == nil:
+		body.Stored = &stored
+	case !errors.Is(err, facts.ErrNotFound):
+		return err
+	case body.Live == nil && int(id) > s.options.Pool:
+		return problem(notFound, "no reading of %s was ever seen or stored", body.ID)
+	}
+	return answer(w, body)
+}
+
+type readingsBody struct {
+	ID        string         `json:"customer_id"`
+	From      time.Time      `json:"from"`
+	To        time.Time      `json:"to"`
+	Truncated bool           `json:"truncated"` // there are older readings in the range than the limit let through
+	Readings  []facts.Sample `json:"readings"`  // newest first
+}
+
+// readings returns the raw trace, as JSON or, for a spreadsheet, as CSV.
+func (s *Server) readings(w http.ResponseWriter, r *http.Request) error {
+	id, err := customerIn(r)
+	if err != nil {
+		return err
+	}
+	q := newQuery(r, "from", "to", "limit", "format", "download")
+	format := q.oneOf("format", "json", "csv")
+	download := q.oneOf("download", "1", "0") == "1"
+	fallback, most := 2000, maxSamples
+	if format == "csv" || download {
+		fallback, most = maxExport, maxExport
+	}
+	limit := q.limit(fallback, most)
+	from, to := q.span(time.Hour, longestTrace)
+	if q.err != nil {
+		return q.err
+	}
+	trace := facts.Trace{Customer: id.String(), From: from, To: to, Limit: limit + 1} // one more tells whether there is more
+	samples, err := s.options.Store.Trace(r.Context(), trace)
+	if err != nil {
+		return err
+	}
+	body := readingsBody{ID: trace.Customer, From: from, To: to, Truncated: len(samples) > limit, Readings: samples[:min(len(samples), limit)]}
+	if format == "csv" || download {
+		attach(w, body, format)
+	}
+	if format == "csv" {
+		return body.writeCSV(w)
+	}
+	return answer(w, body)
+}
+
+func attach(w http.ResponseWriter, body readingsBody, format string) {
+	if format == "" {
+		format = "json"
+	}
+	name := fmt.Sprintf("%s_%s.%s", body.ID, body.From.Format("20060102T150405Z"), format)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+}
+
+// writeCSV writes one line for each reading. No field can hold a comma, a quote or a formula.
+func (b readingsBody) writeCSV(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	text := []byte("customer_id,event_timestamp,heart_rate,class\r\n")
+	for _, sample := range b.Readings {
+		text = append(text, b.ID...)
+		text = append(text, ',')
+		text = sample.EventTime.UTC().AppendFormat(text, "2006-01-02T15:04:05.000000Z")
+		text = append(text, ',')
+		text = strconv.AppendInt(text, int64(sample.BPM), 10)
+		text = append(text, ',')
+		text = append(text, sample.Class...)
+		text = append(text, "\r\n"...)
+	}
+	_, _ = w.Write(text) // a client that left is no failure of ours
+	return nil
+}
+
+type minutesBody struct {
+	ID      string         `json:"customer_id"`
+	From    time.Time      `json:"from"`
+	To      time.Time      `json:"to"`
+	Step    int            `json:"step_seconds"`
+	Minutes []facts.Minute `json:"minutes"`
+}
+
+// minutes returns the trace minute by minute, or in wider steps over a longer range.
+func (s *Server) minutes(w http.ResponseWriter, r *http.Request) error {
+	id, err := customerIn(r)
+	if err != nil {
+		return err
+	}
+	q := newQuery(r, "from", "to")
+	from, to := q.span(time.Hour, longestMinutes)
+	if q.err != nil {
+		return q.err
+	}
+	span := facts.Span{From: from, To: to, Step: stepOf(to.Sub(from))}
+	minutes, err := s.options.Store.Minutes(r.Context(), id.String(), span)
+	if err != nil {
+		return err
+	}
+	return answer(w, minutesBody{ID: id.String(), From: from, To: to, Step: int(span.Step.Seconds()), Minutes: minutes})
+}
+
+// stepOf keeps the number of steps below 400 or so.
+func stepOf(length time.Duration) time.Duration {
+	for _, step := range []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute} {
+		if length <= 400*step {
+			return step
+		}
+	}
+	return 30 * time.Minute
+}

@@ -1,0 +1,118 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+const (
+	maxBody        = 4 << 10
+	requestTimeout = 10 * time.Second
+	apiPrefix      = "/api/v1"
+)
+
+// handle answers a request or returns why not.
+type handle func(w http.ResponseWriter, r *http.Request) error
+
+// route is one operation of the API. The OpenAPI file describes exactly these.
+type route struct {
+	method string
+	path   string
+	open   bool // needs no token
+	long   bool // takes its own time and its own place, not a request's
+	handle handle
+}
+
+func (s *Server) routes() []route {
+	return []route{
+		{method: "GET", path: "/healthz", open: true, handle: s.healthz},
+		{method: "GET", path: "/readyz", open: true, handle: s.readyz},
+		{method: "GET", path: "/metrics", handle: s.scrape},
+		{method: "GET", path: apiPrefix + "/openapi.json", open: true, handle: s.openapi},
+		{method: "GET", path: apiPrefix + "/session", open: true, handle: s.session},
+		{method: "POST", path: apiPrefix + "/session", open: true, handle: s.login},
+		{method: "DELETE", path: apiPrefix + "/session", open: true, handle: s.logout},
+		{method: "GET", path: apiPrefix + "/stream", long: true, handle: s.stream},
+		{method: "GET", path: apiPrefix + "/totals", handle: s.totals},
+		{method: "GET", path: apiPrefix + "/fleet", handle: s.fleet},
+		{method: "GET", path: apiPrefix + "/trends", handle: s.trends},
+		{method: "GET", path: apiPrefix + "/alerts", handle: s.alerts},
+		{method: "GET", path: apiPrefix + "/customers/{id}", handle: s.customer},
+		{method: "GET", path: apiPrefix + "/customers/{id}/readings", handle: s.readings},
+		{method: "GET", path: apiPrefix + "/customers/{id}/minutes", handle: s.minutes},
+		{method: "GET", path: apiPrefix + "/pipeline", handle: s.pipeline},
+		{method: "GET", path: apiPrefix + "/tables", handle: s.tables},
+		{method: "GET", path: apiPrefix + "/incidents", handle: s.incidents},
+		{method: "GET", path: apiPrefix + "/dead-letters", handle: s.deadLetters},
+		{method: "GET", path: apiPrefix + "/dead-letters/{id}", handle: s.deadLetter},
+		{method: "POST", path: apiPrefix + "/dead-letters/{id}/replay", handle: s.replay},
+	}
+}
+
+func (s *Server) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	methods := map[string]string{}
+	for _, route := range s.routes() {
+		mux.HandleFunc(route.method+" "+route.path, s.serve(route))
+		methods[route.path] += " " + route.method
+	}
+	for path, allowed := range methods {
+		mux.HandleFunc(path, s.finish(func(w http.ResponseWriter, r *http.Request) error {
+			w.Header().Set("Allow", allowed[1:])
+			return problem(notAllowed, "%s is not among the methods of %s:%s", r.Method, r.URL.Path, allowed)
+		}))
+	}
+	mux.HandleFunc("/api/", s.finish(func(_ http.ResponseWriter, r *http.Request) error {
+		return problem(notFound, "there is no %s; %s/openapi.json lists what there is", r.URL.Path, apiPrefix)
+	}))
+	mux.Handle("/", s.pages())
+	return mux
+}
+
+// serve puts the route's checks and limits around its handler.
+func (s *Server) serve(route route) http.HandlerFunc {
+	inner := route.handle
+	if !route.long {
+		inner = s.limited(inner)
+	}
+	if !route.open {
+		inner = s.authorized(inner)
+	}
+	return s.finish(inner)
+}
+
+// finish turns a handler's error into a problem.
+func (s *Server) finish(inner handle) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := inner(w, r); err != nil {
+			tell(w, r, s.log, err)
+		}
+	}
+}
+
+// limited lets a bounded number of requests work at a time, each for a bounded time on a bounded body.
+func (s *Server) limited(inner handle) handle {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		select {
+		case s.requests <- struct{}{}:
+			defer func() { <-s.requests }()
+		default:
+			p := problem(tooMany, "%d requests are being answered already: try again", cap(s.requests))
+			p.retryAfter = time.Second
+			return p
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		return inner(w, r)
+	}
+}
+
+func (s *Server) scrape(w http.ResponseWriter, r *http.Request) error {
+	promhttp.HandlerFor(s.options.Registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	return nil
+}

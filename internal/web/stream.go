@@ -1,0 +1,192 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"heartbeat/internal/live"
+)
+
+const (
+	// pieceBytes is what must be accepted within one write deadline. The first frame of a large fleet is megabytes, so a
+	// deadline for a whole frame would be either too short for it or too long for a stalled viewer.
+	pieceBytes = 32 << 10
+	// quietAfter is how long a stream may be without an event before a comment shows that it lives.
+	quietAfter = 10 * time.Second
+)
+
+// errViewerLeft ends a stream whose viewer is gone or does not read.
+var errViewerLeft = errors.New("viewer left")
+
+// viewer is one open stream. It belongs to the goroutine of its request.
+type viewer struct {
+	server  *Server
+	out     io.Writer
+	control *http.ResponseController
+	cursor  live.Cursor
+	board   *Board // the one last sent
+	buffer  []byte
+}
+
+type helloBody struct {
+	Boot    string `json:"boot"`
+	Pool    int    `json:"pool"`
+	Version string `json:"version"`
+	Replay  bool   `json:"replay"`
+}
+
+// stream sends frames until the viewer leaves, is too slow, or has been here for the stream's lifetime.
+func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
+	select {
+	case s.viewers <- struct{}{}:
+		defer func() { <-s.viewers }()
+	default:
+		p := problem(tooManyViewers, "%d viewers are connected already: try again later", cap(s.viewers))
+		p.retryAfter = 10 * time.Second
+		return p
+	}
+	s.metrics.viewers.Inc()
+	defer s.metrics.viewers.Dec()
+
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Accel-Buffering", "no") // a proxy that collects frames would make them old
+	v := &viewer{server: s, out: w, control: http.NewResponseController(w), cursor: s.resume(r.Header.Get("Last-Event-ID"))}
+	ctx, cancel := context.WithTimeout(r.Context(), s.options.Lifetime)
+	defer cancel()
+	if err := v.run(ctx); !errors.Is(err, errViewerLeft) {
+		return err
+	}
+	if r.Context().Err() == nil {
+		s.metrics.dropped.Inc()
+		s.log.Debug("viewer dropped: it does not read", "remote", r.RemoteAddr)
+	}
+	return http.ErrAbortHandler
+}
+
+func (v *viewer) run(ctx context.Context) error {
+	if err := v.hello(); err != nil {
+		return err
+	}
+	for {
+		update, err := v.next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, context.DeadlineExceeded):
+			err = v.write([]byte(": still here\n\n"))
+		case err == nil:
+			err = v.show(update)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// next waits for an update, but not longer than a stream may be quiet.
+func (v *viewer) next(ctx context.Context) (live.Update, error) {
+	ctx, cancel := context.WithTimeout(ctx, quietAfter)
+	defer cancel()
+	return v.server.options.Fleet.Next(ctx, v.cursor)
+}
+
+func (v *viewer) hello() error {
+	o := v.server.options
+	data, err := json.Marshal(helloBody{Boot: v.server.boot, Pool: o.Pool, Version: o.Version, Replay: o.Replayer != nil})
+	if err != nil {
+		return fmt.Errorf("encode greeting: %w", err)
+	}
+	v.begin()
+	v.event("hello", data)
+	return v.flush()
+}
+
+// show sends a frame, the alerts since the last one, and the board if it is another one.
+func (v *viewer) show(update live.Update) error {
+	data, err := v.server.encoder.encode(update.Frame)
+	if err != nil {
+		return fmt.Errorf("encode frame: %w", err)
+	}
+	v.begin()
+	if len(update.Alerts) > 0 || update.Missed > 0 {
+		v.event("alerts", encodeAlerts(update))
+	}
+	if board := v.server.board.current(); board != v.board {
+		v.event("board", board.text)
+		v.board = board
+	}
+	v.cursor = update.Cursor
+	v.buffer = append(v.buffer, "id: "...)
+	v.buffer = append(v.buffer, v.server.eventID(update.Cursor)...)
+	v.buffer = append(v.buffer, '\n')
+	v.event("frame", data)
+	return v.flush()
+}
+
+func (v *viewer) begin() { v.buffer = v.buffer[:0] }
+
+func (v *viewer) event(name string, data []byte) {
+	v.buffer = append(v.buffer, "event: "...)
+	v.buffer = append(v.buffer, name...)
+	v.buffer = append(v.buffer, "\ndata: "...)
+	v.buffer = append(v.buffer, data...)
+	v.buffer = append(v.buffer, "\n\n"...)
+}
+
+// flush sends what was collected. A large first frame is not kept in memory for the life of the stream.
+func (v *viewer) flush() error {
+	err := v.write(v.buffer)
+	if cap(v.buffer) > 4*pieceBytes {
+		v.buffer = nil
+	}
+	return err
+}
+
+func (v *viewer) write(text []byte) error {
+	for len(text) > 0 {
+		piece := text[:min(len(text), pieceBytes)]
+		text = text[len(piece):]
+		deadline := time.Now().Add(v.server.options.WriteDeadline)
+		if err := v.control.SetWriteDeadline(deadline); err != nil {
+			return fmt.Errorf("set deadline of a stream: %w", err)
+		}
+		n, err := v.out.Write(piece)
+		v.server.metrics.sent.Add(float64(n))
+		if err == nil {
+			err = v.control.Flush()
+		}
+		if err != nil {
+			return errViewerLeft
+		}
+	}
+	return nil
+}
+
+// eventID names a place in the stream of this process.
+func (s *Server) eventID(cursor live.Cursor) string {
+	return s.boot + "." + strconv.FormatUint(cursor.Frame, 10) + "." + strconv.FormatUint(cursor.Alert, 10)
+}
+
+// resume returns the cursor of a Last-Event-ID. One of another process, or none, begins at the beginning.
+func (s *Server) resume(id string) live.Cursor {
+	parts := strings.Split(id, ".")
+	if len(parts) != 3 || parts[0] != s.boot {
+		return live.Cursor{}
+	}
+	frame, frameErr := strconv.ParseUint(parts[1], 10, 64)
+	alert, alertErr := strconv.ParseUint(parts[2], 10, 64)
+	if frameErr != nil || alertErr != nil {
+		return live.Cursor{}
+	}
+	return live.Cursor{Frame: frame, Alert: alert}
+}

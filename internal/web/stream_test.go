@@ -1,0 +1,309 @@
+package web_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+
+	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/live"
+	"heartbeat/internal/web"
+)
+
+// pipes is a listener in memory: inside a synctest bubble time then stands still while a connection waits.
+type pipes struct {
+	connections chan net.Conn
+	closed      chan struct{}
+}
+
+func (p pipes) Accept() (net.Conn, error) {
+	select {
+	case connection := <-p.connections:
+		return connection, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p pipes) Close() error   { close(p.closed); return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// room is a server with its fleet, running until the test ends.
+type room struct {
+	hub   *live.Hub
+	pipes pipes
+}
+
+func open(t *testing.T, change func(*web.Options)) room {
+	t.Helper()
+	r := room{hub: live.New(live.Options{}), pipes: pipes{make(chan net.Conn), make(chan struct{})}}
+	server := newServer(t, func(o *web.Options) {
+		o.Fleet = r.hub
+		if change != nil {
+			change(o)
+		}
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 2)
+	go func() { done <- r.hub.Run(ctx) }()
+	go func() { done <- server.Serve(ctx, r.pipes) }()
+	t.Cleanup(func() {
+		stop()
+		<-done
+		<-done
+	})
+	return r
+}
+
+// client is a viewer's end of a stream.
+type client struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (r room) connect(t *testing.T, lastEventID string) client {
+	t.Helper()
+	near, far := net.Pipe()
+	r.pipes.connections <- far
+	t.Cleanup(func() { near.Close() })
+	request := "GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n"
+	if lastEventID != "" {
+		request += "Last-Event-ID: " + lastEventID + "\r\n"
+	}
+	if _, err := io.WriteString(near, request+"\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	return client{t, near, bufio.NewReader(near)}
+}
+
+type event struct{ id, name, data string }
+
+// event reads up to the next event, skipping headers, chunk sizes and comments.
+func (c client) event() (event, error) {
+	var e event
+	for {
+		line, err := c.in.ReadString('\n')
+		if err != nil {
+			return e, err
+		}
+		line = strings.TrimRight(line, "\r\n")
+		switch name, value, _ := strings.Cut(line, ": "); {
+		case name == "id":
+			e.id = value
+		case name == "event":
+			e.name = value
+		case name == "data":
+			e.data = value
+			return e, nil
+		}
+	}
+}
+
+func (c client) await(name string) event {
+	c.t.Helper()
+	for range 100 {
+		e, err := c.event()
+		if err != nil {
+			c.t.Fatalf("waiting for %s: %v", name, err)
+		}
+		if e.name == name {
+			return e
+		}
+	}
+	c.t.Fatalf("no %s among 100 events", name)
+	return event{}
+}
+
+// wall applies a frame's changes the way the console does.
+func wall(t *testing.T, e event, rates map[uint64]int64) (from, to uint64) {
+	t.Helper()
+	var frame struct {
+		From uint64 `json:"from"`
+		To   uint64 `json:"to"`
+		C    string `json:"c"`
+	}
+	if err := json.Unmarshal([]byte(e.data), &frame); err != nil {
+		t.Fatalf("frame: %v", err)
+	}
+	packed, err := base64.StdEncoding.DecodeString(frame.C)
+	if err != nil {
+		t.Fatalf("frame: %v", err)
+	}
+	in := bufio.NewReader(strings.NewReader(string(packed)))
+	var id uint64
+	for {
+		gap, err := binary.ReadUvarint(in)
+		if err == io.EOF {
+			return frame.From, frame.To
+		}
+		id += gap
+		rate, _ := in.ReadByte()
+		rates[id] = int64(rate)
+		if rate != 0 {
+			continue
+		}
+		flags, _ := in.ReadByte()
+		rates[id], _ = binary.ReadVarint(in)
+		_, _ = binary.ReadVarint(in)
+		if flags&2 != 0 {
+			_, _ = binary.ReadUvarint(in)
+		}
+	}
+}
+
+func observe(hub *live.Hub, id heartbeat.CustomerID, bpm float64) {
+	class, rate := heartbeat.Classify(bpm)
+	hub.Observe([]heartbeat.Reading{{Customer: id, Class: class, BPM: rate, Time: time.Now()}})
+}
+
+func TestStreamShowsEverybodyThenChanges(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		observe(r.hub, 1, 75)
+		observe(r.hub, 999_999_999, -5)
+		c := r.connect(t, "")
+		if hello := c.await("hello"); !strings.Contains(hello.data, `"pool":100`) {
+			t.Errorf("hello is %s", hello.data)
+		}
+		rates := map[uint64]int64{}
+		if from, _ := wall(t, c.await("frame"), rates); from != 0 {
+			t.Errorf("the first frame begins after %d, want 0", from)
+		}
+		observe(r.hub, 1, 76)
+		observe(r.hub, 300, 301)
+		wall(t, c.await("frame"), rates)
+		wall(t, c.await("frame"), rates)
+		if want := map[uint64]int64{1: 76, 300: 301, 999_999_999: -5}; !cmp.Equal(rates, want) {
+			t.Errorf("the wall is %v, want %v", rates, want)
+		}
+	})
+}
+
+func TestStreamResumesAfterLastEventID(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		observe(r.hub, 1, 200)
+		first := r.connect(t, "")
+		if alerts := first.await("alerts"); !strings.Contains(alerts.data, `"last":1,"missed":0,"a":[[1,200,`) {
+			t.Fatalf("alerts are %s", alerts.data)
+		}
+		first.await("frame")
+		last := first.await("frame") // the first repeats what happened after the beat it belongs to
+		first.conn.Close()
+		observe(r.hub, 2, 30)
+		second := r.connect(t, last.id)
+		alerts := second.await("alerts")
+		if !strings.Contains(alerts.data, `"last":2,"missed":0,"a":[[2,30,`) || strings.Contains(alerts.data, "[1,") {
+			t.Errorf("after reconnecting the alerts are %s, want the second alone", alerts.data)
+		}
+		rates := map[uint64]int64{}
+		wall(t, second.await("frame"), rates)
+		if want := map[uint64]int64{2: 30}; !cmp.Equal(rates, want) {
+			t.Errorf("after reconnecting the frame holds %v, want %v", rates, want)
+		}
+	})
+}
+
+func TestStreamOfAnotherProcessBeginsAnew(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"OTHERBOOT0.999999.5", "nonsense", "..", "a.b.c"} {
+		synctest.Test(t, func(t *testing.T) {
+			r := open(t, nil)
+			observe(r.hub, 1, 75)
+			rates := map[uint64]int64{}
+			if from, _ := wall(t, r.connect(t, id).await("frame"), rates); from != 0 || rates[1] != 75 {
+				t.Errorf("Last-Event-ID %q: the frame begins after %d with %v, want everybody", id, from, rates)
+			}
+		})
+	}
+}
+
+func TestStalledViewerIsDroppedWithinSeconds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(o *web.Options) { o.MaxViewers = 1 })
+		stalled := r.connect(t, "")
+		stalled.await("hello") // and then never reads again
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		rates := map[uint64]int64{}
+		observe(r.hub, 1, 75)
+		wall(t, r.connect(t, "").await("frame"), rates) // the only seat is free again
+		for {
+			if _, err := stalled.event(); err != nil {
+				break
+			}
+		}
+	})
+}
+
+func TestViewersBeyondTheLimitAreToldToComeBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(o *web.Options) { o.MaxViewers = 1 })
+		r.connect(t, "").await("hello")
+		line, err := r.connect(t, "").in.ReadString('\n')
+		if err != nil || !strings.Contains(line, "503") {
+			t.Errorf("the second of one viewer got %q, %v", line, err)
+		}
+	})
+}
+
+func TestStreamEndsWithItsLifetime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, func(o *web.Options) { o.Lifetime = 10 * time.Second })
+		c := r.connect(t, "")
+		c.await("hello")
+		begin := time.Now()
+		for {
+			if _, err := c.event(); err != nil {
+				break
+			}
+			if time.Since(begin) > time.Minute {
+				t.Fatal("the stream goes on for a minute, want 10 s")
+			}
+		}
+	})
+}
+
+func TestViewersSeeAlertsInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, nil)
+		c := r.connect(t, "")
+		c.await("frame")
+		go func() {
+			for i := range 50 {
+				observe(r.hub, heartbeat.CustomerID(i), 200)
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+		next := 0
+		for next < 50 {
+			var alerts struct{ A [][3]int64 }
+			if err := json.Unmarshal([]byte(c.await("alerts").data), &alerts, json.MatchCaseInsensitiveNames(true)); err != nil {
+				t.Fatal(err)
+			}
+			for _, alert := range alerts.A {
+				if alert[0] != int64(next) {
+					t.Fatalf("alert of customer %d came when that of %d was due", alert[0], next)
+				}
+				next++
+			}
+		}
+	})
+}
