@@ -13,6 +13,7 @@ import (
 type Fleet struct {
 	options Options
 	random  *rand.Rand
+	turn    int // of the next event, when customers take turns
 }
 
 // New returns the fleet at the start of its sequence. Its error is an *OptionError in a chain.
@@ -23,16 +24,26 @@ func New(options Options) (*Fleet, error) {
 	return &Fleet{
 		options: options,
 		random:  rand.New(rand.NewPCG(options.Seed, uint64(options.Worker))),
+		turn:    options.Worker,
 	}, nil
 }
 
 // Next draws the next event and dates it.
 func (f *Fleet) Next(at time.Time) heartbeat.Event {
 	return heartbeat.Event{
-		Customer: heartbeat.CustomerID(1 + f.random.IntN(f.options.Customers)),
+		Customer: heartbeat.CustomerID(1 + f.customer()),
 		Rate:     f.rate(),
 		Time:     at,
 	}
+}
+
+func (f *Fleet) customer() int {
+	if !f.options.InTurn {
+		return f.random.IntN(f.options.Customers)
+	}
+	customer := f.turn % f.options.Customers
+	f.turn += max(f.options.Workers, 1)
+	return customer
 }
 
 // rate draws a sensor fault or, among all other events, a cardiac anomaly or a normal rate: never two at once.

@@ -297,3 +297,26 @@ func BenchmarkFleet(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
+
+func TestCustomersTakeTurns(t *testing.T) {
+	t.Parallel()
+	const customers, workers = 10, 3
+	options := Options{Customers: customers, InTurn: true, Workers: workers}
+	var fleets []*Fleet
+	for worker := range workers {
+		options.Worker = worker
+		fleet, err := New(options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fleets = append(fleets, fleet)
+	}
+	for round := range 3 {
+		for turn := range customers {
+			event := round*customers + turn
+			if got, want := fleets[event%workers].Next(time.Time{}).Customer, heartbeat.CustomerID(turn+1); got != want {
+				t.Fatalf("event %d is of %s, want %s", event, got, want)
+			}
+		}
+	}
+}

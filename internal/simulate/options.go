@@ -12,6 +12,11 @@ type Options struct {
 	InvalidRate float64 // share of sensor faults among all events, 0 to 1
 	Seed        uint64
 	Worker      int // tells apart the sequences that several workers draw from one seed
+
+	// InTurn lets customers take turns rather than draws them, so that everybody has a reading at even intervals. Workers
+	// is how many fleets share the turns, each with a Worker number below it; 0 is one.
+	InTurn  bool
+	Workers int
 }
 
 // Option names a field of Options in words that a user knows.
@@ -46,6 +51,8 @@ func (o Options) validate() error {
 		return &OptionError{InvalidRate, o.InvalidRate, "0 to 1"}
 	case o.Worker < 0:
 		return &OptionError{Worker, o.Worker, "0 or more"}
+	case o.InTurn && o.Worker >= max(o.Workers, 1):
+		return &OptionError{Worker, o.Worker, fmt.Sprintf("below %d, the number of workers", max(o.Workers, 1))}
 	default:
 		return nil
 	}
