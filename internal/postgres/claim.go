@@ -1,0 +1,103 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"heartbeat/internal/pipeline"
+)
+
+// claimPatience is how long a claim waits for the transaction of the one before. A batch takes milliseconds; a process
+// that was stopped in the middle of a COPY takes for ever, for no timeout of the server's ends that.
+const claimPatience = 10 * time.Second
+
+// Claim raises the fence of the partition's current log, which waits for a batch under way and shuts out all later ones
+// of earlier claims. It begins a log where there is none for the topic's id.
+func (s *Store) Claim(ctx context.Context, partition pipeline.Partition, start int64) (pipeline.Claim, error) {
+	doing := fmt.Sprintf("claim %s/%d", partition.Topic, partition.Number)
+	claim := pipeline.Claim{Partition: partition}
+	if partition.Number > math.MaxInt16 {
+		return claim, fault(ctx, doing, fmt.Errorf("partition numbers end at %d", math.MaxInt16))
+	}
+	err := s.transact(ctx, doing, func(ctx context.Context, tx pgx.Tx) error {
+		if err := s.lockLogs(ctx, tx, partition.Topic); err != nil {
+			return err
+		}
+		known, err := readLogs(ctx, tx, partition.Topic)
+		if err != nil {
+			return err
+		}
+		current, found := known.current(partition)
+		if !found {
+			if current, err = s.beginLog(ctx, tx, known, partition, start); err != nil {
+				return err
+			}
+		}
+		claim.Log = current.label
+		return s.raiseFence(ctx, tx, &claim, current.identity(partition))
+	})
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && refusal.Code == lockNotAvailable {
+		err = errors.Join(err, s.evict(ctx, claim))
+	}
+	return claim, err
+}
+
+const lockNotAvailable = "55P03"
+
+const raiseFenceSQL = `
+UPDATE ingest_progress
+   SET fence      = fence + 1,
+       topic_id   = @id,
+       owner      = @owner,
+       updated_at = now()
+ WHERE kafka_topic = @log AND partition = @partition
+RETURNING fence, next_offset, leader_epoch, state_from`
+
+func (s *Store) raiseFence(ctx context.Context, tx pgx.Tx, claim *pipeline.Claim, id [16]byte) error {
+	row := tx.QueryRow(ctx, raiseFenceSQL, pgx.NamedArgs{
+		"log": claim.Log, "partition": claim.Number, "id": id, "owner": s.owner,
+	})
+	if err := row.Scan(&claim.Fence, &claim.Next, &claim.Epoch, &claim.StateFrom); err != nil {
+		return fmt.Errorf("raise fence: %w", err)
+	}
+	return nil
+}
+
+const evictSQL = `
+SELECT pg_terminate_backend(holder.pid)
+  FROM ingest_progress AS progress
+  JOIN pg_stat_activity AS holder ON holder.backend_xid = progress.xmax
+ WHERE progress.kafka_topic = @log AND progress.partition = @partition
+   AND holder.xact_start < now() - @patience::interval`
+
+// evict ends the session that holds the progress of the claim's log for longer than a claim waits. Whatever it had not
+// committed is gone, as after a crash, and the next claim gets through.
+func (s *Store) evict(ctx context.Context, claim pipeline.Claim) error {
+	return s.session(ctx, "end the session that holds the progress", func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, evictSQL, pgx.NamedArgs{"log": claim.Log, "partition": claim.Number, "patience": s.patience})
+		return err
+	})
+}
+
+// Position returns the stored next offset of a claim that is still good.
+func (s *Store) Position(ctx context.Context, claim pipeline.Claim) (next int64, err error) {
+	doing := fmt.Sprintf("read position of %s/%d", claim.Log, claim.Number)
+	err = s.session(ctx, doing, func(ctx context.Context, conn *pgx.Conn) error {
+		err := conn.QueryRow(ctx, `
+SELECT next_offset
+  FROM ingest_progress
+ WHERE kafka_topic = @log AND partition = @partition AND fence = @fence`,
+			pgx.NamedArgs{"log": claim.Log, "partition": claim.Number, "fence": claim.Fence}).Scan(&next)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return &pipeline.Fault{Kind: pipeline.Fenced, Err: errors.New("somebody else has claimed the partition")}
+		}
+		return err
+	})
+	return next, err
+}

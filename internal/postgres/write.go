@@ -1,0 +1,132 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"heartbeat/internal/pipeline"
+)
+
+// Write stores the batch in one transaction: begin and move the progress, copy the rows, add the rollups and commit. That
+// is two round trips, and one for each table that gets rows.
+func (s *Store) Write(ctx context.Context, claim pipeline.Claim, batch *pipeline.Batch) error {
+	doing := fmt.Sprintf("write offsets %d to %d of %s/%d", batch.From, batch.To, claim.Log, claim.Number)
+	if err := checkOffsets(batch); err != nil {
+		return fault(ctx, doing, err)
+	}
+	load := s.payloads.Get().(*payload)
+	defer func() {
+		load.trim()
+		s.payloads.Put(load)
+	}()
+	load.encode(claim.Log, claim.Number, batch)
+	return s.session(ctx, doing, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := moveProgress(ctx, conn, claim, batch, load); err != nil {
+			return err
+		}
+		if err := load.copyRows(ctx, conn.PgConn()); err != nil {
+			return err
+		}
+		return commitRollups(ctx, conn, load)
+	})
+}
+
+// checkOffsets refuses a batch that would break the promise that every offset is accounted for. The database refuses it
+// as well, but as if its data were bad.
+func checkOffsets(batch *pipeline.Batch) error {
+	accounted := int64(len(batch.Readings)) + int64(len(batch.DeadLetters)) + batch.Skipped
+	if accounted != batch.To-batch.From {
+		return fmt.Errorf("account for offsets: the batch spans %d and holds %d", batch.To-batch.From, accounted)
+	}
+	return nil
+}
+
+const moveProgressSQL = `
+UPDATE ingest_progress
+   SET next_offset   = $5,
+       leader_epoch  = $6,
+       state_from    = $7,
+       stored        = stored + $8,
+       anomalies     = anomalies + $9,
+       dead_lettered = dead_lettered + $10,
+       skipped       = skipped + $11,
+       updated_at    = now()
+ WHERE kafka_topic = $1 AND partition = $2 AND fence = $3 AND next_offset = $4`
+
+// moveProgress begins the transaction and moves the progress over the batch. From here on whoever claims the partition
+// waits for this transaction to end.
+func moveProgress(ctx context.Context, conn *pgx.Conn, claim pipeline.Claim, batch *pipeline.Batch, load *payload) error {
+	statement, err := conn.Prepare(ctx, "move_progress", moveProgressSQL)
+	if err != nil {
+		return err
+	}
+	var statements pgconn.Batch
+	statements.ExecParams(`BEGIN`, nil, nil, nil, nil)
+	statements.ExecStatement(statement, [][]byte{
+		[]byte(claim.Log), int4(claim.Number), int8(claim.Fence), int8(batch.From),
+		int8(batch.To), int4(batch.Epoch), int8(batch.StateFrom),
+		int8(load.recordCount), int8(load.anomalyCount), int8(int64(len(batch.DeadLetters))), int8(batch.Skipped),
+	}, binaryFormat, nil)
+	moved, err := execute(ctx, conn, &statements)
+	if err != nil {
+		return fmt.Errorf("move progress: %w", err)
+	}
+	if moved.RowsAffected() != 1 {
+		return errNotWhereLeft
+	}
+	return nil
+}
+
+// commitRollups adds the rollups and commits.
+func commitRollups(ctx context.Context, conn *pgx.Conn, load *payload) error {
+	var statements pgconn.Batch
+	if err := load.queueRollups(ctx, conn, &statements); err != nil {
+		return err
+	}
+	statements.ExecParams(`COMMIT`, nil, nil, nil, nil)
+	committed, err := execute(ctx, conn, &statements)
+	if committed.String() == "COMMIT" {
+		return nil
+	}
+	if err == nil {
+		err = fmt.Errorf("the server answered %s", committed)
+	}
+	return &commitError{err}
+}
+
+// queueRollups adds the statements for the rollups that the payload has something for.
+func (p *payload) queueRollups(ctx context.Context, conn *pgx.Conn, statements *pgconn.Batch) error {
+	for _, rollup := range [...]struct {
+		name, sql string
+		wanted    bool
+		columns   [][]byte
+	}{
+		{"add_minutes", addMinutes, p.hasMinutes, p.minutes[:]},
+		{"put_customers", putCustomers, p.hasCustomers, p.customers[:]},
+	} {
+		if !rollup.wanted {
+			continue
+		}
+		statement, err := conn.Prepare(ctx, rollup.name, rollup.sql)
+		if err != nil {
+			return err
+		}
+		parameters := append([][]byte{p.log, int4(p.partition)}, rollup.columns...)
+		statements.ExecStatement(statement, parameters, binaryFormat, nil)
+	}
+	return nil
+}
+
+// execute runs the statements in one round trip and returns the tag of the last that was completed.
+func execute(ctx context.Context, conn *pgx.Conn, statements *pgconn.Batch) (last pgconn.CommandTag, err error) {
+	results := conn.PgConn().ExecBatch(ctx, statements)
+	for results.NextResult() {
+		if tag, err := results.ResultReader().Close(); err == nil {
+			last = tag
+		}
+	}
+	return last, results.Close()
+}
