@@ -1,0 +1,177 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"heartbeat/internal/embedded"
+)
+
+// startTimeout has room for fetching a server.
+const startTimeout = 5 * time.Minute
+
+// postgresServer is a PostgreSQL of the tests' own.
+type postgresServer struct {
+	options embedded.PostgresOptions
+	server  *embedded.Postgres
+}
+
+// shared are the servers of this test run, each started by the first test that needs it.
+var shared struct {
+	database struct {
+		once   sync.Once
+		server *postgresServer
+		err    error
+	}
+	broker struct {
+		once   sync.Once
+		server broker
+		err    error
+	}
+	names atomic.Int64
+}
+
+func stopShared() {
+	if s := shared.database.server; s != nil {
+		s.stop()
+	}
+	if s := shared.broker.server; s != nil {
+		s.stop()
+	}
+}
+
+func startPostgres(settings map[string]string) (*postgresServer, error) {
+	dir, err := os.MkdirTemp(scratch, "postgres-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
+	all := map[string]string{"max_connections": "200"}
+	for name, value := range settings {
+		all[name] = value
+	}
+	s := &postgresServer{options: embedded.PostgresOptions{
+		Dir: dir, Database: "heartbeat_db", User: "heartbeat_user", Password: "heartbeat_pass",
+		Version: os.Getenv("HEARTBEAT_TEST_POSTGRES"), Settings: all,
+	}}
+	return s, s.start()
+}
+
+// start starts the server, on the data and the port of the last time if there was one.
+func (s *postgresServer) start() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	server, err := embedded.StartPostgres(ctx, s.options)
+	if err != nil {
+		return err
+	}
+	s.server = server
+	s.options.Port, s.options.PortAsked = server.Port, true
+	return nil
+}
+
+func (s *postgresServer) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_ = s.server.Stop(ctx) // what it left is in the scratch directory
+}
+
+// crash stops the server as `pg_ctl stop -m immediate` does: no checkpoint, no goodbye to anybody.
+func (s *postgresServer) crash(t testing.TB) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.options.Dir, "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	await(t, patience, func() string {
+		if syscall.Kill(pid, 0) == nil {
+			return "PostgreSQL still runs after an immediate stop"
+		}
+		return ""
+	})
+	s.stop() // gives the directory back
+}
+
+// restart starts a crashed server again.
+func (s *postgresServer) restart(t testing.TB) {
+	t.Helper()
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sharedDatabase returns the server that tests share. It does not fsync, so its machine must not crash; it may itself.
+func sharedDatabase(t testing.TB) *postgresServer {
+	t.Helper()
+	s := &shared.database
+	s.once.Do(func() {
+		s.server, s.err = startPostgres(map[string]string{"fsync": "off", "full_page_writes": "off", "max_wal_size": "512MB"})
+	})
+	if s.err != nil {
+		t.Fatalf("start PostgreSQL for the tests: %v", s.err)
+	}
+	return s.server
+}
+
+// ownDatabase returns a server for one test, with full durability.
+func ownDatabase(t testing.TB, settings map[string]string) *postgresServer {
+	t.Helper()
+	server, err := startPostgres(settings)
+	if err != nil {
+		t.Fatalf("start PostgreSQL for the test: %v", err)
+	}
+	t.Cleanup(server.stop)
+	return server
+}
+
+// create makes an empty database and returns its address.
+func (s *postgresServer) create(t testing.TB) string {
+	t.Helper()
+	admin := connect(t, s.url("postgres"))
+	name := fmt.Sprintf("e2e_%d", shared.names.Add(1))
+	if _, err := admin.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatalf("create database: %v", err)
+	}
+	return s.url(name)
+}
+
+func (s *postgresServer) url(database string) string {
+	address := url.URL{
+		Scheme: "postgres", User: url.UserPassword(s.options.User, s.options.Password),
+		Host: "127.0.0.1:" + strconv.Itoa(s.options.Port), Path: "/" + database, RawQuery: "sslmode=disable",
+	}
+	return address.String()
+}
+
+// connect returns a pool that goes with the test.
+func connect(t testing.TB, address string) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), address)
+	if err != nil {
+		t.Fatalf("connect to database: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	return pool
+}

@@ -1,0 +1,239 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// verdict is what the contract says of one record: a class with what is to be stored, or the reason of a dead letter.
+type verdict struct {
+	Class    string // NORMAL, BRADYCARDIA, TACHYCARDIA or INVALID; empty for a dead letter
+	BPM      int64
+	Customer string // of a dead letter: where the contract makes it certain that it was readable
+	Micros   int64  // the event's time, in microseconds since 1970
+	Reason   string // of a dead letter
+}
+
+// judge reads a record by the contract's section 3 and nothing else: it shares no code with the consumer. A retention
+// of zero is none.
+func judge(value []byte, kafkaTime time.Time, retention time.Duration) verdict {
+	switch {
+	case len(value) == 0:
+		return verdict{Reason: "empty"}
+	case len(value) > 1<<20:
+		return verdict{Reason: "too_large"}
+	case !utf8.Valid(value):
+		return verdict{Reason: "bad_utf8"}
+	}
+	shape := examine(value)
+	switch {
+	case shape.loneSurrogate:
+		return verdict{Reason: "bad_utf8"}
+	case !shape.json:
+		return verdict{Reason: "not_json"}
+	case !shape.object:
+		return verdict{Reason: "not_object"}
+	case shape.duplicate:
+		return verdict{Reason: "duplicate_field"}
+	}
+	return judgeFields(shape.fields, kafkaTime, retention)
+}
+
+var (
+	customerPattern  = regexp.MustCompile(`\ACUST_([0-9]{5}|[1-9][0-9]{5,8})\z`)
+	timestampPattern = regexp.MustCompile(`\A(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)\z`)
+	firstPlausible   = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+func judgeFields(fields map[string]any, kafkaTime time.Time, retention time.Duration) verdict {
+	customer, isText := fields["customer_id"].(string)
+	known := ""
+	if isText && customerPattern.MatchString(customer) {
+		known = customer
+	}
+	rate, isNumber := fields["heart_rate"].(json.Number)
+	stamp, isStamp := fields["timestamp"].(string)
+	switch {
+	case fields["customer_id"] == nil || fields["heart_rate"] == nil || fields["timestamp"] == nil:
+		return verdict{Reason: "missing_field", Customer: known}
+	case !isText || !isNumber || !isStamp:
+		return verdict{Reason: "wrong_type", Customer: known}
+	case known == "":
+		return verdict{Reason: "bad_customer_id"}
+	}
+	at, ok := readTime(stamp)
+	switch {
+	case !ok:
+		return verdict{Reason: "bad_timestamp", Customer: known}
+	case at.Before(firstPlausible), at.After(kafkaTime.Add(10 * time.Minute)),
+		retention > 0 && at.Before(kafkaTime.Add(-retention)):
+		return verdict{Reason: "timestamp_out_of_range", Customer: known}
+	}
+	class, bpm := classify(string(rate))
+	return verdict{Class: class, BPM: bpm, Customer: known, Micros: at.UnixMicro()}
+}
+
+// readTime takes RFC 3339 with an offset, cut off behind the microsecond.
+func readTime(text string) (time.Time, bool) {
+	parts := timestampPattern.FindStringSubmatch(text)
+	if parts == nil {
+		return time.Time{}, false
+	}
+	fraction := (parts[3] + "000000")[:6]
+	at, err := time.Parse("2006-01-02T15:04:05.000000Z07:00", parts[1]+"T"+parts[2]+"."+fraction+parts[4])
+	return at.UTC(), err == nil
+}
+
+// classify decides on the double, then rounds within the class.
+func classify(number string) (string, int64) {
+	rate, _ := strconv.ParseFloat(number, 64) // the error is of one beyond the range: an infinity
+	nearest := int64(math.Max(math.MinInt32, math.Min(math.MaxInt32, math.Round(rate))))
+	within := func(low, high int64) int64 { return max(low, min(high, nearest)) }
+	switch {
+	case rate > 300:
+		return "INVALID", within(301, math.MaxInt32)
+	case rate > 180:
+		return "TACHYCARDIA", within(181, 300)
+	case rate >= 40:
+		return "NORMAL", within(40, 180)
+	case rate > 0:
+		return "BRADYCARDIA", within(1, 39)
+	default:
+		return "INVALID", within(math.MinInt32, 0)
+	}
+}
+
+// shape is what a text in valid UTF-8 is as JSON.
+type shape struct {
+	json, object  bool
+	loneSurrogate bool           // before the first fault of syntax
+	duplicate     bool           // two members of one object have one name
+	fields        map[string]any // of the outermost object; strings, json.Numbers, nil, or something else
+}
+
+// maxDepth is how deep arrays and objects may nest in what both sides call JSON.
+const maxDepth = 10_000
+
+// examine walks the text token by token.
+func examine(text []byte) (s shape) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	w := walk{shape: &s, text: text, decoder: decoder}
+	s.fields = map[string]any{}
+	err := w.value(1, func(v any) { _, s.object = v.(map[string]any) })
+	if err == nil {
+		_, err = decoder.Token()
+		s.json = errors.Is(err, io.EOF)
+	}
+	return s
+}
+
+// walk is one pass over a text.
+type walk struct {
+	*shape
+	text    []byte
+	decoder *json.Decoder
+	seen    int64 // how far escapes were looked at
+}
+
+var errTooDeep = errors.New("too deep")
+
+func (w *walk) token() (json.Token, error) {
+	token, err := w.decoder.Token()
+	if err != nil {
+		return nil, err
+	}
+	end := w.decoder.InputOffset()
+	if _, isText := token.(string); isText && hasLoneSurrogate(string(w.text[w.seen:end])) {
+		w.loneSurrogate = true
+	}
+	w.seen = end
+	return token, nil
+}
+
+// value reads one value and hands it on: a scalar as it is, an object or array as an empty one.
+func (w *walk) value(depth int, take func(any)) error {
+	token, err := w.token()
+	if err != nil {
+		return err
+	}
+	delimiter, nested := token.(json.Delim)
+	switch {
+	case !nested:
+		take(token)
+		return nil
+	case depth > maxDepth:
+		return errTooDeep
+	case delimiter == '{':
+		take(map[string]any{})
+		return w.members(depth)
+	default:
+		take([]any{})
+		return w.elements(depth)
+	}
+}
+
+func (w *walk) members(depth int) error {
+	names := map[string]bool{}
+	for w.decoder.More() {
+		token, err := w.token()
+		if err != nil {
+			return err
+		}
+		name, isText := token.(string)
+		if !isText {
+			return errors.New("a name that is no string")
+		}
+		w.duplicate = w.duplicate || names[name]
+		names[name] = true
+		take := func(any) {}
+		if depth == 1 {
+			take = func(v any) { w.fields[name] = v }
+		}
+		if err := w.value(depth+1, take); err != nil {
+			return err
+		}
+	}
+	_, err := w.token()
+	return err
+}
+
+func (w *walk) elements(depth int) error {
+	for w.decoder.More() {
+		if err := w.value(depth+1, func(any) {}); err != nil {
+			return err
+		}
+	}
+	_, err := w.token()
+	return err
+}
+
+// hasLoneSurrogate tells whether a quoted text has an escaped half of a surrogate pair.
+func hasLoneSurrogate(quoted string) bool {
+	high := false // the last escape was the first half
+	for i := 0; i < len(quoted); {
+		unit, width := uint64(0), 1
+		if quoted[i] == '\\' && i+1 < len(quoted) {
+			width = 2
+			if quoted[i+1] == 'u' && i+6 <= len(quoted) {
+				width = 6
+				unit, _ = strconv.ParseUint(strings.ToLower(quoted[i+2:i+6]), 16, 16)
+			}
+		}
+		low := 0xDC00 <= unit && unit < 0xE000
+		if high != low {
+			return true
+		}
+		high = 0xD800 <= unit && unit < 0xDC00
+		i += width
+	}
+	return high
+}
