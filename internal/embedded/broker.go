@@ -1,0 +1,173 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+const (
+	defaultPartitions  = 3
+	defaultRetainBytes = 384 << 20
+	// segmentBytes keeps the pieces small in which the log gives disk and memory back.
+	segmentBytes = 16 << 20
+)
+
+// BrokerOptions say how to run the broker.
+type BrokerOptions struct {
+	Dir       string // kept between runs; "" keeps everything in memory
+	Port      int    // 0 is any free one
+	PortAsked bool   // the port was asked for: refuse where it is taken, rather than use the next free one
+
+	Partitions  int          // of topics that are created without a number; 0 is 3
+	RetainBytes int64        // of all topics together; 0 is 384 MiB
+	Logger      *slog.Logger // nil logs nothing
+}
+
+// Broker is a running broker of a cluster of one. It listens on Host alone, without authentication. Clients must create the
+// topics they want: a misspelt name is an error, not a new topic.
+//
+// What it acknowledged survives the death of the process, however it dies, for it is in the system's page cache by then;
+// the death of the machine may cost the last seconds, as with Apache Kafka's own defaults. A log starts over at offset 0
+// only when its topic is deleted.
+//
+// Its log is bounded in time by each topic's retention.ms, and in space by RetainBytes: memory grows with the log on
+// disk, by an index entry a batch, and a restart after a crash reads all of it.
+type Broker struct {
+	Port int // what it listens on, which may not be the port in the options
+
+	cluster *kfake.Cluster
+	release func() error
+	cancel  context.CancelFunc // ends the retention loop
+	loops   sync.WaitGroup
+	stop    func() error // once
+}
+
+// StartBroker starts the broker with what Dir holds.
+func StartBroker(ctx context.Context, options BrokerOptions) (*Broker, error) {
+	b, err := startBroker(ctx, options)
+	if err != nil {
+		return nil, fmt.Errorf("start broker: %w", err)
+	}
+	return b, nil
+}
+
+func startBroker(ctx context.Context, options BrokerOptions) (*Broker, error) {
+	options.setDefaults()
+	log := options.Logger.With("component", "broker")
+	b := &Broker{release: func() error { return nil }}
+	if options.Dir != "" {
+		release, err := Lock(options.Dir)
+		if err != nil {
+			return nil, err
+		}
+		b.release = release
+	}
+	if err := b.open(options, log); err != nil {
+		return nil, errors.Join(err, b.release())
+	}
+	b.stop = sync.OnceValue(b.close)
+	if err := b.keepBounded(ctx, options.RetainBytes, log); err != nil {
+		return nil, errors.Join(err, b.stop())
+	}
+	if options.Port != 0 && b.Port != options.Port {
+		log.Warn("port is taken, using the next free one", "wanted", options.Port, "port", b.Port)
+	}
+	log.Info("broker is ready", "port", b.Port, "data", options.Dir)
+	return b, nil
+}
+
+func (o *BrokerOptions) setDefaults() {
+	if o.Partitions == 0 {
+		o.Partitions = defaultPartitions
+	}
+	if o.RetainBytes == 0 {
+		o.RetainBytes = defaultRetainBytes
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// open listens and loads what the directory holds.
+func (b *Broker) open(options BrokerOptions, log *slog.Logger) error {
+	listener, err := listen(options.Port, options.PortAsked)
+	if err != nil {
+		return err
+	}
+	b.Port = listener.Addr().(*net.TCPAddr).Port
+	b.cluster, err = kfake.NewCluster(
+		kfake.NumBrokers(1),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return listener, nil }),
+		kfake.DataDir(options.Dir),
+		kfake.DefaultNumPartitions(options.Partitions),
+		kfake.MaxVersions(versions()),
+		kfake.BrokerConfigs(map[string]string{
+			"log.segment.bytes": strconv.Itoa(segmentBytes),
+			// kfake's own retention would empty an idle log, and an emptied log starts over at offset 0 when it is loaded
+			// again. So it is put off for ever; ours leaves the last batch.
+			"log.cleaner.backoff.ms": strconv.FormatInt(never.Milliseconds(), 10),
+		}),
+		kfake.WithLogger(brokerLog{log}),
+	)
+	if err != nil {
+		listener.Close()
+		return fmt.Errorf("open log in %s: %w", options.Dir, err)
+	}
+	return nil
+}
+
+// versions are those of a current broker, but for DescribeTopicPartitions: kfake announces it, and Apache Kafka's own tools
+// fail on the answer where they would do well without.
+func versions() *kversion.Versions {
+	versions := kversion.Stable()
+	versions.SetMaxKeyVersion(kmsg.DescribeTopicPartitions.Int16(), -1)
+	return versions
+}
+
+// listen tries again when somebody takes the chosen port just before us.
+func listen(port int, asked bool) (net.Listener, error) {
+	for {
+		chosen, err := choosePort(port, asked)
+		if err != nil {
+			return nil, err
+		}
+		listener, err := net.Listen("tcp", net.JoinHostPort(Host, strconv.Itoa(chosen)))
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return listener, err
+		}
+	}
+}
+
+// Address returns host and port for clients.
+func (b *Broker) Address() string { return net.JoinHostPort(Host, strconv.Itoa(b.Port)) }
+
+// Stop ends all connections and closes the log. A second call waits for the first.
+func (b *Broker) Stop(ctx context.Context) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- b.stop() }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("stop broker: %w", ctx.Err())
+	}
+}
+
+func (b *Broker) close() error {
+	if b.cancel != nil {
+		b.cancel()
+	}
+	b.loops.Wait()
+	b.cluster.Close()
+	return b.release()
+}

@@ -1,0 +1,134 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+const (
+	trimEvery = time.Minute
+	// never is as long as a duration of milliseconds safely lasts.
+	never = 100 * 365 * 24 * time.Hour
+	// defaultRetention is Kafka's, for topics that name none.
+	defaultRetention = 7 * 24 * time.Hour
+)
+
+// retention trims the broker's log from its old end.
+type retention struct {
+	cluster *kfake.Cluster
+	admin   *kadm.Client
+	bytes   int64 // of all topics together
+	now     func() time.Time
+}
+
+// keepBounded trims the log now and then at intervals, until the broker stops.
+func (b *Broker) keepBounded(ctx context.Context, bytes int64, log *slog.Logger) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.Address()))
+	if err != nil {
+		return fmt.Errorf("connect to broker: %w", err)
+	}
+	r := &retention{cluster: b.cluster, admin: kadm.NewClient(client), bytes: bytes, now: time.Now}
+	if err := r.trim(ctx); err != nil {
+		client.Close()
+		return fmt.Errorf("trim log: %w", err)
+	}
+	ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	b.loops.Go(func() {
+		defer client.Close()
+		r.run(ctx, log)
+	})
+	return nil
+}
+
+func (r *retention) run(ctx context.Context, log *slog.Logger) {
+	ticker := time.NewTicker(trimEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := r.trim(ctx); err != nil && ctx.Err() == nil {
+			log.Error("trimming the log does not work, disk and memory use will grow", "error", err)
+		}
+	}
+}
+
+func (r *retention) trim(ctx context.Context) error {
+	topics, err := r.admin.ListTopics(ctx)
+	if err != nil {
+		return err
+	}
+	partitions := 0
+	topics.EachPartition(func(kadm.PartitionDetail) { partitions++ })
+	for _, name := range topics.Names() {
+		if err := r.trimTopic(ctx, name, r.bytes/int64(max(partitions, 1))); err != nil {
+			return fmt.Errorf("topic %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// trimTopic deletes what is older than the topic's retention and what exceeds limit bytes in any of its partitions.
+func (r *retention) trimTopic(ctx context.Context, name string, limit int64) error {
+	topic := r.cluster.TopicInfo(name)
+	if topic == nil || strings.Contains(config(topic, "cleanup.policy"), "compact") {
+		return nil
+	}
+	var live kadm.ListedOffsets // the first offset of each partition that is young enough
+	if age := retentionOf(topic); age >= 0 {
+		var err error
+		if live, err = r.admin.ListOffsetsAfterMilli(ctx, r.now().Add(-age).UnixMilli(), name); err != nil {
+			return err
+		}
+	}
+	for _, partition := range r.cluster.PartitionInfos(name) {
+		to := firstWithin(partition, limit)
+		if first, ok := live.Lookup(name, partition.Partition); ok && first.Err == nil {
+			to = max(to, first.Offset)
+		}
+		// The last batch stays: it is what keeps the place of an empty log.
+		to = min(to, partition.HighWatermark-1)
+		if to <= partition.LogStartOffset {
+			continue
+		}
+		if err := r.cluster.DeleteRecords(name, partition.Partition, to); err != nil {
+			return fmt.Errorf("partition %d: %w", partition.Partition, err)
+		}
+	}
+	return nil
+}
+
+// firstWithin returns the offset from which on the partition is about limit bytes long, its records being much alike.
+func firstWithin(partition *kfake.PartitionInfo, limit int64) int64 {
+	if partition.NumBytes <= limit {
+		return partition.LogStartOffset
+	}
+	kept := float64(partition.HighWatermark-partition.LogStartOffset) * float64(limit) / float64(partition.NumBytes)
+	return partition.HighWatermark - int64(kept)
+}
+
+// retentionOf returns how long the topic keeps records, negative for ever.
+func retentionOf(topic *kfake.TopicInfo) time.Duration {
+	millis, err := strconv.ParseInt(config(topic, "retention.ms"), 10, 64)
+	if err != nil {
+		return defaultRetention
+	}
+	return time.Duration(min(millis, never.Milliseconds())) * time.Millisecond
+}
+
+func config(topic *kfake.TopicInfo, name string) string {
+	if value := topic.Configs[name]; value != nil {
+		return *value
+	}
+	return ""
+}
