@@ -1,0 +1,32 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+)
+
+// RemovePostgres deletes the data that StartPostgres keeps in dir, so that the next start begins with nothing. A server
+// that a killed run left behind on it is stopped first.
+func RemovePostgres(ctx context.Context, dir string, logger *slog.Logger) error {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	dir, release, err := claimDir(dir)
+	if err != nil {
+		return fmt.Errorf("remove PostgreSQL data: %w", err)
+	}
+	data := filepath.Join(dir, "data")
+	c := &cluster{dir: data, account: serverAccount(data), log: logger.With("component", "postgres")}
+	err = c.stopOrphan(ctx)
+	if err == nil {
+		err = os.RemoveAll(data)
+	}
+	if err := errors.Join(err, release()); err != nil {
+		return fmt.Errorf("remove PostgreSQL data: %w", err)
+	}
+	return nil
+}
