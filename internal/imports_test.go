@@ -11,16 +11,17 @@ import (
 // allowed names, for each package of the module, the packages of the module it may import. Imports point inwards:
 // cmd → app → adapters → pipeline → detect and simulate → heartbeat.
 var allowed = map[string][]string{
-	"internal/heartbeat": {},
-	"internal/simulate":  {"internal/heartbeat"},
-	"internal/pipeline":  {"internal/heartbeat"},
-	"internal/kafka":     {"internal/heartbeat", "internal/pipeline", "internal/facts"},
-	"internal/facts":     {},
-	"internal/audit":     {},
-	"internal/postgres":  {"internal/heartbeat", "internal/pipeline", "internal/facts"},
-	"internal/live":      {"internal/heartbeat"},
-	"internal/web":       {"internal/heartbeat", "internal/live", "internal/facts"},
-	"internal/embedded":  {},
+	"internal/heartbeat":  {},
+	"internal/simulate":   {"internal/heartbeat"},
+	"internal/pipeline":   {"internal/heartbeat"},
+	"internal/crashpoint": {},
+	"internal/kafka":      {"internal/heartbeat", "internal/pipeline", "internal/facts", "internal/crashpoint"},
+	"internal/facts":      {},
+	"internal/audit":      {},
+	"internal/postgres":   {"internal/heartbeat", "internal/pipeline", "internal/facts", "internal/crashpoint"},
+	"internal/live":       {"internal/heartbeat"},
+	"internal/web":        {"internal/heartbeat", "internal/live", "internal/facts"},
+	"internal/embedded":   {},
 }
 
 // owners names the only packages that may import an adapter's library.

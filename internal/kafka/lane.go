@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"heartbeat/internal/crashpoint"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
 )
@@ -124,6 +125,7 @@ func (l *lane) drain(ctx context.Context) error {
 			if err := l.worker.Process(ctx, records[:size]); err != nil {
 				return err
 			}
+			crashpoint.Reach(crashpoint.BeforeHint)
 			last := records[size-1]
 			l.advanced(l, position{l.worker.Next(), last.LeaderEpoch})
 			records = records[size:]

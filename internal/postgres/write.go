@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"heartbeat/internal/crashpoint"
 	"heartbeat/internal/pipeline"
 )
 
@@ -30,6 +31,7 @@ func (s *Store) Write(ctx context.Context, claim pipeline.Claim, batch *pipeline
 		if err := load.copyRows(ctx, conn.PgConn()); err != nil {
 			return err
 		}
+		crashpoint.Reach(crashpoint.AfterInsert)
 		return commitRollups(ctx, conn, load)
 	})
 }
@@ -87,8 +89,10 @@ func commitRollups(ctx context.Context, conn *pgx.Conn, load *payload) error {
 		return err
 	}
 	statements.ExecParams(`COMMIT`, nil, nil, nil, nil)
+	crashpoint.Reach(crashpoint.BeforeCommit)
 	committed, err := execute(ctx, conn, &statements)
 	if committed.String() == "COMMIT" {
+		crashpoint.Reach(crashpoint.AfterCommit)
 		return nil
 	}
 	if err == nil {
