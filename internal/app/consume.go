@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/pipeline"
+	"heartbeat/internal/postgres"
+)
+
+// ConsumeOptions set up the consumer role.
+type ConsumeOptions struct {
+	Kafka          kafka.Config
+	Group          string
+	InstanceID     string        // static membership; empty: off
+	SessionTimeout time.Duration // 0: Kafka's default
+	Database       postgres.Options
+	Retention      time.Duration // drop readings older than this, refuse those that arrive older; 0: keep all
+	UntilCaughtUp  bool          // end once everything is stored that the topic held at the start
+	MetricsAddress string        // for metrics, health and readiness; empty: none
+	Registry       *prometheus.Registry
+	Logger         *slog.Logger
+}
+
+// maintainEvery is how often table partitions are created ahead and dropped.
+const maintainEvery = time.Minute
+
+// Consume validates, classifies and stores what the topic carries, until the context ends or it has caught up.
+func Consume(ctx context.Context, options ConsumeOptions) error {
+	logger := options.Logger.With("component", "consume")
+	pool, err := openDatabase(ctx, options.Database, logger)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	tables := postgres.NewTables(pool, options.Retention)
+	if err := tables.Maintain(ctx); err != nil {
+		return err
+	}
+	meter := pipeline.NewMeter(logger, options.Registry)
+	client, err := kafka.Connect(ctx, options.Kafka)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.EnsureTopic(ctx); err != nil {
+		return err
+	}
+	watch := newWatch(client, pool, options.Registry, logger)
+
+	ctx, finish := context.WithCancelCause(ctx)
+	defer finish(nil)
+	group, ctx := errgroup.WithContext(ctx)
+	if options.MetricsAddress != "" {
+		probe, err := newProbe(options.MetricsAddress, options.Registry, func() error { return readiness(meter) })
+		if err != nil {
+			return err
+		}
+		logger.Info("metrics, health and readiness", "address", "http://"+probe.address())
+		group.Go(func() error { return probe.run(ctx) })
+	}
+	group.Go(func() error { return newConsumer(options, pool, meter, logger).Run(ctx) })
+	group.Go(func() error { return repeat(ctx, maintainEvery, func() { maintain(ctx, tables, logger) }) })
+	group.Go(func() error { return watch.run(ctx) })
+	if options.UntilCaughtUp {
+		group.Go(func() error {
+			if err := awaitCaughtUp(ctx, client, pool); err != nil {
+				return err
+			}
+			finish(errCaughtUp)
+			return nil
+		})
+	}
+	err = group.Wait()
+	logger.Info(meter.Stats().String())
+	if errors.Is(context.Cause(ctx), errCaughtUp) {
+		logger.Info("caught up")
+		return nil
+	}
+	return err
+}
+
+var errCaughtUp = errors.New("caught up")
+
+func newConsumer(options ConsumeOptions, pool *pgxpool.Pool, meter *pipeline.Meter, logger *slog.Logger) *kafka.Consumer {
+	store := postgres.NewStore(pool, owner())
+	return kafka.NewConsumer(kafka.ConsumerConfig{
+		Config: options.Kafka, Group: options.Group, InstanceID: options.InstanceID, SessionTimeout: options.SessionTimeout,
+		NewWorker: func(partition pipeline.Partition, log pipeline.Log) *pipeline.Worker {
+			return pipeline.NewWorker(pipeline.Options{
+				Partition: partition, Store: store, Log: log, Meter: meter, Retention: options.Retention, Logger: logger,
+			})
+		},
+		Released: meter.Released,
+	})
+}
+
+// owner names this process in the progress of the partitions it has claimed.
+func owner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
+}
+
+// maintain keeps the table partitions ahead of time. A failure costs nothing at once: rows of an hour without a
+// partition of its own go to the default partition and are moved later.
+func maintain(ctx context.Context, tables *postgres.Tables, logger *slog.Logger) {
+	if err := tables.Maintain(ctx); err != nil && ctx.Err() == nil {
+		logger.Warn("table partitions not maintained, trying again in a minute", "error", err)
+	}
+}
+
+// readiness fails while a partition is stopped or cannot store.
+func readiness(meter *pipeline.Meter) error {
+	for number, status := range meter.Partitions() {
+		if status.State != pipeline.Running {
+			return fmt.Errorf("partition %d is %s since %s: %s", number, status.State, status.Since.UTC().Format(time.RFC3339), status.Cause)
+		}
+	}
+	return nil
+}
+
+// repeat calls work at each interval until the context ends.
+func repeat(ctx context.Context, interval time.Duration, work func()) error {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			work()
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"heartbeat/internal/postgres"
+)
+
+const (
+	databaseAttempts = 10
+	databaseInterval = 5 * time.Second
+)
+
+// openDatabase connects to the database, with as much patience as to the broker, and refuses one whose schema is not
+// this binary's.
+func openDatabase(ctx context.Context, options postgres.Options, logger *slog.Logger) (*pgxpool.Pool, error) {
+	pool, err := postgres.Open(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := awaitDatabase(ctx, pool, logger); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	if err := postgres.CheckSchema(ctx, pool); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+func awaitDatabase(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) error {
+	for attempt := 1; ; attempt++ {
+		err := postgres.Ping(ctx, pool)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if attempt == databaseAttempts || !postgres.Unavailable(err) {
+			return err
+		}
+		logger.Warn("database not reachable", "attempt", fmt.Sprintf("%d of %d", attempt, databaseAttempts), "cause", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(databaseInterval):
+		}
+	}
+}

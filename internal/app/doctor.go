@@ -1,0 +1,273 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/postgres"
+)
+
+// Finding is what the doctor says about one thing.
+type Finding struct {
+	Check  string `json:"check"`
+	Status string `json:"status"` // ok, warning or failure
+	Detail string `json:"detail"`
+	Advice string `json:"advice,omitempty"` // what to do, when not ok
+}
+
+// The statuses of a finding.
+const (
+	OK      = "ok"
+	Warning = "warning"
+	Failure = "failure"
+)
+
+// DoctorOptions say what to examine.
+type DoctorOptions struct {
+	Kafka    kafka.Config
+	Group    string
+	Database postgres.Options
+}
+
+const (
+	doctorTimeout = 5 * time.Second // for each question
+	clockSkew     = 2 * time.Second // more than this between us and the database is worth a warning
+	stalledAfter  = time.Minute     // a partition with lag whose progress has not moved for so long
+	usualParts    = 3
+)
+
+// Doctor examines broker, topic, database, schema, clock and consumer, and says what to do about what is wrong. It
+// changes nothing.
+func Doctor(ctx context.Context, options DoctorOptions) []Finding {
+	d := &doctor{options: options}
+	topic := d.broker(ctx)
+	pool := d.database(ctx)
+	if pool != nil {
+		defer pool.Close()
+	}
+	if topic != nil && pool != nil {
+		d.consumer(ctx, pool, *topic)
+	}
+	if d.client != nil {
+		d.client.Close()
+	}
+	return d.findings
+}
+
+type doctor struct {
+	options  DoctorOptions
+	client   *kafka.Client
+	findings []Finding
+}
+
+func (d *doctor) say(check, status, detail, advice string) {
+	d.findings = append(d.findings, Finding{check, status, detail, advice})
+}
+
+// broker examines the cluster and returns the topic, if there is one.
+func (d *doctor) broker(ctx context.Context) *kafka.TopicState {
+	address := strings.Join(d.options.Kafka.Brokers, ",")
+	for _, broker := range d.options.Kafka.Brokers {
+		if err := dial(ctx, broker); err != nil {
+			d.say("broker port", Failure, fmt.Sprintf("nothing answers at %s: %v", broker, err),
+				"start the broker (heartbeat up brings one) or set KAFKA_BOOTSTRAP_SERVERS to where it listens")
+		}
+	}
+	config := d.options.Kafka
+	config.Attempts = 1
+	config.Logger = slog.New(slog.DiscardHandler)
+	client, err := kafka.Connect(ctx, config)
+	if err != nil {
+		d.say("broker", Failure, err.Error(), "make sure that it is a Kafka broker that listens there, and not TLS where plain text is meant")
+		return nil
+	}
+	d.client = client
+	d.say("broker", OK, "answers at "+address, "")
+	d.advertised(ctx)
+	return d.topic(ctx)
+}
+
+// advertised examines the addresses that clients are sent to after the first answer.
+func (d *doctor) advertised(ctx context.Context) {
+	addresses, err := d.client.Brokers(ctx)
+	if err != nil {
+		d.say("advertised addresses", Failure, err.Error(), "look at the broker's log")
+		return
+	}
+	for _, address := range addresses {
+		if err := dial(ctx, address); err != nil {
+			d.say("advertised addresses", Failure, fmt.Sprintf("the broker sends clients to %s, which cannot be reached from here: %v", address, err),
+				"set the broker's advertised.listeners to an address that this machine can reach")
+			return
+		}
+	}
+	d.say("advertised addresses", OK, strings.Join(addresses, ", "), "")
+}
+
+func (d *doctor) topic(ctx context.Context) *kafka.TopicState {
+	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+	defer cancel()
+	state, err := d.client.TopicState(ctx)
+	if err != nil {
+		d.say("topic", Failure, err.Error(), "heartbeat produce and heartbeat consume create it; check KAFKA_TOPIC")
+		return nil
+	}
+	detail := fmt.Sprintf("%s has %d partitions and %d records", state.Name, len(state.Partitions), state.Records())
+	if len(state.Partitions) != usualParts {
+		d.say("topic", Warning, detail, fmt.Sprintf("usual are %d; more consumers than partitions stand idle, and adding partitions sends customers to other ones", usualParts))
+	} else {
+		d.say("topic", OK, detail, "")
+	}
+	settings, err := d.client.TopicConfig(ctx)
+	switch policy := settings["cleanup.policy"]; {
+	case err != nil:
+		d.say("topic settings", Warning, err.Error(), "allow DescribeConfigs on the topic to examine them")
+	case policy != "delete":
+		d.say("topic settings", Failure, "cleanup.policy is "+policy, "set it to delete: compaction throws readings away")
+	default:
+		d.say("topic settings", OK, fmt.Sprintf("cleanup.policy=%s retention.ms=%s", policy, settings["retention.ms"]), "")
+	}
+	return &state
+}
+
+// database examines the database and returns its pool when it can be used.
+func (d *doctor) database(ctx context.Context) *pgxpool.Pool {
+	pool, err := postgres.Open(ctx, d.options.Database)
+	if err != nil {
+		d.say("database", Failure, err.Error(), "check the POSTGRES_ settings or DATABASE_URL")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*doctorTimeout)
+	defer cancel()
+	if err := postgres.Ping(ctx, pool); err != nil {
+		d.say("database", Failure, err.Error(), "")
+		pool.Close()
+		return nil
+	}
+	server, err := postgres.ReadServer(ctx, pool)
+	if err != nil {
+		d.say("database", Failure, err.Error(), "")
+		pool.Close()
+		return nil
+	}
+	d.version(server)
+	d.clock(server)
+	if err := postgres.CheckSchema(ctx, pool); err != nil {
+		advice := "look at the server's log"
+		if _, ok := errors.AsType[*postgres.SchemaError](err); ok {
+			advice = "" // the error says it
+		}
+		d.say("schema", Failure, err.Error(), advice)
+		pool.Close()
+		return nil
+	}
+	d.say("schema", OK, "is this binary's", "")
+	return pool
+}
+
+func (d *doctor) version(server postgres.ServerState) {
+	if server.Version < postgres.MinVersion {
+		d.say("database", Failure, fmt.Sprintf("PostgreSQL %d", server.Version), fmt.Sprintf("use PostgreSQL %d or later", postgres.MinVersion))
+		return
+	}
+	d.say("database", OK, fmt.Sprintf("PostgreSQL %d, %d of %d connections in use", server.Version, server.Connections, server.MaxConnections), "")
+}
+
+func (d *doctor) clock(server postgres.ServerState) {
+	if server.Skew.Abs() > clockSkew {
+		d.say("clock", Warning, fmt.Sprintf("the database's clock is %s off this machine's", server.Skew.Round(time.Millisecond)),
+			"let NTP set both: partitions follow the database's clock, event times the devices'")
+		return
+	}
+	d.say("clock", OK, fmt.Sprintf("the database's is within %s of this machine's", clockSkew), "")
+}
+
+// consumer examines whether somebody stores what the topic brings.
+func (d *doctor) consumer(ctx context.Context, pool *pgxpool.Pool, topic kafka.TopicState) {
+	ctx, cancel := context.WithTimeout(ctx, 3*doctorTimeout)
+	defer cancel()
+	state, members, err := d.client.Group(ctx, d.options.Group)
+	if err != nil {
+		d.say("consumer group", Warning, err.Error(), "allow Describe on the group to examine it")
+	}
+	standings, err := postgres.Standings(ctx, pool, topic.ID)
+	if err != nil {
+		d.say("progress", Failure, err.Error(), "")
+		return
+	}
+	lag, stalled := behind(topic, standings)
+	switch detail := fmt.Sprintf("%s is %s with %d members, %d records behind", d.options.Group, strings.ToLower(state), len(members), lag); {
+	case len(members) == 0 && lag > 0:
+		d.say("consumer", Failure, detail, "start heartbeat consume")
+	case len(members) == 0:
+		d.say("consumer", Warning, detail, "start heartbeat consume; nothing is waiting at the moment")
+	case stalled > 0:
+		d.say("consumer", Failure, fmt.Sprintf("%s; %d partitions have not moved for %s", detail, stalled, stalledAfter), "look at the consumer's log and its /readyz")
+	default:
+		d.say("consumer", OK, detail, "")
+	}
+	d.accounts(ctx, pool, standings)
+}
+
+func behind(topic kafka.TopicState, standings map[int32]postgres.Standing) (lag int64, stalled int) {
+	for _, partition := range topic.Partitions {
+		stored, ok := standings[partition.Number]
+		if !ok {
+			lag += partition.End - partition.Start
+			continue
+		}
+		waiting := max(partition.End-max(stored.NextOffset, partition.Start), 0)
+		lag += waiting
+		if waiting > 0 && time.Since(stored.UpdatedAt) > stalledAfter {
+			stalled++
+		}
+	}
+	return lag, stalled
+}
+
+// accounts examines what should not be there: dead letters nobody has looked at, and losses.
+func (d *doctor) accounts(ctx context.Context, pool *pgxpool.Pool, standings map[int32]postgres.Standing) {
+	var unaccounted int64
+	for _, partition := range standings {
+		unaccounted += partition.Unaccounted
+	}
+	if unaccounted != 0 {
+		d.say("accounts", Failure, fmt.Sprintf("%d offsets are unaccounted for", unaccounted), "run heartbeat verify")
+	}
+	totals, err := postgres.ReadTotals(ctx, pool)
+	if err != nil {
+		d.say("accounts", Warning, err.Error(), "")
+		return
+	}
+	switch {
+	case totals.Incidents > 0:
+		d.say("data incidents", Warning, fmt.Sprintf("%d losses outside Heartbeat's power are recorded", totals.Incidents), "SELECT * FROM data_incidents")
+	default:
+		d.say("data incidents", OK, "none", "")
+	}
+	switch {
+	case totals.DeadLetters > 0:
+		d.say("dead letters", Warning, fmt.Sprintf("%d wait for a person", totals.DeadLetters), "heartbeat deadletter list")
+	default:
+		d.say("dead letters", OK, "none", "")
+	}
+}
+
+func dial(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+	defer cancel()
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return connection.Close()
+}

@@ -1,0 +1,52 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// probe is the small HTTP server of a role without a console: metrics, health and readiness.
+type probe struct {
+	listener net.Listener
+	server   *http.Server
+}
+
+// newProbe listens on address at once, so that a port in use is an error before any work begins. ready returns why
+// the role cannot work at the moment, or nil.
+func newProbe(address string, registry *prometheus.Registry, ready func() error) (*probe, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for metrics and health on %s: %w; choose another address with --metrics-address, or an empty one for none", address, err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	return &probe{listener: listener, server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
+}
+
+// address is where the probe listens.
+func (p *probe) address() string { return p.listener.Addr().String() }
+
+// run serves until the context ends.
+func (p *probe) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { p.server.Close() })
+	defer stop()
+	if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve metrics and health: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,106 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/postgres"
+)
+
+const (
+	watchEvery    = 5 * time.Second
+	caughtUpEvery = 200 * time.Millisecond
+)
+
+// watch compares what the broker holds with what the database has stored and reports the difference: lag, and offsets
+// that nothing accounts for. It looks at every partition of the topic, whoever consumes it.
+type watch struct {
+	client      *kafka.Client
+	pool        *pgxpool.Pool
+	logger      *slog.Logger
+	lag         *prometheus.GaugeVec
+	unaccounted *prometheus.GaugeVec
+}
+
+func newWatch(client *kafka.Client, pool *pgxpool.Pool, registry prometheus.Registerer, logger *slog.Logger) *watch {
+	w := &watch{
+		client: client, pool: pool, logger: logger,
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "heartbeat_consumer_lag_records", Help: "Records in the partition that are not stored yet.",
+		}, []string{"partition"}),
+		unaccounted: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "heartbeat_unaccounted_offsets", Help: "Offsets below the next offset that are neither stored, dead-lettered, skipped nor recorded as lost. Must be 0.",
+		}, []string{"partition"}),
+	}
+	registry.MustRegister(w.lag, w.unaccounted)
+	return w
+}
+
+// run reports until the context ends. An outage leaves the last values in place: the consumer itself reports it.
+func (w *watch) run(ctx context.Context) error {
+	return repeat(ctx, watchEvery, func() {
+		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+			w.logger.Debug("lag not measured", "error", err)
+		}
+	})
+}
+
+func (w *watch) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, watchEvery)
+	defer cancel()
+	state, err := w.client.TopicState(ctx)
+	if err != nil {
+		return err
+	}
+	standings, err := postgres.Standings(ctx, w.pool, state.ID)
+	if err != nil {
+		return err
+	}
+	for _, partition := range state.Partitions {
+		label := strconv.Itoa(int(partition.Number))
+		stored, ok := standings[partition.Number]
+		if !ok {
+			w.lag.WithLabelValues(label).Set(float64(partition.End - partition.Start))
+			continue
+		}
+		w.lag.WithLabelValues(label).Set(float64(max(partition.End-stored.NextOffset, 0)))
+		w.unaccounted.WithLabelValues(label).Set(float64(stored.Unaccounted))
+	}
+	return nil
+}
+
+// awaitCaughtUp returns once everything is stored that the topic holds now, by whichever member of the group.
+func awaitCaughtUp(ctx context.Context, client *kafka.Client, pool *pgxpool.Pool) error {
+	target, err := client.TopicState(ctx)
+	if err != nil {
+		return err
+	}
+	ticker := time.NewTicker(caughtUpEvery)
+	defer ticker.Stop()
+	for {
+		if standings, err := postgres.Standings(ctx, pool, target.ID); err == nil && reached(target, standings) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+func reached(target kafka.TopicState, standings map[int32]postgres.Standing) bool {
+	for _, partition := range target.Partitions {
+		stored, ok := standings[partition.Number]
+		if partition.End > partition.Start && (!ok || stored.NextOffset < partition.End) {
+			return false
+		}
+	}
+	return true
+}
