@@ -8,11 +8,12 @@ import (
 	"net"
 	"strconv"
 	"sync"
-	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"heartbeat/internal/embedded/port"
 )
 
 const (
@@ -33,7 +34,7 @@ type BrokerOptions struct {
 	Logger      *slog.Logger // nil logs nothing
 }
 
-// Broker is a running broker of a cluster of one. It listens on Host alone, without authentication. Clients must create the
+// Broker is a running broker of a cluster of one. It listens on the loopback address alone, without authentication. Clients must create the
 // topics they want: a misspelt name is an error, not a new topic.
 //
 // What it acknowledged survives the death of the process, however it dies, for it is in the system's page cache by then;
@@ -100,7 +101,7 @@ func (o *BrokerOptions) setDefaults() {
 
 // open listens and loads what the directory holds.
 func (b *Broker) open(options BrokerOptions, log *slog.Logger) error {
-	listener, err := listen(options.Port, options.PortAsked)
+	listener, err := port.Listen(options.Port, options.PortAsked)
 	if err != nil {
 		return err
 	}
@@ -134,22 +135,8 @@ func versions() *kversion.Versions {
 	return versions
 }
 
-// listen tries again when somebody takes the chosen port just before us.
-func listen(port int, asked bool) (net.Listener, error) {
-	for {
-		chosen, err := choosePort(port, asked)
-		if err != nil {
-			return nil, err
-		}
-		listener, err := net.Listen("tcp", net.JoinHostPort(Host, strconv.Itoa(chosen)))
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			return listener, err
-		}
-	}
-}
-
 // Address returns host and port for clients.
-func (b *Broker) Address() string { return net.JoinHostPort(Host, strconv.Itoa(b.Port)) }
+func (b *Broker) Address() string { return port.Address(b.Port) }
 
 // Stop ends all connections and closes the log. A second call waits for the first.
 func (b *Broker) Stop(ctx context.Context) error {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"heartbeat/internal/embedded/port"
 	"heartbeat/internal/embedded/process"
 )
 
@@ -156,32 +157,32 @@ func serverEnv() []string {
 // serve starts the server on the port of the options and waits until it is ready.
 func (c *cluster) serve(ctx context.Context) (*process.Process, int, error) {
 	for attempt := 1; ; attempt++ {
-		port, err := choosePort(c.options.Port, c.options.PortAsked)
+		on, err := port.Choose(c.options.Port, c.options.PortAsked)
 		if err != nil {
 			return nil, 0, err
 		}
-		server, err := c.start(ctx, port)
+		server, err := c.start(ctx, on)
 		if err == nil {
-			c.reportPort(port)
-			return server, port, nil
+			c.reportPort(on)
+			return server, on, nil
 		}
-		if attempt == startAttempts || ctx.Err() != nil || probePort(port) == nil {
+		if attempt == startAttempts || ctx.Err() != nil || port.Probe(on) == nil {
 			return nil, 0, err
 		}
 	}
 }
 
-func (c *cluster) reportPort(port int) {
-	if c.options.Port != 0 && port != c.options.Port {
-		c.log.Warn("port is taken, using the next free one", "wanted", c.options.Port, "port", port)
+func (c *cluster) reportPort(on int) {
+	if c.options.Port != 0 && on != c.options.Port {
+		c.log.Warn("port is taken, using the next free one", "wanted", c.options.Port, "port", on)
 	}
-	c.log.Info("server is ready", "version", c.binaries.version, "port", port, "data", c.dir)
+	c.log.Info("server is ready", "version", c.binaries.version, "port", on, "data", c.dir)
 }
 
-func (c *cluster) start(ctx context.Context, port int) (*process.Process, error) {
+func (c *cluster) start(ctx context.Context, on int) (*process.Process, error) {
 	server, err := process.Start(process.Command{
 		Path:        filepath.Join(c.binaries.dir, "postgres"),
-		Args:        c.arguments(port),
+		Args:        c.arguments(on),
 		Env:         serverEnv(),
 		Dir:         filepath.Dir(c.dir),
 		Credential:  c.account.credential(),
@@ -199,11 +200,11 @@ func (c *cluster) start(ctx context.Context, port int) (*process.Process, error)
 
 // arguments bind the server to the loopback address alone. It gets no Unix socket: its path could be too long, and a
 // shared directory such as /tmp would let strangers meet.
-func (c *cluster) arguments(port int) []string {
+func (c *cluster) arguments(on int) []string {
 	settings := map[string]string{}
 	maps.Copy(settings, c.options.Settings)
-	settings["listen_addresses"] = Host
-	settings["port"] = strconv.Itoa(port)
+	settings["listen_addresses"] = port.Host
+	settings["port"] = strconv.Itoa(on)
 	settings["unix_socket_directories"] = ""
 	settings["logging_collector"] = "off"
 	args := []string{"-D", c.dir}

@@ -11,3 +11,8 @@
 // On the path of a reading it stands outside: it provides the servers that internal/kafka and internal/postgres talk
 // to, as a stranger would have installed them. Unix only.
 package embedded
+
+import "heartbeat/internal/embedded/port"
+
+// Host is the address that everything here listens on.
+const Host = port.Host

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"heartbeat/internal/embedded/port"
 	"heartbeat/internal/embedded/process"
 )
 
@@ -43,7 +42,7 @@ type PostgresOptions struct {
 	Logger   *slog.Logger      // nil logs nothing
 }
 
-// Postgres is a running private server. It listens on Host alone and asks for the password.
+// Postgres is a running private server. It listens on the loopback address alone and asks for the password.
 type Postgres struct {
 	Port     int // what it listens on, which may not be the port in the options
 	Database string
@@ -78,12 +77,12 @@ func startPostgres(ctx context.Context, options PostgresOptions) (*Postgres, err
 	}
 	data := filepath.Join(dir, "data")
 	c := &cluster{dir: data, options: options, account: serverAccount(data), log: options.Logger.With("component", "postgres")}
-	server, port, err := c.up(ctx)
+	server, on, err := c.up(ctx)
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
 	return &Postgres{
-		Port: port, Database: options.Database, User: options.User, Password: options.Password, Version: c.binaries.version,
+		Port: on, Database: options.Database, User: options.User, Password: options.Password, Version: c.binaries.version,
 		process: server, release: release,
 	}, nil
 }
@@ -131,7 +130,7 @@ func claimDir(dir string) (string, func() error, error) {
 func (p *Postgres) URL() string {
 	address := url.URL{
 		Scheme: "postgres", User: url.UserPassword(p.User, p.Password),
-		Host: net.JoinHostPort(Host, strconv.Itoa(p.Port)), Path: "/" + p.Database, RawQuery: "sslmode=disable",
+		Host: port.Address(p.Port), Path: "/" + p.Database, RawQuery: "sslmode=disable",
 	}
 	return address.String()
 }
