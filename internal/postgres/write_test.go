@@ -85,7 +85,7 @@ func TestWriteStoresWhateverBytesADeadLetterHas(t *testing.T) {
 	claim := mustClaim(t, store, partition, 0)
 	value := []byte{0, 0xff, '\'', '\\', 'x'}
 	odd := deadLetter(0, heartbeat.BadUTF8, "nul \x00 and \xff bytes", value)
-	odd.Customer, odd.Timestamp = "CUST\x00\xc3", time.UnixMilli(math.MaxInt64 / 1000)
+	odd.Customer, odd.Timestamp = "CUST\x00\xc3", time.UnixMilli(math.MaxInt64/1000)
 	none := deadLetter(1, heartbeat.Empty, "", nil)
 	ancient := deadLetter(2, heartbeat.TooLarge, strings.Repeat("ü", 200), value)
 	ancient.Timestamp, ancient.Length = time.UnixMilli(-1), 5<<20

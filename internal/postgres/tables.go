@@ -1,0 +1,228 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// table is a table that is partitioned by time.
+type table struct {
+	name   string
+	column string // the time that decides
+	step   time.Duration
+}
+
+// partitionedTables have, from old to new, a history partition, regular ones without a gap, and a default partition for
+// what lies ahead of them.
+var partitionedTables = [...]table{
+	{"heartbeat_records", "event_timestamp", time.Hour},
+	{"heartbeat_anomalies", "event_timestamp", time.Hour},
+	{"pipeline_metrics", "recorded_at", 24 * time.Hour},
+}
+
+func (t table) history() string { return t.name + "_history" }
+
+func (t table) future() string { return t.name + "_future" }
+
+// regular names the partition that begins at a time.
+func (t table) regular(from time.Time) string { return t.name + "_p" + from.UTC().Format("2006010215") }
+
+const (
+	// ahead is how early partitions are created: early enough for a night without anybody at work, and for lock timeouts.
+	ahead = 3 * time.Hour
+	// behind is how far back regular partitions begin for readings that come late.
+	behind = 24 * time.Hour
+	// maintenanceLock is the key of the advisory lock that lets one process change partitions at a time.
+	maintenanceLock = 0x6865617274_0002
+)
+
+// Tables keeps the partitions of the tables: it creates regular ones ahead of time and, where a retention is on, drops old
+// ones. The server's clock decides, never the times of readings. Any number of processes may do it at once.
+type Tables struct {
+	pool      *pgxpool.Pool
+	retention time.Duration
+}
+
+// NewTables returns Tables on a pool, which stays the caller's to close. A retention of 0 drops nothing ever.
+func NewTables(pool *pgxpool.Pool, retention time.Duration) *Tables {
+	return &Tables{pool: pool, retention: retention}
+}
+
+// errBusy says that another process is changing partitions: what is left to do, it does.
+var errBusy = errors.New("another process maintains the partitions")
+
+// Maintain does what is due and is to be called at the start and once a minute. What it fails to do, for a lock that it did
+// not get in time or a server that is away, it does when it is called again; until then no row is refused.
+func (t *Tables) Maintain(ctx context.Context) error {
+	var failures []error
+	for _, table := range partitionedTables {
+		err := t.maintain(ctx, table)
+		if errors.Is(err, errBusy) {
+			return nil
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("maintain partitions of %s: %w", table.name, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+func (t *Tables) maintain(ctx context.Context, table table) error {
+	state, err := t.look(ctx, table)
+	if err != nil {
+		return err
+	}
+	for _, span := range missing(state.end(), state.now, table.step) {
+		if err := t.create(ctx, table, span); err != nil {
+			return fmt.Errorf("create %s: %w", table.regular(span.from), err)
+		}
+	}
+	if t.retention <= 0 {
+		return nil
+	}
+	return t.retire(ctx, table)
+}
+
+// span is a stretch of time, with its beginning and without its end. A zero beginning is minus infinity.
+type span struct{ from, to time.Time }
+
+func (s span) sql() string {
+	if s.from.IsZero() {
+		return fmt.Sprintf(`FROM (MINVALUE) TO ('%s')`, literal(s.to))
+	}
+	return fmt.Sprintf(`FROM ('%s') TO ('%s')`, literal(s.from), literal(s.to))
+}
+
+func literal(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// missing returns the partitions to add after end. After a long pause one wide partition bridges the time in which nobody
+// maintained anything, so that neither the number of partitions nor the work grows with the pause.
+func missing(end, now time.Time, step time.Duration) []span {
+	var spans []span
+	if recent := now.Add(-behind).Truncate(step); end.Before(recent) {
+		spans = append(spans, span{end, recent})
+		end = recent
+	}
+	for horizon := now.Add(ahead); !end.After(horizon); {
+		next := end.Truncate(step).Add(step)
+		spans = append(spans, span{end, next})
+		end = next
+	}
+	return spans
+}
+
+// partitions are those of one table, without the default one, oldest first.
+type partitions struct {
+	now     time.Time // the server's
+	history span
+	regular []partition
+}
+
+type partition struct {
+	name string
+	span
+}
+
+// begin and end bound the regular partitions; without any both are where history ends.
+func (p *partitions) begin() time.Time {
+	if len(p.regular) == 0 {
+		return p.history.to
+	}
+	return p.regular[0].from
+}
+
+func (p *partitions) end() time.Time {
+	if len(p.regular) == 0 {
+		return p.history.to
+	}
+	return p.regular[len(p.regular)-1].to
+}
+
+// Bounds are read out of their printed form: the catalog has no other.
+const partitionsSQL = `
+SELECT part.relname::text,
+       (regexp_match(bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS begins,
+       (regexp_match(bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz,
+       now()
+  FROM pg_inherits
+  JOIN pg_class AS part ON part.oid = inhrelid
+ CROSS JOIN LATERAL pg_get_expr(part.relpartbound, part.oid) AS bound
+ WHERE inhparent = $1::regclass AND bound <> 'DEFAULT'
+ ORDER BY begins`
+
+func (t *Tables) look(ctx context.Context, table table) (*partitions, error) {
+	rows, err := t.pool.Query(ctx, partitionsSQL, table.name)
+	if err != nil {
+		return nil, fmt.Errorf("list partitions: %w", err)
+	}
+	state := &partitions{}
+	var name string
+	var from *time.Time
+	var to time.Time
+	_, err = pgx.ForEachRow(rows, []any{&name, &from, &to, &state.now}, func() error {
+		if from == nil {
+			state.history = span{to: to}
+		} else {
+			state.regular = append(state.regular, partition{name, span{*from, to}})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list partitions: %w", err)
+	}
+	if state.history.to.IsZero() {
+		return nil, fmt.Errorf("list partitions: %s is missing", table.history())
+	}
+	return state, nil
+}
+
+// create adds one regular partition unless another process has just done it.
+func (t *Tables) create(ctx context.Context, table table, span span) error {
+	return t.change(ctx, func(tx pgx.Tx) error {
+		var exists bool
+		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table.regular(span.from)).Scan(&exists); err != nil || exists {
+			return err
+		}
+		return attach(ctx, tx, table, table.regular(span.from), span)
+	})
+}
+
+// change runs a change of partitions in a transaction of its own. It takes as long as it needs, but nobody is kept
+// waiting by it: a lock that readers and writers queue behind is had soon or not at all.
+func (t *Tables) change(ctx context.Context, steps func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, t.pool, func(tx pgx.Tx) error {
+		var ours bool
+		err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(maintenanceLock)).Scan(&ours)
+		if err != nil {
+			return err
+		}
+		if !ours {
+			return errBusy
+		}
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '1s'`); err != nil {
+			return err
+		}
+		return steps(tx)
+	})
+}
+
+// attach creates a table, moves into it what the default partition holds of its span, and makes it a partition. Only
+// the default partition is locked for that, where no row belongs that has a partition of its own.
+func attach(ctx context.Context, tx pgx.Tx, table table, name string, span span) error {
+	condition := fmt.Sprintf(`%s < '%s'`, table.column, literal(span.to))
+	if !span.from.IsZero() {
+		condition += fmt.Sprintf(` AND %s >= '%s'`, table.column, literal(span.from))
+	}
+	_, err := tx.Exec(ctx, fmt.Sprintf(`
+CREATE TABLE %[1]s (LIKE %[2]s INCLUDING ALL EXCLUDING IDENTITY);
+LOCK TABLE %[3]s IN ACCESS EXCLUSIVE MODE;
+WITH moved AS (DELETE FROM %[3]s WHERE %[4]s RETURNING *) INSERT INTO %[1]s SELECT * FROM moved;
+ALTER TABLE %[2]s ATTACH PARTITION %[1]s FOR VALUES %[5]s`,
+		name, table.name, table.future(), condition, span.sql()))
+	return err
+}

@@ -1,0 +1,201 @@
+package postgres_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"heartbeat/internal/pipeline"
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/pgtest"
+)
+
+var partitionedTables = []string{"heartbeat_records", "heartbeat_anomalies", "pipeline_metrics"}
+
+func TestMissingPartitions(t *testing.T) {
+	t.Parallel()
+	at := func(day, hour, minute int) time.Time { return time.Date(2026, 3, day, hour, minute, 0, 0, time.UTC) }
+	now := at(10, 12, 34)
+	hour, day := time.Hour, 24*time.Hour
+	for _, test := range []struct {
+		name string
+		end  time.Time
+		step time.Duration
+		want [][2]time.Time
+	}{
+		{"nothing while the last one reaches far enough", at(10, 16, 0), hour, nil},
+		{"one each hour", at(10, 15, 0), hour, [][2]time.Time{{at(10, 15, 0), at(10, 16, 0)}}},
+		{"nothing when the clock has gone back by years", at(10, 12, 0).AddDate(9, 0, 0), hour, nil},
+		{"from an odd bound to the next hour", at(10, 14, 20), hour, [][2]time.Time{{at(10, 14, 20), at(10, 15, 0)}, {at(10, 15, 0), at(10, 16, 0)}}},
+		{"tomorrow's day is not due yet", at(11, 0, 0), day, nil},
+		{"today's day", at(10, 0, 0), day, [][2]time.Time{{at(10, 0, 0), at(11, 0, 0)}}},
+		{"a bridge over a long pause", at(1, 0, 0), day, [][2]time.Time{{at(1, 0, 0), at(9, 0, 0)}, {at(9, 0, 0), at(10, 0, 0)}, {at(10, 0, 0), at(11, 0, 0)}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, postgres.Missing(test.end, now, test.step)); diff != "" {
+				t.Errorf("partitions (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("a jump of the clock costs no more than a day's partitions", func(t *testing.T) {
+		t.Parallel()
+		if n := len(postgres.Missing(now.AddDate(-20, 0, 0), now, hour)); n != 1+24+4 {
+			t.Errorf("%d partitions, want 29", n)
+		}
+	})
+}
+
+func TestMaintainCreatesPartitionsAhead(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	mustMaintain(t, pool, 0)
+	for _, table := range partitionedTables {
+		wantUnbroken(t, pool, table)
+	}
+	before := pgtest.Value[int](t, pool, `SELECT count(*) FROM pg_inherits`)
+	mustMaintain(t, pool, 0)
+	if after := pgtest.Value[int](t, pool, `SELECT count(*) FROM pg_inherits`); after != before {
+		t.Errorf("maintaining again made %d partitions and indexes of %d", after, before)
+	}
+	// What is attached without its indexes would make the parent's index invalid and queries slow.
+	wantRows(t, pool, `SELECT count(*) FROM pg_index WHERE NOT indisvalid`, `0`)
+	if odd := pgtest.Value[int](t, pool, `
+SELECT count(*) FROM pg_class part JOIN pg_inherits ON inhrelid = part.oid
+ WHERE relkind = 'r'
+   AND (SELECT count(*) FROM pg_index WHERE indrelid = inhrelid) <> (SELECT count(*) FROM pg_index WHERE indrelid = inhparent)`); odd != 0 {
+		t.Errorf("%d partitions have not the indexes of their table", odd)
+	}
+}
+
+func TestReadingsGoToTheirHour(t *testing.T) {
+	t.Parallel()
+	store, pool := newStore(t)
+	mustMaintain(t, pool, 0)
+	now := pgtest.Value[time.Time](t, pool, `SELECT now()`).Truncate(time.Hour)
+	claim := mustClaim(t, store, partition, 0)
+	mustWrite(t, store, claim, batchOf([]pipeline.Reading{
+		reading(0, 1, 75, now), reading(1, 1, 75, now.Add(time.Hour)), reading(2, 1, 75, noon), reading(3, 1, 75, now.AddDate(70, 0, 0)),
+	}))
+	name := func(at time.Time) string { return "heartbeat_records_p" + at.UTC().Format("2006010215") }
+	wantRows(t, pool, `SELECT tableoid::regclass::text FROM heartbeat_records ORDER BY kafka_offset`,
+		name(now), name(now.Add(time.Hour)), "heartbeat_records_history", "heartbeat_records_future")
+
+	before := pgtest.Value[int](t, pool, `SELECT count(*) FROM pg_inherits`)
+	mustMaintain(t, pool, 0)
+	if after := pgtest.Value[int](t, pool, `SELECT count(*) FROM pg_inherits`); after != before {
+		t.Errorf("a reading of a stray clock made %d partitions and indexes of %d", after, before)
+	}
+}
+
+// Nobody had maintained anything: rows went to the default partition and are moved, with their ids, to where they belong.
+func TestMaintainMovesRowsOutOfTheDefaultPartition(t *testing.T) {
+	t.Parallel()
+	store, pool := newStore(t)
+	now := pgtest.Value[time.Time](t, pool, `SELECT now()`)
+	claim := mustClaim(t, store, partition, 0)
+	mustWrite(t, store, claim, batchOf([]pipeline.Reading{
+		reading(0, 1, 75, now), reading(1, 1, 30, now), reading(2, 1, 75, now.Add(-3*time.Hour)), reading(3, 1, 75, now.Add(time.Hour)),
+		reading(4, 1, 75, now.AddDate(70, 0, 0)),
+	}))
+	const records = `SELECT record_id, event_timestamp, ingestion_timestamp, kafka_offset, kafka_partition, heart_rate, customer_id, kafka_topic FROM heartbeat_records ORDER BY 1`
+	pgtest.Exec(t, pool, `CREATE TABLE before AS `+records)
+	wantRows(t, pool, `SELECT DISTINCT tableoid::regclass::text FROM heartbeat_records`, "heartbeat_records_future")
+
+	mustMaintain(t, pool, 0)
+	wantRows(t, pool, `SELECT kafka_offset FROM heartbeat_records_future`, `4`)
+	wantRows(t, pool, `SELECT count(*) FROM heartbeat_anomalies_future`, `0`)
+	wantRows(t, pool, `SELECT count(*) FROM (TABLE before EXCEPT (`+records+`)) AS lost`, `0`)
+}
+
+func TestProcessesMaintainAtOnce(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if err := postgres.NewTables(pool, 0).Maintain(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	mustMaintain(t, pool, 0) // for who gave way may have done so for good
+	for _, table := range partitionedTables {
+		wantUnbroken(t, pool, table)
+	}
+}
+
+func TestMaintainGivesUpALockAndTriesAgain(t *testing.T) {
+	t.Parallel()
+	store, pool := newStore(t)
+	reader, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Exec(t.Context(), `SELECT FROM heartbeat_records`); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.NewTables(pool, 0).Maintain(t.Context()); err == nil {
+		t.Error("Maintain got a lock that a reader holds")
+	}
+	wantUnbroken(t, pool, "heartbeat_anomalies") // which nobody was reading
+	claim := mustClaim(t, store, partition, 0)
+	mustWrite(t, store, claim, batchOf([]pipeline.Reading{reading(0, 1, 75, time.Now())}))
+
+	if err := reader.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mustMaintain(t, pool, 0)
+	wantUnbroken(t, pool, "heartbeat_records")
+	wantRows(t, pool, `SELECT count(*) FROM heartbeat_records_future`, `0`)
+}
+
+func mustMaintain(t testing.TB, pool *pgxpool.Pool, retention time.Duration) {
+	t.Helper()
+	if err := postgres.NewTables(pool, retention).Maintain(t.Context()); err != nil {
+		t.Fatalf("Maintain: %v", err)
+	}
+}
+
+// wantUnbroken holds the partitions of a table against what they should be: history, then one after the other without a
+// gap, up to hours from now, and a default one.
+func wantUnbroken(t testing.TB, pool *pgxpool.Pool, table string) {
+	t.Helper()
+	bounds := pgtest.Value[[]string](t, pool, `
+SELECT array_agg(pg_get_expr(relpartbound, oid) ORDER BY relname !~ 'history', relname ~ 'future', relname)
+  FROM pg_class JOIN pg_inherits ON inhrelid = oid
+ WHERE inhparent = $1::regclass`, table)
+	end := ""
+	for i, bound := range bounds {
+		from, to, _ := strings.Cut(strings.TrimPrefix(bound, "FOR VALUES FROM "), " TO ")
+		switch i {
+		case 0:
+			if from != "(MINVALUE)" {
+				t.Errorf("%s begins with %s, want history", table, bound)
+			}
+		case len(bounds) - 1:
+			if bound != "DEFAULT" {
+				t.Errorf("%s ends with %s, want the default partition", table, bound)
+			}
+			continue
+		default:
+			if from != end {
+				t.Errorf("%s has a gap from %s to %s", table, end, from)
+			}
+		}
+		end = to
+	}
+	last, err := time.Parse("('2006-01-02 15:04:05+00')", end)
+	if until := pgtest.Value[time.Time](t, pool, `SELECT now() + interval '3 hours'`); err != nil || last.Before(until) {
+		t.Errorf("%s reaches to %s, want at least %s (%v)", table, end, until, err)
+	}
+	if len(bounds) < 3 {
+		t.Errorf("%s has only %s", table, fmt.Sprint(bounds))
+	}
+}
