@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"cmp"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ type rig struct {
 	database string // address
 	pool     *pgxpool.Pool
 	ledgers  []string
+	via      string // the database's address by way of a proxy, for consumers; empty: there is none
 }
 
 // newRig gives the test a topic and a database of its own on the shared servers.
@@ -31,12 +34,18 @@ func newRig(t testing.TB) *rig {
 func rigOn(t testing.TB, broker string, server *postgresServer) *rig {
 	t.Helper()
 	r := &rig{t: t, broker: broker, database: server.create(t)}
+	r.setUp()
+	return r
+}
+
+// setUp creates the topic and migrates the database.
+func (r *rig) setUp() {
+	r.t.Helper()
 	r.topic = fmt.Sprintf("heartbeat-events-%d", shared.names.Add(1))
 	r.group = r.topic + "-group"
-	createTopic(t, broker, r.topic, 3)
+	createTopic(r.t, r.broker, r.topic, 3)
 	r.run("migrate", "--database", r.database)
-	r.pool = connect(t, r.database)
-	return r
+	r.pool = connect(r.t, r.database)
 }
 
 // run runs the product to a good end.
@@ -50,10 +59,32 @@ func (r *rig) run(arguments ...string) string {
 // consume starts a consumer.
 func (r *rig) consume(more ...string) *role {
 	r.t.Helper()
-	return start(r.t, command{arguments: append([]string{
-		"consume", "--brokers", r.broker, "--topic", r.topic, "--group", r.group, "--database", r.database,
+	return start(r.t, command{arguments: r.consumeArguments(more...)})
+}
+
+func (r *rig) consumeArguments(more ...string) []string {
+	return append([]string{
+		"consume", "--brokers", r.broker, "--topic", r.topic, "--group", r.group, "--database", cmp.Or(r.via, r.database),
 		"--session-timeout", "6s", "--metrics-address", "",
-	}, more...)})
+	}, more...)
+}
+
+// consumeDirectly starts a consumer whose way to the database has no proxy.
+func (r *rig) consumeDirectly(more ...string) *role {
+	r.t.Helper()
+	return r.consume(append([]string{"--database", r.database}, more...)...)
+}
+
+// throughProxy puts a proxy between the consumers and the database.
+func (r *rig) throughProxy() *proxy {
+	r.t.Helper()
+	address, err := url.Parse(r.database)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	p := startProxy(r.t, address.Host)
+	r.via = p.through(r.database)
+	return p
 }
 
 // drain consumes until everything is stored that the topic holds.
