@@ -46,7 +46,7 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	if err := tables.Maintain(ctx); err != nil {
 		return err
 	}
-	meter := pipeline.NewMeter(logger, options.Registry)
+	meter := pipeline.NewMeter(options.Logger, options.Registry) // its lines are for people: no component
 	client, err := kafka.Connect(ctx, options.Kafka)
 	if err != nil {
 		return err

@@ -16,15 +16,23 @@ const (
 	databaseInterval = 5 * time.Second
 )
 
-// openDatabase connects to the database, with as much patience as to the broker, and refuses one whose schema is not
-// this binary's.
-func openDatabase(ctx context.Context, options postgres.Options, logger *slog.Logger) (*pgxpool.Pool, error) {
+// openServer connects to the database, with as much patience as to the broker.
+func openServer(ctx context.Context, options postgres.Options, logger *slog.Logger) (*pgxpool.Pool, error) {
 	pool, err := postgres.Open(ctx, options)
 	if err != nil {
 		return nil, err
 	}
 	if err := awaitDatabase(ctx, pool, logger); err != nil {
 		pool.Close()
+		return nil, err
+	}
+	return pool, nil
+}
+
+// openDatabase connects to the database and refuses one whose schema is not this binary's.
+func openDatabase(ctx context.Context, options postgres.Options, logger *slog.Logger) (*pgxpool.Pool, error) {
+	pool, err := openServer(ctx, options, logger)
+	if err != nil {
 		return nil, err
 	}
 	if err := postgres.CheckSchema(ctx, pool); err != nil {

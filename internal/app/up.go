@@ -161,14 +161,11 @@ func within(limit time.Duration, stop func(context.Context) error) func() error 
 }
 
 func (u *up) migrate(ctx context.Context) error {
-	pool, err := postgres.Open(ctx, u.options.Database)
+	pool, err := openServer(ctx, u.options.Database, u.logger)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	if err := awaitDatabase(ctx, pool, u.logger); err != nil {
-		return err
-	}
 	if _, err := postgres.Migrate(ctx, pool); err != nil {
 		return err
 	}

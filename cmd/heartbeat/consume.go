@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"heartbeat/internal/app"
+)
+
+type consumeCommand struct {
+	kafkaFlags    `group:"Kafka"`
+	groupFlags    `group:"Kafka"`
+	postgresFlags `group:"PostgreSQL"`
+
+	InstanceID     string        `placeholder:"NAME" group:"Kafka" help:"Static membership: a restart within the session timeout keeps its partitions. Each consumer needs its own name."`
+	SessionTimeout time.Duration `default:"45s" group:"Kafka" help:"How long the group waits for a silent member (${default})."`
+	Retention      time.Duration `placeholder:"DURATION" group:"PostgreSQL" help:"Drop readings older than this and refuse those that arrive older; without it everything is kept."`
+	UntilCaughtUp  bool          `help:"End once everything is stored that the topic holds at the start."`
+	MetricsAddress string        `default:"127.0.0.1:9464" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, \"none\" serves nothing."`
+}
+
+// Run consumes until interrupted.
+func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
+	database, err := c.options("consume")
+	if err != nil {
+		return err
+	}
+	return app.Consume(ctx, app.ConsumeOptions{
+		Kafka:          c.config(env),
+		Group:          c.Group,
+		InstanceID:     c.InstanceID,
+		SessionTimeout: c.SessionTimeout,
+		Database:       database,
+		Retention:      c.Retention,
+		UntilCaughtUp:  c.UntilCaughtUp,
+		MetricsAddress: c.MetricsAddress,
+		Registry:       newRegistry(),
+		Logger:         env.logger,
+	})
+}
+
+// newRegistry returns a registry with the metrics of the process itself.
+func newRegistry() *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}

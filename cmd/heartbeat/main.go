@@ -1,0 +1,119 @@
+// Command heartbeat carries heart-rate readings from a fleet of wearables through Kafka into PostgreSQL. It plays every
+// role: each subcommand is one.
+//
+// This package turns flags, environment and signals into options, and errors into exit codes: 0 for success, 1 for
+// failure, 2 for wrong usage. It holds no logic of its own and stands outside the path of a reading.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/joho/godotenv"
+
+	"heartbeat/internal/logging"
+)
+
+// The exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// errFailed is the error of a command that has said everything itself.
+var errFailed = errors.New("failed")
+
+type commands struct {
+	Log logFlags `embed:"" group:"Log"`
+
+	Up      upCommand      `cmd:"" help:"Run the whole system on this machine: broker, database, simulator, consumer."`
+	Produce produceCommand `cmd:"" help:"Send invented readings to Kafka."`
+	Consume consumeCommand `cmd:"" help:"Validate, classify and store what Kafka has."`
+	Migrate migrateCommand `cmd:"" help:"Create or update the database schema."`
+	Doctor  doctorCommand  `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
+	Version versionCommand `cmd:"" help:"Print what this is."`
+}
+
+func main() {
+	ctx := interruptible(os.Stderr)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// interruptible returns a context that ends with the first interrupt. The second one exits at once: that is as safe as
+// any other crash.
+func interruptible(stderr io.Writer) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		fmt.Fprintln(stderr, "heartbeat: interrupted again, exiting at once; nothing that was stored is lost")
+		os.Exit(exitFailure)
+	}()
+	return ctx
+}
+
+// exited is what the flag parser panics with when it has printed help and wants the process to end.
+type exited int
+
+// run executes one command line.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(stderr, "heartbeat: read .env: %v\n", err)
+		return exitUsage
+	}
+	var cli commands
+	parser, err := kong.New(&cli,
+		kong.Name("heartbeat"),
+		kong.Description("Carries heart-rate readings through Kafka into PostgreSQL: none lost, none twice. Not a medical device."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+	)
+	if err != nil {
+		panic(err) // the declaration of the flags is wrong
+	}
+	defer func() {
+		switch cause := recover().(type) {
+		case nil:
+		case exited:
+			code = int(cause)
+		default:
+			panic(cause)
+		}
+	}()
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "heartbeat: %v\nRun \"heartbeat --help\", or a command with --help.\n", err)
+		return exitUsage
+	}
+	env := &environment{stdout: stdout, stderr: stderr, logger: logging.New(stderr, cli.Log.level(), cli.Log.Format)}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return exitCode(parsed.Run(env), stderr)
+}
+
+func exitCode(err error, stderr io.Writer) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFailed):
+		return exitFailure
+	default:
+		fmt.Fprintf(stderr, "heartbeat: %v\n", err)
+		return exitFailure
+	}
+}

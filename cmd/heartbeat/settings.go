@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/logging"
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/simulate"
+)
+
+// environment is what commands run in.
+type environment struct {
+	stdout, stderr io.Writer
+	logger         *slog.Logger
+}
+
+type logFlags struct {
+	Level  string         `name:"log-level" env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARNING or ERROR."`
+	Format logging.Format `name:"log-format" enum:"auto,text,json" default:"auto" help:"auto (coloured on a terminal), text or json."`
+}
+
+// Validate refuses an unknown level.
+func (f logFlags) Validate() error {
+	_, err := logging.ParseLevel(f.Level)
+	return err
+}
+
+func (f logFlags) level() slog.Level {
+	level, _ := logging.ParseLevel(f.Level) // validated
+	return level
+}
+
+type kafkaFlags struct {
+	Brokers []string `env:"KAFKA_BOOTSTRAP_SERVERS" default:"localhost:9092" placeholder:"HOST:PORT" help:"Brokers to ask first (${env}; ${default})."`
+	topicFlags
+}
+
+type topicFlags struct {
+	Topic string `env:"KAFKA_TOPIC" default:"heartbeat-events" help:"Topic of the readings (${env}; ${default})."`
+}
+
+type groupFlags struct {
+	Group string `env:"KAFKA_GROUP_ID" default:"heartbeat-consumer-group" help:"Consumer group (${env}; ${default})."`
+}
+
+func (f kafkaFlags) config(env *environment) kafka.Config {
+	return kafka.Config{Brokers: f.Brokers, Topic: f.Topic, Logger: env.logger}
+}
+
+type postgresFlags struct {
+	Database string `env:"DATABASE_URL" placeholder:"URL" help:"Database as postgres://user@host:port/name; wins over the five settings below. Its password belongs into ${env} or POSTGRES_PASSWORD, never on a command line."`
+	Host     string `name:"postgres-host" env:"POSTGRES_HOST" default:"localhost" help:"(${env}; ${default})"`
+	Port     int    `name:"postgres-port" env:"POSTGRES_PORT" default:"5433" help:"(${env}; ${default})"`
+	credentialFlags
+}
+
+// credentialFlags leave the password to the environment: an argument list is open to everybody on the machine.
+type credentialFlags struct {
+	DB   string `name:"postgres-db" env:"POSTGRES_DB" default:"heartbeat_db" help:"(${env}; ${default})"`
+	User string `name:"postgres-user" env:"POSTGRES_USER" default:"heartbeat_user" help:"(${env}; ${default}) The password comes from POSTGRES_PASSWORD or the file named in POSTGRES_PASSWORD_FILE."`
+}
+
+// defaultPassword is the contract's, for a database on one's own machine.
+const defaultPassword = "heartbeat_pass"
+
+func password() (string, error) {
+	if path := os.Getenv("POSTGRES_PASSWORD_FILE"); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return "", fmt.Errorf("read POSTGRES_PASSWORD_FILE: %w", err)
+		}
+		return strings.TrimRight(string(text), "\r\n"), nil
+	}
+	if password, ok := os.LookupEnv("POSTGRES_PASSWORD"); ok {
+		return password, nil
+	}
+	return defaultPassword, nil
+}
+
+// Validate refuses a port that cannot be one.
+func (f postgresFlags) Validate() error {
+	if f.Port < 1 || f.Port > 65535 {
+		return fmt.Errorf("POSTGRES_PORT %d: want 1 to 65535", f.Port)
+	}
+	return nil
+}
+
+func (f postgresFlags) options(role string) (postgres.Options, error) {
+	secret, err := password()
+	if err != nil {
+		return postgres.Options{}, err
+	}
+	return postgres.Options{
+		URL: f.Database, Host: f.Host, Port: f.Port, Database: f.DB, User: f.User, Password: secret, Role: role,
+	}, nil
+}
+
+type simulatorFlags struct {
+	Customers   int     `env:"CUSTOMER_POOL_SIZE" default:"10000" help:"Size of the fleet, 1 to 10,000,000 (${env}; ${default})."`
+	AnomalyRate float64 `env:"ANOMALY_INJECTION_RATE" default:"0.05" help:"Share of cardiac anomalies, 0 to 1 (${env}; ${default})."`
+	InvalidRate float64 `env:"INVALID_INJECTION_RATE" default:"0.005" help:"Share of sensor faults, 0 to 1 (${env}; ${default})."`
+	Seed        uint64  `help:"Same seed, same events; 0 takes a new one each time."`
+}
+
+// variables names the environment variable of each option that a fleet can refuse.
+var variables = map[simulate.Option]string{
+	simulate.Customers:   "CUSTOMER_POOL_SIZE",
+	simulate.AnomalyRate: "ANOMALY_INJECTION_RATE",
+	simulate.InvalidRate: "INVALID_INJECTION_RATE",
+}
+
+// Validate refuses what no fleet can be like, naming the variable and its value.
+func (f simulatorFlags) Validate() error {
+	_, err := simulate.New(f.fleet())
+	if refused, ok := errors.AsType[*simulate.OptionError](err); ok {
+		return fmt.Errorf("%s %v: want %s", variables[refused.Option], refused.Value, refused.Want)
+	}
+	return err
+}
+
+func (f simulatorFlags) fleet() simulate.Options {
+	seed := f.Seed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	return simulate.Options{Customers: f.Customers, AnomalyRate: f.AnomalyRate, InvalidRate: f.InvalidRate, Seed: seed}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"heartbeat/internal/app"
+	"heartbeat/internal/embedded"
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/postgres"
+)
+
+type upCommand struct {
+	DataDir   string        `placeholder:"DIR" help:"Where data is kept between runs; the user's state directory if not given."`
+	Fresh     bool          `help:"Start over: delete what earlier runs left behind."`
+	Duration  time.Duration `help:"Stop after this time."`
+	Retention time.Duration `default:"24h" help:"Drop readings older than this, 0 keeps them (${default})."`
+
+	simulatorFlags `group:"Simulator"`
+	Interval       time.Duration `default:"5s" group:"Simulator" help:"Each customer has a reading once in this time (${default})."`
+	Rate           float64       `placeholder:"N" group:"Simulator" help:"Readings a second of the whole fleet, instead of the interval."`
+
+	Brokers    []string `placeholder:"HOST:PORT" group:"Kafka" help:"Use this Kafka instead of starting a broker."`
+	topicFlags `group:"Kafka"`
+	groupFlags `group:"Kafka"`
+	KafkaPort  int `default:"9092" group:"Kafka" help:"Port of the broker it starts (${default}); another than the default must be free."`
+
+	Database        string `placeholder:"URL" group:"PostgreSQL" help:"Use this database instead of starting one."`
+	PostgresPort    int    `env:"POSTGRES_PORT" default:"5433" group:"PostgreSQL" help:"Port of the database it starts (${env}; ${default}); another than the default must be free."`
+	credentialFlags `group:"PostgreSQL"`
+}
+
+const (
+	defaultKafkaPort    = 9092
+	defaultPostgresPort = 5433
+)
+
+// Validate refuses values that make no stream.
+func (c upCommand) Validate() error {
+	if err := c.simulatorFlags.Validate(); err != nil {
+		return err
+	}
+	switch {
+	case c.Interval <= 0:
+		return fmt.Errorf("--interval %s: want more than 0", c.Interval)
+	case !(c.Rate >= 0) || math.IsInf(c.Rate, 0):
+		return fmt.Errorf("--rate %v: want 0 or more", c.Rate)
+	case c.Duration < 0:
+		return fmt.Errorf("--duration %s: want 0 or more", c.Duration)
+	case c.Retention < 0:
+		return fmt.Errorf("--retention %s: want 0 or more", c.Retention)
+	}
+	return nil
+}
+
+// Run runs everything until interrupted.
+func (c *upCommand) Run(ctx context.Context, env *environment) error {
+	dir := c.DataDir
+	if dir == "" {
+		var err error
+		if dir, err = embedded.DefaultDataDir(); err != nil {
+			return err
+		}
+	}
+	secret, err := password()
+	if err != nil {
+		return err
+	}
+	fleet := c.fleet()
+	fleet.InTurn = true
+	rate := c.Rate
+	if rate == 0 {
+		rate = float64(c.Customers) / c.Interval.Seconds()
+	}
+	return app.Up(ctx, app.UpOptions{
+		DataDir:           dir,
+		Fresh:             c.Fresh,
+		Duration:          c.Duration,
+		Kafka:             kafka.Config{Brokers: c.Brokers, Topic: c.Topic, Logger: env.logger},
+		BrokerPort:        c.KafkaPort,
+		BrokerPortAsked:   c.KafkaPort != defaultKafkaPort,
+		Database:          postgres.Options{URL: c.Database, Database: c.DB, User: c.User, Password: secret, Role: "up"},
+		PostgresPort:      c.PostgresPort,
+		PostgresPortAsked: c.PostgresPort != defaultPostgresPort,
+		Produce:           app.ProduceOptions{Fleet: fleet, Rate: rate},
+		Group:             c.Group,
+		Retention:         c.Retention,
+		Registry:          newRegistry(),
+		Logger:            env.logger,
+		Out:               env.stdout,
+	})
+}

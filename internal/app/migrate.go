@@ -1,0 +1,28 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"heartbeat/internal/postgres"
+)
+
+// Migrate brings the schema of the database up to this binary's and returns what it applied.
+func Migrate(ctx context.Context, options postgres.Options, logger *slog.Logger) ([]postgres.Migration, error) {
+	pool, err := openServer(ctx, options, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	return postgres.Migrate(ctx, pool)
+}
+
+// MigrationStatus returns this binary's migrations and which of them are applied.
+func MigrationStatus(ctx context.Context, options postgres.Options, logger *slog.Logger) ([]postgres.Migration, error) {
+	pool, err := openServer(ctx, options, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
+	return postgres.SchemaState(ctx, pool)
+}
