@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heartbeat/internal/embedded"
+	"heartbeat/internal/embedded/apachekafka"
 )
 
 // broker is what the tests need of a broker of either kind.
@@ -37,6 +39,8 @@ func startBroker() (broker, error) {
 	switch kind := os.Getenv("HEARTBEAT_TEST_BROKER"); kind {
 	case "":
 		return startEmbeddedBroker()
+	case "apache":
+		return startApache(apachekafka.Options{})
 	default:
 		return nil, fmt.Errorf("HEARTBEAT_TEST_BROKER=%s: want apache, or nothing for the embedded one", kind)
 	}
@@ -62,10 +66,41 @@ func (b embeddedBroker) stop() {
 	_ = b.Stop(ctx)
 }
 
+// apacheBroker is an Apache Kafka of the tests' own.
+type apacheBroker struct{ *apachekafka.Cluster }
+
+func startApache(options apachekafka.Options) (apacheBroker, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	dir, err := os.MkdirTemp(scratch, "kafka-")
+	if err != nil {
+		return apacheBroker{}, err
+	}
+	options.Dir = dir
+	cluster, err := apachekafka.Start(ctx, options)
+	return apacheBroker{cluster}, err
+}
+
+func (b apacheBroker) address() string { return b.Bootstrap() }
+
+func (b apacheBroker) stop() { _ = b.Close() } // what it left is in the scratch directory
+
+// ownApache returns an Apache Kafka for one test that harms it.
+func ownApache(t testing.TB, options apachekafka.Options) apacheBroker {
+	t.Helper()
+	apachekafka.Require(t)
+	b, err := startApache(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.stop)
+	return b
+}
+
 // client returns a Kafka client that goes with the test.
 func client(t testing.TB, address string, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	options = append([]kgo.Opt{kgo.SeedBrokers(address), kgo.MetadataMinAge(100 * time.Millisecond)}, options...)
+	options = append([]kgo.Opt{kgo.SeedBrokers(strings.Split(address, ",")...), kgo.MetadataMinAge(100 * time.Millisecond)}, options...)
 	c, err := kgo.NewClient(options...)
 	if err != nil {
 		t.Fatalf("connect to broker: %v", err)
