@@ -19,7 +19,7 @@ type consumeCommand struct {
 	SessionTimeout time.Duration `default:"45s" group:"Kafka" help:"How long the group waits for a silent member (${default})."`
 	Retention      time.Duration `placeholder:"DURATION" group:"PostgreSQL" help:"Drop readings older than this and refuse those that arrive older; without it everything is kept."`
 	UntilCaughtUp  bool          `help:"End once everything is stored that the topic holds at the start."`
-	MetricsAddress string        `default:"127.0.0.1:9464" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, \"none\" serves nothing."`
+	MetricsAddress string        `default:"127.0.0.1:9464" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, none serves nothing."`
 }
 
 // Run consumes until interrupted.
@@ -27,6 +27,9 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 	database, err := c.options("consume")
 	if err != nil {
 		return err
+	}
+	if c.MetricsAddress == "none" {
+		c.MetricsAddress = ""
 	}
 	return app.Consume(ctx, app.ConsumeOptions{
 		Kafka:          c.config(env),

@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"heartbeat/internal/embedded/port"
 )
 
 // probe is the small HTTP server of a role without a console: metrics, health and readiness.
@@ -18,12 +20,18 @@ type probe struct {
 	server   *http.Server
 }
 
-// newProbe listens on address at once, so that a port in use is an error before any work begins. ready returns why
-// the role cannot work at the moment, or nil.
+// The default address gives way to the next free port, for several roles run on one machine.
+const (
+	DefaultMetricsAddress = "127.0.0.1:9464"
+	defaultMetricsPort    = 9464
+)
+
+// newProbe listens at once, so that a port in use is an error before any work begins. ready returns why the role cannot
+// work at the moment, or nil.
 func newProbe(address string, registry *prometheus.Registry, ready func() error) (*probe, error) {
-	listener, err := net.Listen("tcp", address)
+	listener, err := listenForProbe(address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for metrics and health on %s: %w; choose another address with --metrics-address, or an empty one for none", address, err)
+		return nil, fmt.Errorf("listen for metrics and health on %s: %w; choose another --metrics-address, or none", address, err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
@@ -36,6 +44,13 @@ func newProbe(address string, registry *prometheus.Registry, ready func() error)
 		fmt.Fprintln(w, "ready")
 	})
 	return &probe{listener: listener, server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}, nil
+}
+
+func listenForProbe(address string) (net.Listener, error) {
+	if address == DefaultMetricsAddress {
+		return port.Listen(defaultMetricsPort, false)
+	}
+	return net.Listen("tcp", address)
 }
 
 // address is where the probe listens.
