@@ -85,6 +85,9 @@ func (c *cluster) create(ctx context.Context) error {
 	if _, err := c.run(ctx, "", "initdb", args...); err != nil {
 		return err
 	}
+	if err := os.Remove(c.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err // what is in there is nothing of ours
+	}
 	return os.Rename(unfinished, c.dir)
 }
 

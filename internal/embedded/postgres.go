@@ -50,8 +50,9 @@ type Postgres struct {
 	Password string
 	Version  string // such as "15.18"
 
-	process *process.Process
-	release func() error // gives the directory back
+	process  *process.Process
+	done     chan struct{}
+	released error // of giving the directory back; set before done is closed
 }
 
 // StartPostgres starts the server, creating its data, user and database where needed, and returns once it accepts
@@ -81,10 +82,19 @@ func startPostgres(ctx context.Context, options PostgresOptions) (*Postgres, err
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
-	return &Postgres{
+	p := &Postgres{
 		Port: on, Database: options.Database, User: options.User, Password: options.Password, Version: c.binaries.version,
-		process: server, release: release,
-	}, nil
+		process: server, done: make(chan struct{}),
+	}
+	go p.giveBack(release)
+	return p, nil
+}
+
+// giveBack ends with the server, however that ends: from then on another one may start on its data.
+func (p *Postgres) giveBack(release func() error) {
+	<-p.process.Done()
+	p.released = release()
+	close(p.done)
 }
 
 // validate refuses what could end a line, for the single-user server that creates user and database reads one statement
@@ -135,8 +145,8 @@ func (p *Postgres) URL() string {
 	return address.String()
 }
 
-// Done is closed when the server has ended, by Stop or by itself.
-func (p *Postgres) Done() <-chan struct{} { return p.process.Done() }
+// Done is closed when the server has ended, by Stop or by itself, and its data are free for another.
+func (p *Postgres) Done() <-chan struct{} { return p.done }
 
 // Err tells why the server ended by itself; it is nil while it runs and after Stop.
 func (p *Postgres) Err() error { return p.process.Err() }
@@ -145,7 +155,8 @@ func (p *Postgres) Err() error { return p.process.Err() }
 // the next start a recovery and no data.
 func (p *Postgres) Stop(ctx context.Context) error {
 	err := p.process.Stop(ctx, stopGrace, syscall.SIGINT, syscall.SIGQUIT)
-	if err = errors.Join(err, p.release()); err != nil {
+	<-p.done
+	if err = errors.Join(err, p.released); err != nil {
 		return fmt.Errorf("stop PostgreSQL: %w", err)
 	}
 	return nil
