@@ -28,11 +28,12 @@ console: ## Build the web console where Node is installed
 
 .PHONY: test
 test: console ## Run every test against the embedded broker and a real PostgreSQL
-	scripts/require go
+	scripts/require go kcat psql
 	go test -race -count=1 -timeout $(TIMEOUT) ./...
 
 .PHONY: test-kafka
 test-kafka: ## Run the whole-system tests against a real Apache Kafka and PostgreSQL 18
+	scripts/require go java mvn kcat
 	scripts/fetch-kafka
 	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -timeout $(TIMEOUT) ./e2e/...
 
