@@ -1,0 +1,236 @@
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import type { Clock } from "./format";
+import { short } from "./format";
+import { h, replace, setText } from "./element";
+
+export interface Line {
+  readonly label: string;
+  readonly color: string; // a custom property of the style sheet
+  readonly width?: number;
+  readonly dash?: number[];
+  readonly fill?: string;
+  readonly bars?: boolean;
+  readonly points?: uPlot.Series.Points;
+  readonly hidden?: boolean; // drawn as nothing, such as the edge of a band
+  readonly format?: (n: number) => string;
+}
+
+export interface Spec {
+  readonly title: string;
+  readonly unit: string;
+  readonly lines: readonly Line[];
+  readonly bands?: readonly { readonly between: [number, number]; readonly color: string }[];
+  readonly limits?: readonly { readonly at: number; readonly label: string }[];
+  readonly range?: uPlot.Scale.Range;
+  readonly height?: number;
+  readonly sync?: string;
+  readonly note?: string;
+}
+
+export type Column = readonly (number | null)[];
+
+/** A time series with a title, a legend that follows the pointer, and words for those who do not see it. */
+export class Chart {
+  readonly element: HTMLElement;
+  readonly #spec: Spec;
+  readonly #clock: Clock;
+  readonly #box = h("div", { class: "chart-box" });
+  readonly #empty = h("p", { class: "chart-empty" }, "Loading…");
+  readonly #words = h("p", { class: "visually-hidden" });
+  readonly #readout = h("div", { class: "readout", hidden: true });
+  readonly #reset: HTMLButtonElement;
+  #plot: uPlot | undefined;
+  #data: uPlot.AlignedData = [[]];
+  #window: [number, number] | undefined;
+  #zoomed = false;
+
+  constructor(spec: Spec, clock: Clock, signal: AbortSignal) {
+    this.#spec = spec;
+    this.#clock = clock;
+    this.#reset = h("button", { type: "button", class: "quiet chart-reset", hidden: true, onclick: () => this.#unzoom() }, "Whole range");
+    this.element = h("figure", { class: "chart panel" },
+      h("figcaption", {}, h("span", { class: "chart-title" }, spec.title), h("span", { class: "muted" }, spec.unit), ...legend(spec), h("span", { class: "spacer" }), this.#reset),
+      this.#box, this.#empty, this.#words);
+    this.#box.append(this.#readout);
+    const observer = new ResizeObserver(() => this.#resize());
+    observer.observe(this.#box);
+    signal.addEventListener("abort", () => {
+      observer.disconnect();
+      this.#plot?.destroy();
+    });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#rebuild(), { signal });
+    clock.onChange(() => this.#rebuild(), signal);
+  }
+
+  /** Shows columns over x in Unix seconds, in a window of time. Nothing in them is shown as the words given. */
+  show(x: readonly number[], columns: readonly Column[], window: [number, number], nothing: string): void {
+    this.#data = [x as number[], ...columns] as uPlot.AlignedData;
+    this.#window = window;
+    const empty = !columns.some((column) => column.some((value) => value !== null));
+    setText(this.#empty, empty ? nothing : "");
+    this.#empty.hidden = !empty;
+    this.#describe(columns);
+    if (!this.#plot) this.#rebuild();
+    else {
+      this.#plot.setData(this.#data, false);
+      if (!this.#zoomed) this.#plot.setScale("x", { min: window[0], max: window[1] });
+      else this.#plot.redraw();
+    }
+  }
+
+  fail(why: string): void {
+    setText(this.#empty, why);
+    this.#empty.hidden = false;
+  }
+
+  #unzoom(): void {
+    this.#zoomed = false;
+    this.#reset.hidden = true;
+    if (this.#window) this.#plot?.setScale("x", { min: this.#window[0], max: this.#window[1] });
+  }
+
+  #describe(columns: readonly Column[]): void {
+    const parts = this.#spec.lines.map((line, i) => {
+      const known = (columns[i] ?? []).filter((value): value is number => value !== null);
+      if (line.hidden || known.length === 0) return "";
+      const [min, max] = known.reduce(([lo, hi], v) => [Math.min(lo, v), Math.max(hi, v)], [Infinity, -Infinity]);
+      return `${line.label}: now ${short(known.at(-1)!)}, from ${short(min)} to ${short(max)}`;
+    });
+    setText(this.#words, `${this.#spec.title} in ${this.#spec.unit}. ${parts.filter(Boolean).join(". ")}`);
+  }
+
+  #resize(): void {
+    const width = this.#box.clientWidth;
+    if (width > 0) this.#plot?.setSize({ width, height: this.#height() });
+  }
+
+  #height(): number {
+    return Math.max(this.#box.clientHeight, 120);
+  }
+
+  #rebuild(): void {
+    if (!this.#window || this.#box.clientWidth === 0) return;
+    this.#plot?.destroy();
+    const style = getComputedStyle(this.#box);
+    const color = (name: string): string => style.getPropertyValue(name).trim();
+    this.#plot = new uPlot(this.#options(color, style.fontFamily), this.#data, this.#box);
+    this.#plot.setScale("x", { min: this.#window[0], max: this.#window[1] });
+  }
+
+  #options(color: (name: string) => string, family: string): uPlot.Options {
+    const axis: uPlot.Axis = {
+      stroke: color("--muted"), font: `11px ${family}`, grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), size: 4 },
+    };
+    const utc = this.#clock.utc;
+    const dateOf = (at: number): Date => (utc ? uPlot.tzDate(new Date(at * 1000), "UTC") : new Date(at * 1000));
+    return {
+      width: this.#box.clientWidth,
+      height: this.#height(),
+      padding: [8, 8, 0, 0],
+      legend: { show: false },
+      cursor: {
+        points: { size: 7 }, drag: { x: true, y: false, setScale: true }, y: false,
+        ...(this.#spec.sync ? { sync: { key: this.#spec.sync } } : {}),
+      },
+      tzDate: dateOf,
+      scales: { x: { time: true }, y: { range: this.#spec.range ?? fromZero } },
+      axes: [
+        { ...axis, size: 26, space: 70, values: timeLabels(dateOf) },
+        { ...axis, size: 46, space: 28, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : short(tick))) },
+      ],
+      series: [{}, ...this.#spec.lines.map((line) => series(line, color))],
+      bands: (this.#spec.bands ?? []).map((band) => ({ series: band.between, fill: color(band.color) })),
+      hooks: {
+        setCursor: [(plot) => this.#point(plot)],
+        setSelect: [(plot) => this.#selected(plot)],
+        draw: [(plot) => this.#limits(plot, color)],
+      },
+    };
+  }
+
+  #selected(plot: uPlot): void {
+    if (plot.select.width < 4) return;
+    this.#zoomed = true;
+    this.#reset.hidden = false;
+  }
+
+  /** Writes what is under the pointer. */
+  #point(plot: uPlot): void {
+    const i = plot.cursor.idx;
+    const left = plot.cursor.left ?? -1;
+    this.#readout.hidden = i === null || i === undefined || left < 0;
+    if (this.#readout.hidden) return;
+    const rows = this.#spec.lines.flatMap((line, n) => {
+      const value = this.#data[n + 1]?.[i!];
+      if (value === null || value === undefined) return [];
+      return [h("span", { class: "readout-row" }, swatch(line), line.label, h("b", {}, (line.format ?? short)(value)))];
+    });
+    replace(this.#readout, h("span", { class: "muted" }, this.#clock.date(this.#data[0][i!]! * 1000)), ...rows);
+    const x = left + plot.over.offsetLeft;
+    const flip = x > this.#box.clientWidth / 2;
+    this.#readout.style.transform = flip ? `translate(calc(${x - 12}px - 100%), 8px)` : `translate(${x + 12}px, 8px)`;
+  }
+
+  #limits(plot: uPlot, color: (name: string) => string): void {
+    const c = plot.ctx;
+    const { left, width } = plot.bbox;
+    c.save();
+    c.strokeStyle = c.fillStyle = color("--limit");
+    c.lineWidth = devicePixelRatio;
+    c.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
+    for (const limit of this.#spec.limits ?? []) {
+      const y = Math.round(plot.valToPos(limit.at, "y", true));
+      if (y < plot.bbox.top || y > plot.bbox.top + plot.bbox.height) continue;
+      c.beginPath();
+      c.moveTo(left, y);
+      c.lineTo(left + width, y);
+      c.stroke();
+      c.textAlign = "left";
+      c.fillText(limit.label, left + 4 * devicePixelRatio, y - 4 * devicePixelRatio);
+    }
+    c.restore();
+  }
+}
+
+function series(line: Line, color: (name: string) => string): uPlot.Series {
+  const stroke = line.hidden ? "transparent" : color(line.color);
+  return {
+    label: line.label,
+    stroke,
+    width: line.width ?? (line.hidden ? 0 : 1.5),
+    spanGaps: false,
+    points: line.points ?? { show: false },
+    ...(line.dash ? { dash: line.dash } : {}),
+    ...(line.fill ? { fill: color(line.fill) } : {}),
+    ...(line.bars && uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.9, 24] }), fill: stroke, width: 0 } : {}),
+  };
+}
+
+function legend(spec: Spec): HTMLElement[] {
+  const shown = spec.lines.filter((line) => !line.hidden);
+  return shown.length < 2 ? [] : shown.map((line) => h("span", { class: "legend" }, swatch(line), line.label));
+}
+
+function swatch(line: Line): HTMLElement {
+  const mark = h("span", { class: `swatch${line.dash ? " swatch-dashed" : ""}`, "aria-hidden": "true" });
+  mark.style.color = `var(${line.color})`;
+  return mark;
+}
+
+function fromZero(_: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax {
+  return [Math.min(0, min ?? 0), max === null || max <= 0 ? 1 : max * 1.08];
+}
+
+const pad = (n: number): string => String(n).padStart(2, "0");
+
+/** Hours and minutes; the day where it begins; seconds where the steps are that short. */
+function timeLabels(dateOf: (tick: number) => Date): uPlot.Axis.DynamicValues {
+  return (_plot, ticks, _axis, _space, step) =>
+    ticks.map((tick) => {
+      const at = dateOf(tick);
+      const time = `${pad(at.getHours())}:${pad(at.getMinutes())}`;
+      if (step >= 86_400 || (step >= 3600 && time === "00:00")) return `${pad(at.getDate())}.${pad(at.getMonth() + 1)}.`;
+      return step < 60 ? `${time}:${pad(at.getSeconds())}` : time;
+    });
+}

@@ -1,0 +1,14 @@
+import type { Feed } from "./feed";
+import type { Clock } from "./format";
+import type { Route } from "./router";
+
+/** What a page is given. It lives until the signal. */
+export interface Context {
+  readonly feed: Feed;
+  readonly clock: Clock;
+  readonly route: Route;
+  readonly signal: AbortSignal;
+}
+
+/** Fills the element with a page. */
+export type Page = (root: HTMLElement, context: Context) => void;

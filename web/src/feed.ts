@@ -1,0 +1,115 @@
+import { Fleet } from "./fleet";
+import type { Alerts, Frame, Hello } from "./wire";
+import type { Board } from "./api";
+import type { LinkState, StreamEvents } from "./stream";
+import { Stream } from "./stream";
+
+/** A live alert. Its id is its number since the server started. */
+export interface LiveAlert {
+  readonly id: number;
+  readonly customer: number;
+  readonly rate: number;
+  readonly time: number;
+}
+
+export type Topic = "hello" | "frame" | "alerts" | "board" | "link";
+
+const STALE_AFTER = 2500;
+const KEPT_ALERTS = 2000;
+/** A page that nobody looks at lets go of its stream after this long. */
+const HIDDEN_AFTER = 60_000;
+
+/** What the stream has brought so far. State flows one way: stream, feed, page. */
+export class Feed {
+  readonly fleet = new Fleet();
+  hello: Hello | undefined;
+  frame: Frame | undefined;
+  board: Board | undefined;
+  link: LinkState = "connecting";
+  linkDetail = "";
+  alerts: LiveAlert[] = []; // newest last
+  missed = 0;
+  received = 0; // when the last frame came, by the viewer's clock
+  offset = 0; // the server's clock minus the viewer's
+  readonly #listeners = new Map<Topic, Set<() => void>>();
+  readonly #stream = new Stream({
+    event: (name, data) => this.#take(name, data),
+    link: (state, detail) => {
+      this.link = state;
+      this.linkDetail = detail;
+      this.#tell("link");
+    },
+  });
+
+  start(): void {
+    this.#stream.start();
+    let hidden: number | undefined;
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(hidden);
+      if (document.hidden) hidden = setTimeout(() => this.#stream.stop(), HIDDEN_AFTER);
+      else if (this.stale) this.#stream.start();
+    });
+    setInterval(() => this.#tell("link"), 1000);
+  }
+
+  /** Calls a listener at each event of a topic until the signal. */
+  on(topic: Topic, listener: () => void, signal: AbortSignal): void {
+    const listeners = this.#listeners.get(topic) ?? new Set();
+    this.#listeners.set(topic, listeners.add(listener));
+    signal.addEventListener("abort", () => listeners.delete(listener));
+  }
+
+  /** The server's time now. */
+  get now(): number {
+    return Date.now() + this.offset;
+  }
+
+  get stale(): boolean {
+    return this.link !== "live" || Date.now() - this.received > STALE_AFTER;
+  }
+
+  #take<K extends keyof StreamEvents>(name: K, data: StreamEvents[K]): void {
+    switch (name) {
+      case "hello":
+        this.#greet(data as Hello);
+        break;
+      case "frame":
+        this.#show(data as Frame);
+        break;
+      case "alerts":
+        this.#raise(data as Alerts);
+        break;
+      case "board":
+        this.board = data as Board;
+        break;
+    }
+    this.#tell(name);
+  }
+
+  #greet(hello: Hello): void {
+    if (hello.boot !== this.hello?.boot) {
+      this.fleet.reset(hello.pool);
+      this.alerts = [];
+    }
+    this.hello = hello;
+  }
+
+  #show(frame: Frame): void {
+    if (frame.from === 0) this.fleet.reset(this.hello?.pool ?? 0);
+    this.fleet.apply(frame);
+    this.frame = frame;
+    this.received = Date.now();
+    this.offset = frame.t - this.received;
+  }
+
+  #raise(alerts: Alerts): void {
+    this.missed += alerts.missed;
+    let id = alerts.last - alerts.a.length;
+    for (const [customer, rate, time] of alerts.a) this.alerts.push({ id: ++id, customer, rate, time });
+    if (this.alerts.length > 2 * KEPT_ALERTS) this.alerts = this.alerts.slice(-KEPT_ALERTS);
+  }
+
+  #tell(topic: Topic): void {
+    for (const listener of this.#listeners.get(topic) ?? []) listener();
+  }
+}

@@ -1,0 +1,107 @@
+import type uPlot from "uplot";
+import type { Clock } from "../../format";
+import type { Minutes, Readings } from "../../api";
+import { Chart } from "../../chart";
+import { h } from "../../element";
+import { State, stateOf, stateOfClass } from "../../state";
+
+interface Point {
+  readonly at: number; // Unix seconds
+  readonly rate: number;
+  readonly state: State;
+}
+
+const MOST_POINTS = 25_000;
+const LOWEST = 0;
+const HIGHEST = 220;
+/** A stretch without readings this many times the usual one is a gap. */
+const GAP = 5;
+
+const marks = (size: number): uPlot.Series.Points => ({ show: true, size, width: 0 });
+
+/** The raw trace over the minutes. An anomaly is a mark of its own, a gap is a gap. */
+export class Trace {
+  readonly element: HTMLElement;
+  readonly #raw: Chart;
+  readonly #minutes: Chart;
+  #points: Point[] = []; // oldest first
+  #length = 900;
+
+  constructor(clock: Clock, signal: AbortSignal) {
+    const limits = [{ at: 40, label: "40: bradycardia below" }, { at: 180, label: "180: tachycardia above" }];
+    const range = (_: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax =>
+      [Math.min(LOWEST, Math.max(min ?? 0, -40)), Math.max(HIGHEST, Math.min((max ?? 0) + 10, 420))];
+    this.#raw = new Chart({
+      title: "Raw trace", unit: "bpm, each reading", sync: "customer", limits, range,
+      lines: [
+        { label: "normal", color: "--line", width: 1.25, points: { show: true, size: 3, width: 0 } },
+        { label: "tachycardia", color: "--series-tachycardia", width: 0, points: marks(8) },
+        { label: "bradycardia", color: "--series-bradycardia", width: 0, points: marks(8) },
+        { label: "sensor error", color: "--series-invalid", width: 0, points: marks(8) },
+      ],
+    }, clock, signal);
+    this.#minutes = new Chart({
+      title: "Minute by minute", unit: "bpm, normal readings", sync: "customer", limits, range,
+      bands: [{ between: [1, 3], color: "--band" }],
+      lines: [
+        { label: "max", color: "--band-edge", width: 1 },
+        { label: "average", color: "--line", width: 2, format: (n) => n.toFixed(1) },
+        { label: "min", color: "--band-edge", width: 1 },
+      ],
+    }, clock, signal);
+    this.element = h("div", { class: "charts charts-customer" }, this.#raw.element, this.#minutes.element);
+  }
+
+  show(readings: Readings | undefined, minutes: Minutes, now: number, length: number): void {
+    this.#length = length;
+    const window: [number, number] = [now - length, now];
+    const stored = (readings?.readings ?? []).map((r) => ({
+      at: Date.parse(r.event_timestamp) / 1000, rate: r.heart_rate, state: r.class === "NORMAL" ? stateOf(r.heart_rate) : stateOfClass(r.class),
+    })).reverse();
+    const last = stored.at(-1)?.at ?? 0;
+    this.#points = stored.concat(this.#points.filter((p) => p.at > last + 1 && p.at >= window[0]));
+    if (readings) this.#draw(now);
+    else this.#raw.show([], [[], [], [], []], window, "The raw trace is drawn for up to 24 h; a week is too much for a screen. The minutes below cover it.");
+    const m = withGaps(minutes.minutes, (x) => Date.parse(x.at) / 1000, minutes.step_seconds * 1.5);
+    this.#minutes.show(m.at, [m.column((x) => x.max_bpm), m.column((x) => x.avg_bpm), m.column((x) => x.min_bpm)], window, "No reading in this range.");
+  }
+
+  /** Adds a reading that just arrived. */
+  add(at: number, rate: number, state: State): void {
+    if (at <= (this.#points.at(-1)?.at ?? 0)) return;
+    this.#points.push({ at, rate, state });
+    if (this.#points.length > MOST_POINTS) this.#points = this.#points.slice(-MOST_POINTS + 1000);
+    this.#draw(at);
+  }
+
+  #draw(now: number): void {
+    const p = withGaps(this.#points, (x) => x.at, GAP * usual(this.#points));
+    const only = (...states: State[]) => p.column((x) => (states.includes(x.state) ? Math.min(Math.max(x.rate, -30), 400) : null));
+    this.#raw.show(p.at, [
+      only(State.Low, State.Resting, State.Elevated, State.VeryHigh), only(State.Tachycardia), only(State.Bradycardia), only(State.Invalid),
+    ], [now - this.#length, now], "No reading in this range.");
+  }
+}
+
+/** The median time between readings, at least two seconds so that jitter is no gap. */
+function usual(points: readonly Point[]): number {
+  const gaps = points.slice(-500).map((p, i, all) => (i === 0 ? 0 : p.at - all[i - 1]!.at)).slice(1).sort((a, b) => a - b);
+  return Math.max(2, gaps[gaps.length >> 1] ?? 2);
+}
+
+/** Puts an empty place wherever two items are further apart than they should be, so that no line is drawn across. */
+export function withGaps<T>(items: readonly T[], atOf: (item: T) => number, longest: number) {
+  const at: number[] = [];
+  const kept: (T | undefined)[] = [];
+  for (const item of items) {
+    const now = atOf(item);
+    const before = at.at(-1);
+    if (before !== undefined && now - before > longest) {
+      at.push((before + now) / 2);
+      kept.push(undefined);
+    }
+    at.push(now);
+    kept.push(item);
+  }
+  return { at, column: (value: (item: T) => number | null): (number | null)[] => kept.map((item) => (item === undefined ? null : value(item))) };
+}

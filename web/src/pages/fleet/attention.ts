@@ -1,0 +1,97 @@
+import type { Context } from "../../context";
+import type { Fleet } from "../../fleet";
+import { count, duration } from "../../format";
+import { h, replace, setText } from "../../element";
+import { href } from "../../router";
+import { State, WORST_FIRST, info, needsAttention } from "../../state";
+import { symbol } from "../../glyph";
+import { levelBadge } from "../../header";
+
+const ROWS = 14;
+const EVERY = 1000;
+const ANNOUNCE_EVERY = 30_000;
+
+/** Who is not fine, longest first within each priority, so that the list stays still; and the machinery in brief. */
+export function attention(context: Context): HTMLElement {
+  const { feed, signal } = context;
+  const headline = h("h2", { class: "headline" }, "Waiting for the first frame…");
+  const summary = h("ul", { class: "priorities" });
+  const body = h("tbody", {});
+  const rest = h("p", { class: "muted rest" });
+  const spoken = h("p", { class: "visually-hidden", role: "status" });
+  const health = h("ul", { class: "health-brief" });
+  let [shown, announced] = [0, 0];
+  feed.on("frame", () => {
+    const now = Date.now();
+    if (now - shown < EVERY) return;
+    shown = now;
+    const fleet = feed.fleet;
+    const worst = longest(fleet, ROWS);
+    const total = fleet.counts.slice(State.Invalid).reduce((sum, n) => sum + n, 0);
+    const text = total === 0 ? `All ${count(fleet.seen)} are fine` : `${count(total)} of ${count(fleet.seen)} need attention`;
+    setText(headline, text);
+    if (now - announced > ANNOUNCE_EVERY) {
+      announced = now;
+      setText(spoken, text);
+    }
+    priorities(summary, fleet);
+    rows(body, context, worst);
+    setText(rest, total > worst.length ? `and ${count(total - worst.length)} more: choose a state above the wall to see only those` : "");
+  }, signal);
+  feed.on("board", () => replace(health, ...(feed.board?.health ?? []).map((c) =>
+    h("li", {}, levelBadge(c.level, c.name), h("span", { class: "muted" }, c.detail)))), signal);
+  return h(
+    "aside",
+    { class: "panel attention", "aria-label": "Needs attention" },
+    headline,
+    summary,
+    h("table", { class: "attention-list" },
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Customer"), h("th", { scope: "col" }, "State"), h("th", { scope: "col", class: "number" }, "bpm"), h("th", { scope: "col", class: "number" }, "For"))),
+      body),
+    rest,
+    h("h2", { class: "section" }, h("a", { href: href("pipeline") }, "Pipeline")),
+    health,
+    spoken,
+  );
+}
+
+/** The slots that need attention: by state, then those in it longest. */
+function longest(fleet: Fleet, limit: number): number[] {
+  const found: number[] = [];
+  for (let slot = 0; slot < fleet.size; slot++) if (needsAttention(fleet.states[slot]!)) found.push(slot);
+  const rank = (slot: number): number => (fleet.states[slot]! >= State.Bradycardia ? 2 : fleet.states[slot]! === State.Silent ? 1 : 0);
+  return found.sort((a, b) => rank(b) - rank(a) || fleet.sinces[a]! - fleet.sinces[b]! || fleet.ids[a]! - fleet.ids[b]!).slice(0, limit);
+}
+
+function priorities(list: HTMLElement, fleet: Fleet): void {
+  if (list.childElementCount === 0) {
+    for (const s of WORST_FIRST) {
+      if (s.priority !== "none") list.append(h("li", { class: `priority-${s.priority}` }, symbol(s.state), h("span", {}, s.label), h("b", {}, "0")));
+    }
+  }
+  let i = 0;
+  for (const s of WORST_FIRST) if (s.priority !== "none") setText(list.children[i++]!.lastElementChild!, count(fleet.counts[s.state]));
+}
+
+/** Rows are changed in place: focus and reading position survive. */
+function rows(body: HTMLElement, { feed }: Context, worst: readonly number[]): void {
+  const fleet = feed.fleet;
+  while (body.childElementCount > worst.length) body.lastElementChild!.remove();
+  worst.forEach((slot, i) => {
+    const state = fleet.states[slot]! as State;
+    const key = `${slot}.${state}`;
+    let row = body.children[i] as HTMLTableRowElement | undefined;
+    if (!row) {
+      row = h("tr", {}, h("td", {}), h("td", {}), h("td", { class: "number" }), h("td", { class: "number" }));
+      body.append(row);
+    }
+    const [who, what, rate, since] = row.children as unknown as [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+    if (row.dataset["key"] !== key) {
+      row.dataset["key"] = key;
+      replace(who, h("a", { href: href("customer", fleet.name(slot)) }, fleet.name(slot)));
+      replace(what, symbol(state), info(state).label);
+    }
+    setText(rate, state === State.Silent ? "–" : String(fleet.rates[slot]!));
+    setText(since, duration(feed.now - fleet.sinces[slot]!));
+  });
+}

@@ -1,0 +1,79 @@
+import type { Context } from "../../context";
+import { duration } from "../../format";
+import { h, replace, setText } from "../../element";
+import { href } from "../../router";
+import { State, info } from "../../state";
+import { symbol } from "../../glyph";
+
+export interface Tooltip {
+  readonly element: HTMLElement;
+  readonly detail: HTMLElement; // the line below the wall for the cell in focus
+  hover(slot: number | undefined, x: number, y: number): void;
+  focus(slot: number | undefined): void;
+}
+
+/** Tells who a cell is, what the state is, and since when: beside the pointer, and below the wall for the cell in focus. */
+export function tooltip(context: Context): Tooltip {
+  const { feed, signal } = context;
+  const element = h("div", { class: "tooltip", hidden: true, "aria-hidden": "true" });
+  const detail = h("div", { class: "wall-detail" });
+  let hovered: number | undefined;
+  let focused: number | undefined;
+  const show = (): void => {
+    element.hidden = hovered === undefined;
+    if (hovered !== undefined) replace(element, ...lines(context, hovered));
+    if (focused !== undefined) replace(detail, ...line(context, focused));
+    else setText(detail, "Point at a cell, or press Tab and use the arrow keys: + and − zoom, Enter opens the customer.");
+  };
+  feed.on("frame", show, signal);
+  show();
+  return {
+    element,
+    detail,
+    hover(slot, x, y) {
+      hovered = slot;
+      show();
+      const left = Math.min(x + 14, innerWidth - element.offsetWidth - 8);
+      const below = y + 18 + element.offsetHeight < innerHeight;
+      element.style.transform = `translate(${Math.max(4, left)}px, ${below ? y + 14 : y - element.offsetHeight - 10}px)`;
+    },
+    focus(slot) {
+      focused = slot;
+      show();
+    },
+  };
+}
+
+function facts({ feed, clock }: Context, slot: number): { name: string; state: State; rate: string; since: string; read: string } {
+  const fleet = feed.fleet;
+  const state = fleet.states[slot]! as State;
+  const known = state !== State.Never;
+  return {
+    name: fleet.name(slot),
+    state,
+    rate: known ? `${fleet.rates[slot]} bpm` : "no reading",
+    since: known ? `since ${clock.time(fleet.sinces[slot]!)} (${duration(feed.now - fleet.sinces[slot]!)})` : "",
+    read: known ? `last reading ${clock.time(fleet.times[slot]!)} (${duration(feed.now - fleet.times[slot]!)} ago)` : "",
+  };
+}
+
+function lines(context: Context, slot: number): HTMLElement[] {
+  const f = facts(context, slot);
+  return [
+    h("strong", {}, f.name),
+    h("span", { class: "state" }, symbol(f.state), `${info(f.state).label} · ${f.rate}`),
+    h("span", {}, f.since),
+    h("span", {}, f.read),
+  ];
+}
+
+function line(context: Context, slot: number): HTMLElement[] {
+  const f = facts(context, slot);
+  return [
+    h("strong", {}, h("a", { href: href("customer", f.name) }, f.name)),
+    h("span", { class: "state" }, symbol(f.state), info(f.state).label),
+    h("span", { class: "strong" }, f.rate),
+    h("span", {}, f.since),
+    h("span", {}, f.read),
+  ];
+}

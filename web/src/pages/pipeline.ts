@@ -1,0 +1,87 @@
+import type { Context } from "../context";
+import type { Board, Incident, Partition, Table } from "../api";
+import { get } from "../api";
+import { bytes, count, duration, rate } from "../format";
+import { h, replace } from "../element";
+import { levelBadge } from "../header";
+import { poll } from "../poll";
+import { deadLetters } from "./pipeline/letters";
+
+/** The machinery: what is red and what to do, partitions, dead letters, tables. */
+export function pipelinePage(root: HTMLElement, context: Context): void {
+  const { feed, clock, signal } = context;
+  const health = h("div", { class: "components" });
+  const partitions = h("section", { class: "panel", "aria-label": "Partitions" });
+  const tables = h("section", { class: "panel", "aria-label": "Table partitions" });
+  const incidents = h("section", { class: "panel", "aria-label": "Data incidents" });
+  const show = (): void => {
+    const board = feed.board;
+    if (!board) return;
+    replace(health, ...board.health.map((c) => h("article", { class: `component component-${c.level}` },
+      h("h3", {}, levelBadge(c.level, c.name)),
+      h("p", {}, c.detail),
+      c.action && h("p", { class: "action" }, h("b", {}, "What to do: "), c.action),
+      h("p", { class: "muted" }, `for ${duration(feed.now - Date.parse(c.since))}`))));
+    showPartitions(partitions, board, context);
+  };
+  feed.on("board", show, signal);
+  clock.onChange(show, signal);
+  replace(root, h("h1", { class: "visually-hidden" }, "Pipeline"), health, partitions, deadLetters(context), incidents, tables);
+  if (!feed.board) replace(health, h("p", { class: "empty" }, "Waiting for the first word of the server…"));
+  show();
+  poll(() => 15_000,
+    async (stop) => [(await get<{ tables: Table[] }>("tables", stop)).tables, (await get<{ incidents: Incident[] }>("incidents", stop)).incidents] as const,
+    ([found, losses]) => {
+      showTables(tables, found, context);
+      showIncidents(incidents, losses, context);
+    },
+    (cause) => replace(tables, h("h2", {}, "Table partitions"), h("p", { class: "error" }, cause instanceof Error ? cause.message : String(cause))),
+    signal);
+}
+
+/** A table that scrolls by itself where it is wider than its place. */
+export function grid(caption: string, columns: readonly string[], rows: readonly (readonly (string | Node)[])[], numbers: number): HTMLElement {
+  const cell = (tag: "th" | "td", content: string | Node, i: number): HTMLElement =>
+    h(tag, { class: i >= numbers ? "number" : false, ...(tag === "th" ? { scope: "col" } : {}) }, content);
+  return h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": caption },
+    h("table", {}, h("thead", {}, h("tr", {}, ...columns.map((text, i) => cell("th", text, i)))),
+      h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((content, i) => cell("td", content, i)))))));
+}
+
+function showPartitions(section: HTMLElement, board: Board, { feed }: Context): void {
+  const total = (value: (p: Partition) => number): string => count(board.partitions.reduce((sum, p) => sum + value(p), 0));
+  const rows = board.partitions.map((p) => [
+    p.current ? p.log : `${p.log} (replaced)`, p.owner || "nobody", duration(feed.now - Date.parse(p.updated_at)) + " ago", String(p.partition),
+    count(p.next_offset), count(p.end_offset), count(p.lag), rate(p.rate),
+    count(p.stored), count(p.anomalies), count(p.dead_lettered), count(p.skipped), count(p.lost), unaccounted(p.unaccounted),
+  ]);
+  if (rows.length > 1) {
+    rows.push(["All", "", "", "", "", "", count(board.lag), rate(board.stored_per_second), total((p) => p.stored), total((p) => p.anomalies),
+      total((p) => p.dead_lettered), total((p) => p.skipped), total((p) => p.lost), unaccounted(board.unaccounted)]);
+  }
+  // Someone may be in the middle of scrolling or selecting: the section stays, its table is exchanged.
+  const table = grid("Partitions", ["Log", "Owner", "Progress", "Partition", "Next offset", "End offset", "Lag", "Offsets/s",
+    "Records", "Anomalies", "Dead letters", "Skipped", "Lost", "Unaccounted"], rows, 3);
+  const left = section.querySelector(".scroll-x")?.scrollLeft ?? 0;
+  if (getSelection()?.type === "Range" && section.contains(getSelection()!.anchorNode)) return;
+  replace(section, h("h2", {}, "Partitions"), rows.length > 0 ? table : h("p", { class: "empty" }, "No partition was ever claimed: start `heartbeat consume`."));
+  table.scrollLeft = left;
+}
+
+function unaccounted(n: number): string | Node {
+  return n === 0 ? "0" : levelBadge("down", count(n));
+}
+
+function showTables(section: HTMLElement, tables: readonly Table[], { clock }: Context): void {
+  const size = tables.reduce((sum, t) => sum + t.bytes, 0);
+  const rows = tables.map((t) => [t.table, t.partition, t.from ? clock.date(t.from) : "–", t.to ? clock.date(t.to) : "–", count(t.rows_estimate), bytes(t.bytes)]);
+  replace(section, h("h2", {}, "Table partitions"), h("p", { class: "muted" }, `${count(tables.length)} partitions, ${bytes(size)}. Rows are PostgreSQL's estimate.`),
+    h("div", { class: "scroll-y" }, grid("Table partitions", ["Table", "Partition", "From", "To", "Rows", "Size"], rows, 4)));
+}
+
+function showIncidents(section: HTMLElement, incidents: readonly Incident[], { clock }: Context): void {
+  const rows = incidents.map((i) => [clock.date(i.recorded_at), i.kind.replaceAll("_", " "), i.detail, `${i.log}/${i.partition}`, `${count(i.from_offset)}–${count(i.to_offset)}`]);
+  section.hidden = rows.length === 0;
+  replace(section, h("h2", {}, "Data incidents"), h("p", { class: "muted" }, "Losses that nobody here could prevent."),
+    grid("Data incidents", ["Recorded", "Kind", "Detail", "Partition", "Offsets"], rows, 4));
+}

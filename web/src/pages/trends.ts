@@ -1,0 +1,117 @@
+import type { Context } from "../context";
+import type { Range, Trend } from "../api";
+import { get } from "../api";
+import { Chart } from "../chart";
+import { donut } from "../donut";
+import { h, replace, setText } from "../element";
+import { short } from "../format";
+import { poll } from "../poll";
+import { rangeOf, rangePicker, secondsOf } from "../ranges";
+import { amend, href } from "../router";
+
+const ms = (n: number): string => `${short(Math.round(n * 10) / 10)} ms`;
+
+/** The fleet over time. */
+export function trendsPage(root: HTMLElement, { clock, route, signal }: Context): void {
+  let range: Range = rangeOf(route.query.get("range"));
+  const charts = build(clock, signal);
+  const error = h("p", { class: "error", role: "alert" });
+  const types = donut();
+  const again = poll(
+    () => (range === "15m" ? 2000 : 15_000),
+    (stop) => get<Trend>(`trends?range=${range}`, stop),
+    (trend) => {
+      setText(error, "");
+      show(charts, types, trend);
+    },
+    (cause) => {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      setText(error, why);
+      Object.values(charts).forEach((chart) => chart.fail("No data: see the message above."));
+    },
+    signal,
+  );
+  const picker = rangePicker(range, (to) => {
+    range = to;
+    amend(href("trends", "", { range }));
+    charts.second.element.hidden = range !== "15m";
+    again();
+  });
+  charts.second.element.hidden = range !== "15m";
+  replace(
+    root,
+    h("div", { class: "toolbar" }, h("h1", {}, "Trends"), picker, error, h("span", { class: "spacer" }),
+      h("span", { class: "muted" }, "Drag in a chart to zoom.")),
+    h("div", { class: "charts" },
+      charts.fleet.element, charts.second.element, types.element,
+      charts.anomalies.element, charts.throughput.element, charts.latency.element, charts.lag.element),
+  );
+}
+
+function build(clock: Context["clock"], signal: AbortSignal) {
+  const sync = "trends";
+  const bpm: { range: (plot: unknown, min: number | null, max: number | null) => [number, number] } = {
+    range: (_, min, max) => [Math.floor(((min ?? 40) - 4) / 10) * 10, Math.ceil(((max ?? 180) + 4) / 10) * 10],
+  };
+  const band = [
+    { label: "max", color: "--band-edge", width: 1 },
+    { label: "average", color: "--line", width: 2, format: (n: number) => n.toFixed(1) },
+    { label: "min", color: "--band-edge", width: 1 },
+  ];
+  const bands = [{ between: [1, 3] as [number, number], color: "--band" }];
+  return {
+    fleet: new Chart({ title: "Fleet heart rate", unit: "bpm, normal readings, by minute", lines: band, bands, sync, ...bpm }, clock, signal),
+    second: new Chart({ title: "Fleet heart rate, live", unit: "bpm, normal readings, by second", lines: band, bands, sync, ...bpm }, clock, signal),
+    anomalies: new Chart({
+      title: "Anomalies", unit: "per minute", sync,
+      lines: [
+        { label: "tachycardia", color: "--series-tachycardia" },
+        { label: "bradycardia", color: "--series-bradycardia", dash: [6, 3] },
+        { label: "sensor error", color: "--series-invalid", dash: [2, 2] },
+      ],
+    }, clock, signal),
+    throughput: new Chart({
+      title: "Throughput", unit: "readings per second", sync,
+      lines: [{ label: "all", color: "--line", fill: "--fill" }],
+    }, clock, signal),
+    latency: new Chart({
+      title: "Latency", unit: "ms from event to stored row, sampled", sync,
+      lines: [{ label: "p95", color: "--line-2", dash: [6, 3], format: ms }, { label: "p50", color: "--line", format: ms }],
+    }, clock, signal),
+    lag: new Chart({
+      title: "Lag", unit: "records waiting, since the console started", sync,
+      lines: [{ label: "lag", color: "--line", fill: "--fill" }],
+    }, clock, signal),
+  };
+}
+
+function show(charts: ReturnType<typeof build>, types: ReturnType<typeof donut>, trend: Trend): void {
+  const to = Date.parse(trend.to) / 1000;
+  const window: [number, number] = [to - secondsOf(trend.range), to];
+  const at = trend.buckets.map((b) => Date.parse(b.at) / 1000);
+  const minutes = trend.step_seconds / 60;
+  const column = <T>(items: readonly T[], value: (item: T) => number | null): (number | null)[] => items.map(value);
+  const b = trend.buckets;
+  const nothing = "No readings in this range.";
+  charts.fleet.show(at, [column(b, (x) => x.max_bpm), column(b, (x) => x.avg_bpm), column(b, (x) => x.min_bpm)], window, nothing);
+  charts.anomalies.show(at, [column(b, (x) => x.tachycardia / minutes), column(b, (x) => x.bradycardia / minutes), column(b, (x) => x.invalid / minutes)], window, nothing);
+  charts.throughput.show(at, [column(b, (x) => perSecond(x, trend, to))], window, nothing);
+  charts.latency.show(at, [column(b, (x) => x.latency_p95_ms), column(b, (x) => x.latency_p50_ms)], window, "No sample in this range.");
+  const seconds = trend.seconds;
+  charts.second.show(seconds.map((s) => Date.parse(s.at) / 1000),
+    [column(seconds, (s) => s.max_bpm), column(seconds, (s) => s.avg_bpm), column(seconds, (s) => s.min_bpm)], window, "Nothing received since the console started.");
+  charts.lag.show(trend.lag.map((p) => Date.parse(p.at) / 1000), [column(trend.lag, (p) => p.lag)], window, "Not known yet.");
+  const sum = (value: (x: (typeof b)[number]) => number): number => b.reduce((total, x) => total + value(x), 0);
+  types.show([
+    { label: "Tachycardia", value: sum((x) => x.tachycardia), color: "--series-tachycardia" },
+    { label: "Bradycardia", value: sum((x) => x.bradycardia), color: "--series-bradycardia" },
+    { label: "Sensor error", value: sum((x) => x.invalid), color: "--series-invalid" },
+  ]);
+}
+
+/** The rate of a step; of the step under way, over the part that has passed. */
+function perSecond(bucket: Trend["buckets"][number], trend: Trend, now: number): number | null {
+  const passed = Math.min(trend.step_seconds, now - Date.parse(bucket.at) / 1000);
+  const all = bucket.valid + bucket.bradycardia + bucket.tachycardia + bucket.invalid;
+  return passed < trend.step_seconds / 4 ? null : all / passed;
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from "vite";
+
+// The binary embeds what is built here. public/robots.txt is in the output too, so that its directory is never empty.
+export default defineConfig({
+  build: {
+    outDir: "../internal/web/dist",
+    emptyOutDir: true,
+    target: "es2022",
+    modulePreload: { polyfill: false }, // it would be an inline script, which the page's policy forbids
+    assetsInlineLimit: 0,
+    reportCompressedSize: false,
+  },
+  server: {
+    proxy: { "/api": "http://127.0.0.1:8080", "/healthz": "http://127.0.0.1:8080" },
+  },
+});
