@@ -52,7 +52,6 @@ type Producer struct {
 	acknowledged atomic.Int64
 	failed       atomic.Int64
 	failure      atomic.Pointer[error] // the first final error
-	failing      chan struct{}         // closed once failure is set
 }
 
 // NewProducer connects as Connect does, makes sure that the topic exists, and returns a producer ready to send.
@@ -75,7 +74,6 @@ func NewProducer(ctx context.Context, config ProducerConfig) (*Producer, error) 
 		Client:     client,
 		onDelivery: config.OnDelivery,
 		patience:   newPatience(config.DeliveryTimeout),
-		failing:    make(chan struct{}),
 	}
 	p.pool.New = func() any { return p.newDelivery() }
 	return p, nil
@@ -91,9 +89,6 @@ func (p *Producer) Send(event heartbeat.Event) error {
 	p.kgo.Produce(p.patience.context(), &d.record, d.promise)
 	return nil
 }
-
-// Failing is closed when a delivery has failed for good; Err then says why.
-func (p *Producer) Failing() <-chan struct{} { return p.failing }
 
 // Err returns the first final delivery error, nil while there is none.
 func (p *Producer) Err() error {
@@ -129,9 +124,9 @@ func (p *Producer) Close() error {
 // settle ends the life of one event.
 func (p *Producer) settle(d *delivery, err error) {
 	if err != nil {
-		err = p.patience.explain(err)
+		err = fmt.Errorf("deliver event to topic %s: %w", p.config.Topic, p.patience.explain(err))
 		p.failed.Add(1)
-		p.fail(fmt.Errorf("deliver event to topic %s: %w", p.config.Topic, err))
+		p.failure.CompareAndSwap(nil, &err)
 	} else {
 		p.acknowledged.Add(1)
 	}
@@ -140,12 +135,6 @@ func (p *Producer) settle(d *delivery, err error) {
 	}
 	if err == nil { // a request that was given up may still be reading the record
 		p.pool.Put(d)
-	}
-}
-
-func (p *Producer) fail(err error) {
-	if p.failure.CompareAndSwap(nil, &err) {
-		close(p.failing)
 	}
 }
 

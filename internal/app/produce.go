@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/simulate"
+)
+
+// ProduceOptions set up the producer role.
+type ProduceOptions struct {
+	Kafka       kafka.Config
+	Compression kafka.Compression // empty: zstd
+	Fleet       simulate.Options  // of every worker; each draws its own sequence from the seed
+	Workers     int               // 0: one
+	Interval    time.Duration     // between two events of a worker, 0: half a second
+	Rate        float64           // events a second, of all workers together; 0: as the interval says
+	MaxEvents   int64             // end after so many; 0: never
+	LedgerPath  string            // file that gets a JSON line for each acknowledged event; empty: none
+	Registry    *prometheus.Registry
+	Logger      *slog.Logger
+}
+
+const (
+	defaultInterval = 500 * time.Millisecond
+
+	// drainTimeout is how long events that are already generated may take to be acknowledged once no more are.
+	drainTimeout = 30 * time.Second
+)
+
+// Produce sends invented events to the topic until the context ends or the asked number is sent, and then waits for
+// their acknowledgement. An event that cannot be delivered ends it with an error.
+func Produce(ctx context.Context, options ProduceOptions) error {
+	options, err := options.complete()
+	if err != nil {
+		return fmt.Errorf("set up producer: %w", err)
+	}
+	fleets, err := options.fleets()
+	if err != nil {
+		return err
+	}
+	ledger, err := openLedger(options.LedgerPath)
+	if err != nil {
+		return err
+	}
+	logger := options.Logger.With("component", "produce")
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	tally := &tally{logger: logger, topic: options.Kafka.Topic, ledger: ledger, stop: stop}
+	producer, err := kafka.NewProducer(ctx, kafka.ProducerConfig{
+		Config: options.Kafka, Compression: options.Compression, OnDelivery: tally.add,
+	})
+	if err != nil {
+		_ = ledger.close() // nothing was written
+		return err
+	}
+	tally.begin(options.Registry, time.Now())
+	logger.Info("stream started", options.summary()...)
+
+	closed := make(chan struct{})
+	go abandonLate(ctx, producer, closed)
+	options.stream(ctx, producer, fleets)
+	stop(nil)
+	err = producer.Close()
+	close(closed)
+	return tally.finish(err, time.Now())
+}
+
+// stream runs the workers until the context ends, a delivery fails, or everything is sent.
+func (o ProduceOptions) stream(ctx context.Context, producer *kafka.Producer, fleets []*simulate.Fleet) {
+	pace := pace{start: time.Now(), perSecond: o.perSecond()}
+	var workers sync.WaitGroup
+	for i, fleet := range fleets {
+		workers.Go(func() {
+			// The events of all workers form one stream, dealt out in turn, so that it is even as a whole.
+			for n := int64(i); o.MaxEvents == 0 || n < o.MaxEvents; n += int64(len(fleets)) {
+				at, err := pace.await(ctx, n)
+				if err != nil {
+					return // asked to stop
+				}
+				if producer.Send(fleet.Next(at)) != nil {
+					return // Close says why
+				}
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// abandonLate gives up what is not acknowledged in time after the sending has ended, be it in the buffer or in the
+// hands of a worker that waits for room there. It ends when closed is.
+func abandonLate(ctx context.Context, producer *kafka.Producer, closed <-chan struct{}) {
+	<-ctx.Done()
+	select {
+	case <-closed:
+	case <-time.After(drainTimeout):
+		producer.Abandon()
+	}
+}
+
+func (o ProduceOptions) complete() (ProduceOptions, error) {
+	if o.Workers == 0 {
+		o.Workers = 1
+	}
+	if o.Interval == 0 {
+		o.Interval = defaultInterval
+	}
+	switch {
+	case o.Workers < 0:
+		return o, fmt.Errorf("workers %d: want 1 or more", o.Workers)
+	case o.Interval < 0:
+		return o, fmt.Errorf("generation interval %v: want more than 0", o.Interval)
+	case !(o.Rate >= 0): // NaN too
+		return o, fmt.Errorf("rate %v: want 0 or more", o.Rate)
+	case o.MaxEvents < 0:
+		return o, fmt.Errorf("maximum of events %d: want 0 or more", o.MaxEvents)
+	}
+	return o, nil
+}
+
+func (o ProduceOptions) fleets() ([]*simulate.Fleet, error) {
+	fleets := make([]*simulate.Fleet, o.Workers)
+	for i := range fleets {
+		worker := o.Fleet
+		worker.Worker, worker.Workers = i, o.Workers
+		fleet, err := simulate.New(worker)
+		if err != nil {
+			return nil, err
+		}
+		fleets[i] = fleet
+	}
+	return fleets, nil
+}
+
+// perSecond is the rate of the whole stream.
+func (o ProduceOptions) perSecond() float64 {
+	if o.Rate > 0 {
+		return o.Rate
+	}
+	return float64(o.Workers) / o.Interval.Seconds()
+}
+
+// summary is what a reader of the log needs to know of the stream, and to have the same one again.
+func (o ProduceOptions) summary() []any {
+	return []any{
+		"topic", o.Kafka.Topic, "customers", o.Fleet.Customers, "interval", o.Interval.String(), "events_per_second", o.perSecond(),
+		"workers", o.Workers, "anomaly_rate", o.Fleet.AnomalyRate, "invalid_rate", o.Fleet.InvalidRate, "seed", o.Fleet.Seed,
+	}
+}
