@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/time/rate"
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
@@ -42,6 +43,8 @@ type session struct {
 	over    chan error    // has the reason once the session must end
 	room    chan struct{} // has a token when a full lane has drained
 
+	complaints rate.Sometimes // about errors that pass by themselves or that a person must see
+
 	mu     sync.Mutex // guards all below
 	lanes  map[int32]*lane
 	hints  map[int32]kgo.EpochOffset // not yet committed to Kafka
@@ -52,7 +55,8 @@ func newSession(config ConsumerConfig, id kadm.TopicID, log pipeline.Log, logger
 	return &session{
 		config: config, logger: logger, topicID: id, log: log,
 		over: make(chan error, 1), room: make(chan struct{}, 1),
-		lanes: map[int32]*lane{}, hints: map[int32]kgo.EpochOffset{}, paused: map[int32]bool{},
+		complaints: rate.Sometimes{Interval: repeatAfter},
+		lanes:      map[int32]*lane{}, hints: map[int32]kgo.EpochOffset{}, paused: map[int32]bool{},
 	}
 }
 
@@ -309,11 +313,14 @@ func (s *session) judge(fetch *kgo.FetchPartition) error {
 	if kgo.IsRetryableBrokerErr(err) || errors.Is(err, context.Canceled) {
 		return nil
 	}
-	if _, ok := errors.AsType[*kgo.ErrGroupSession](err); ok {
-		s.logger.Warn("consumer group session lost, joining again", "error", err)
-		return nil
-	}
-	s.logger.Error("fetch does not succeed", "partition", fetch.Partition, "error", err)
+	// The client tries again many times a second.
+	s.complaints.Do(func() {
+		if _, ok := errors.AsType[*kgo.ErrGroupSession](err); ok {
+			s.logger.Warn("consumer group session lost, joining again", "error", err)
+			return
+		}
+		s.logger.Error("fetch does not succeed", "partition", fetch.Partition, "error", err)
+	})
 	return nil
 }
 
