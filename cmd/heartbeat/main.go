@@ -37,6 +37,7 @@ type commands struct {
 	Up      upCommand      `cmd:"" help:"Run the whole system on this machine: broker, database, simulator, consumer."`
 	Produce produceCommand `cmd:"" help:"Send invented readings to Kafka."`
 	Consume consumeCommand `cmd:"" help:"Validate, classify and store what Kafka has."`
+	Serve   serveCommand   `cmd:"" help:"Serve the live console, its API, metrics and health."`
 	Migrate migrateCommand `cmd:"" help:"Create or update the database schema."`
 	Doctor  doctorCommand  `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
 	Version versionCommand `cmd:"" help:"Print what this is."`

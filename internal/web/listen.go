@@ -32,7 +32,7 @@ func Listen(address, token string) (net.Listener, error) {
 	}
 	if token == "" && !loopback(host) {
 		return nil, fmt.Errorf("listen on %s: other machines could reach it, and there is no token: "+
-			"set HEARTBEAT_TOKEN or --token, or listen on %s", address, DefaultAddress)
+			"set HEARTBEAT_TOKEN, or listen on %s", address, DefaultAddress)
 	}
 	return bind(host, int(port), asked)
 }

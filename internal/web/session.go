@@ -132,7 +132,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return p
 	}
 	if !s.sessions.none && !s.sessions.right(body.Token) {
-		return problem(wrongToken, "this is not the console's token: it is what HEARTBEAT_TOKEN or --token was set to")
+		return problem(wrongToken, "this is not the console's token: it is what HEARTBEAT_TOKEN was set to")
 	}
 	http.SetCookie(w, sessionCookieOf(r, s.sessions.begin(), int(sessionLifetime.Seconds())))
 	return answer(w, sessionBody{Needed: !s.sessions.none, SignedIn: true, Version: s.options.Version})

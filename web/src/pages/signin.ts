@@ -24,7 +24,7 @@ export function signIn(root: HTMLElement): void {
       token,
       error,
       h("button", { type: "submit" }, "Sign in"),
-      h("p", { class: "muted" }, "It is what HEARTBEAT_TOKEN or --token was set to where the server runs."),
+      h("p", { class: "muted" }, "It is what HEARTBEAT_TOKEN was set to where the server runs."),
     ),
   );
   token.focus();

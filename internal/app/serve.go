@@ -1,0 +1,189 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"heartbeat/internal/facts"
+	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/live"
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/web"
+)
+
+// ServeOptions set up the console role.
+type ServeOptions struct {
+	Listener   net.Listener // from ListenConsole; Serve closes it
+	Token      string       // what viewers must show; empty where only this machine can reach the listener
+	Kafka      kafka.Config
+	Database   postgres.Options
+	Customers  int // expected: those of whom nothing is known are shown as never seen
+	MaxViewers int // 0: the console's default
+	Version    string
+	Registry   *prometheus.Registry
+	Logger     *slog.Logger
+}
+
+const (
+	restoreTimeout = 20 * time.Second
+	restoreRetry   = 5 * time.Second
+	restoredAlerts = 200
+)
+
+// ListenConsole binds the console's address, so that its URL is known before anything else starts. An empty address is
+// the default one, whose port gives way when it is taken.
+func ListenConsole(address, token string) (net.Listener, error) { return web.Listen(address, token) }
+
+// Serve shows what arrives on the topic and what is stored, until the context ends. It answers at once and says itself
+// what is missing: neither broker nor database needs to be there when it starts.
+func Serve(ctx context.Context, options ServeOptions) error {
+	logger := options.Logger.With("component", "serve")
+	pool, err := postgres.Open(ctx, options.Database)
+	if err != nil {
+		return errors.Join(err, options.Listener.Close())
+	}
+	defer pool.Close()
+	dashboard := postgres.NewDashboard(pool)
+	hub := live.New(live.Options{})
+	follower := kafka.NewFollower(options.Kafka, hub.Observe)
+	log := &topicLog{config: options.Kafka}
+	defer log.close()
+	server, err := web.New(web.Options{
+		Fleet: hub, Store: dashboard, Log: log, Feed: feed{follower}, Logger: options.Logger, Registry: options.Registry,
+		Pool: options.Customers, Token: options.Token, Version: options.Version, MaxViewers: options.MaxViewers,
+	})
+	if err != nil {
+		return errors.Join(err, options.Listener.Close())
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return hub.Run(ctx) })
+	group.Go(func() error { return server.Run(ctx) })
+	group.Go(func() error { return server.Serve(ctx, options.Listener) })
+	group.Go(func() error { return log.run(ctx) })
+	tried := make(chan struct{})
+	group.Go(func() error { return restore(ctx, hub, dashboard, logger, sync.OnceFunc(func() { close(tried) })) })
+	group.Go(func() error {
+		<-tried
+		return follower.Run(ctx)
+	})
+	logger.Info("console", "address", "http://"+options.Listener.Addr().String())
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// restore fills the wall with what is stored before live readings come on top. Where the database does not answer, the live ones
+// come first and the stored ones follow: without them the wall of a fleet that reports once an hour would stay empty.
+func restore(ctx context.Context, hub *live.Hub, dashboard *postgres.Dashboard, logger *slog.Logger, tried func()) error {
+	for {
+		err := restoreOnce(ctx, hub, dashboard)
+		tried()
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		logger.Warn("stored state not read, trying again; the wall fills as readings arrive", "cause", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(restoreRetry):
+		}
+	}
+}
+
+func restoreOnce(ctx context.Context, hub *live.Hub, dashboard *postgres.Dashboard) error {
+	ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
+	defer cancel()
+	readings, err := dashboard.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	anomalies, err := dashboard.Anomalies(ctx, facts.AnomalyQuery{Limit: restoredAlerts})
+	if err != nil {
+		return err
+	}
+	hub.Restore(readings, alertsOf(anomalies))
+	return nil
+}
+
+// alertsOf returns anomalies as readings, oldest first.
+func alertsOf(anomalies []facts.Anomaly) []heartbeat.Reading {
+	var alerts []heartbeat.Reading
+	for _, anomaly := range slices.Backward(anomalies) {
+		id, err := heartbeat.ParseCustomerID(anomaly.Customer)
+		if err != nil {
+			continue // the schema's check lets none of these in
+		}
+		class, bpm := heartbeat.Classify(float64(anomaly.BPM))
+		alerts = append(alerts, heartbeat.Reading{Customer: id, Class: class, BPM: bpm, Time: anomaly.EventTime.UTC()})
+	}
+	return alerts
+}
+
+// feed tells the console how its follower does.
+type feed struct{ follower *kafka.Follower }
+
+func (f feed) Status() facts.Feed {
+	following, since, cause := f.follower.Status()
+	status := facts.Feed{Following: following, Since: since}
+	if cause != nil {
+		status.Detail = cause.Error()
+	}
+	return status
+}
+
+// topicLog asks the broker for the ends of the partitions, once there is a broker.
+type topicLog struct {
+	config kafka.Config
+	client atomic.Pointer[kafka.Client]
+}
+
+var errNotConnected = errors.New("not connected to the broker yet")
+
+// run connects, for as long as it takes.
+func (l *topicLog) run(ctx context.Context) error {
+	for {
+		client, err := kafka.Connect(ctx, l.config)
+		if err == nil {
+			l.client.Store(client)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func (l *topicLog) close() {
+	if client := l.client.Load(); client != nil {
+		client.Close()
+	}
+}
+
+// Ends returns the offset after the newest record of each partition.
+func (l *topicLog) Ends(ctx context.Context) (map[int32]int64, error) {
+	client := l.client.Load()
+	if client == nil {
+		return nil, errNotConnected
+	}
+	state, err := client.TopicState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ends := map[int32]int64{}
+	for _, partition := range state.Partitions {
+		ends[partition.Number] = partition.End
+	}
+	return ends, nil
+}
