@@ -1,0 +1,188 @@
+package app_test
+
+import (
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"heartbeat/internal/app"
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/simulate"
+)
+
+// patient is one set of surroundings that the doctor looks at.
+type patient struct {
+	t        *testing.T
+	kafka    kafka.Config
+	database postgres.Options
+}
+
+func newPatient(t *testing.T, pool *pgxpool.Pool, options ...kfake.Opt) *patient {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return &patient{
+		t:        t,
+		kafka:    kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic, Logger: slog.New(slog.DiscardHandler)},
+		database: postgres.Options{URL: pgtest.URL(pool)},
+	}
+}
+
+func (p *patient) produce(events int64) {
+	p.t.Helper()
+	err := app.Produce(p.t.Context(), app.ProduceOptions{
+		Kafka: p.kafka, MaxEvents: events, Rate: 1e6, Fleet: simulate.Options{Customers: 10},
+		Registry: prometheus.NewRegistry(), Logger: p.kafka.Logger,
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *patient) consume() {
+	p.t.Helper()
+	err := app.Consume(p.t.Context(), app.ConsumeOptions{
+		Kafka: p.kafka, Group: "heartbeat-consumer-group", Database: p.database, UntilCaughtUp: true,
+		Registry: prometheus.NewRegistry(), Logger: p.kafka.Logger,
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// find wants a finding with a status whose text has all the parts.
+func (p *patient) find(check, status string, parts ...string) {
+	p.t.Helper()
+	findings := app.Doctor(p.t.Context(), app.DoctorOptions{Kafka: p.kafka, Group: "heartbeat-consumer-group", Database: p.database})
+	for _, finding := range findings {
+		if finding.Check != check || finding.Status != status {
+			continue
+		}
+		if status != app.OK && finding.Advice == "" && !strings.Contains(finding.Detail, ":") {
+			p.t.Errorf("finding %+v says nothing about what to do", finding)
+		}
+		for _, part := range parts {
+			if text := finding.Detail + " " + finding.Advice; !strings.Contains(text, part) {
+				p.t.Errorf("finding %q lacks %q", text, part)
+			}
+		}
+		return
+	}
+	p.t.Errorf("no finding %q with status %s among %+v", check, status, findings)
+}
+
+func TestDoctorFindsNothingWrongWithASystemThatWorks(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
+	p.produce(100)
+	p.consume()
+	for _, check := range []string{"broker", "advertised addresses", "topic", "topic settings", "database", "clock", "schema", "data incidents", "dead letters"} {
+		p.find(check, app.OK)
+	}
+	p.find("consumer", app.Warning, "0 members", "nothing is waiting")
+}
+
+func TestDoctorNamesTheTrouble(t *testing.T) {
+	t.Parallel()
+	t.Run("nothing listens at the broker's address", func(t *testing.T) {
+		t.Parallel()
+		p := newPatient(t, pgtest.Database(t))
+		p.kafka.Brokers = []string{closedPort(t)}
+		p.find("broker port", app.Failure, p.kafka.Brokers[0], "KAFKA_BOOTSTRAP_SERVERS")
+	})
+	t.Run("the broker advertises an address that cannot be reached", func(t *testing.T) {
+		t.Parallel()
+		closed, open := closedPort(t), ""
+		p := newPatient(t, pgtest.Database(t), kfake.SeedTopics(3, topic), kfake.ListenFn(func(network, address string) (net.Listener, error) {
+			listener, err := net.Listen(network, address)
+			if err != nil {
+				return nil, err
+			}
+			open = listener.Addr().String()
+			return misnamed{listener, closed}, nil
+		}))
+		p.kafka.Brokers = []string{open}
+		p.find("advertised addresses", app.Failure, closed, "advertised.listeners")
+	})
+	t.Run("the topic is missing", func(t *testing.T) {
+		t.Parallel()
+		newPatient(t, pgtest.Database(t)).find("topic", app.Failure, topic, "KAFKA_TOPIC")
+	})
+	t.Run("the topic has other partitions", func(t *testing.T) {
+		t.Parallel()
+		newPatient(t, pgtest.Database(t), kfake.SeedTopics(7, topic)).find("topic", app.Warning, "7 partitions")
+	})
+	t.Run("nobody consumes", func(t *testing.T) {
+		t.Parallel()
+		p := newPatient(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
+		p.produce(50)
+		p.find("consumer", app.Failure, "50 records behind", "heartbeat consume")
+	})
+	t.Run("the password is wrong", func(t *testing.T) {
+		t.Parallel()
+		p := newPatient(t, pgtest.Database(t))
+		address, err := url.Parse(p.database.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		address.User = url.UserPassword(address.User.Username(), "wrong")
+		p.database.URL = address.String()
+		p.find("database", app.Failure, "POSTGRES_PASSWORD")
+	})
+	t.Run("nothing listens at the database's address", func(t *testing.T) {
+		t.Parallel()
+		p := newPatient(t, pgtest.Database(t))
+		p.database.URL = "postgres://heartbeat_user@" + closedPort(t) + "/heartbeat_db"
+		p.find("database", app.Failure, "POSTGRES_PORT")
+	})
+	t.Run("the schema is missing", func(t *testing.T) {
+		t.Parallel()
+		newPatient(t, pgtest.Empty(t)).find("schema", app.Failure, "heartbeat migrate")
+	})
+	t.Run("the schema is newer", func(t *testing.T) {
+		t.Parallel()
+		pool := pgtest.Database(t)
+		pgtest.Exec(t, pool, `INSERT INTO schema_migrations (version, name, checksum) VALUES (99, 'tomorrow', repeat('0', 64))`)
+		newPatient(t, pool).find("schema", app.Failure, "newer binary")
+	})
+	t.Run("dead letters wait", func(t *testing.T) {
+		t.Parallel()
+		pool := pgtest.Database(t)
+		pgtest.Exec(t, pool, `INSERT INTO dead_letters (kafka_topic, kafka_partition, kafka_offset, reason, detail, raw_length, raw_sha256)
+			VALUES ('heartbeat-events', 0, 0, 'not_json', 'no', 1, '\x00')`)
+		newPatient(t, pool, kfake.SeedTopics(3, topic)).find("dead letters", app.Warning, "1 wait", "heartbeat deadletter list")
+	})
+}
+
+// misnamed is a listener that gives itself another address.
+type misnamed struct {
+	net.Listener
+	address string
+}
+
+func (m misnamed) Addr() net.Addr {
+	addr, _ := net.ResolveTCPAddr("tcp", m.address)
+	return addr
+}
+
+// closedPort is an address at which nothing listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
