@@ -39,6 +39,7 @@ type commands struct {
 	Consume consumeCommand `cmd:"" help:"Validate, classify and store what Kafka has."`
 	Serve   serveCommand   `cmd:"" help:"Serve the live console, its API, metrics and health."`
 	Migrate migrateCommand `cmd:"" help:"Create or update the database schema."`
+	Verify  verifyCommand  `cmd:"" help:"Prove that everything is stored, and stored once."`
 	Doctor  doctorCommand  `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
 	Version versionCommand `cmd:"" help:"Print what this is."`
 }

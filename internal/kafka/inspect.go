@@ -2,11 +2,13 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Brokers returns the addresses that the cluster's brokers advertise: where clients go after the first answer.
@@ -79,3 +81,6 @@ func assignedPartitions(member kadm.DescribedGroupMember, topic string) []int32 
 	}
 	return nil
 }
+
+// TopicMissing tells whether an error says that there is no such topic.
+func TopicMissing(err error) bool { return errors.Is(err, kerr.UnknownTopicOrPartition) }

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"heartbeat/internal/app"
+	"heartbeat/internal/audit"
+)
+
+type verifyCommand struct {
+	kafkaFlags    `group:"Kafka"`
+	postgresFlags `group:"PostgreSQL"`
+
+	JSON bool `name:"json" help:"Print the report as JSON."`
+}
+
+// Run audits, and fails when something does not add up.
+func (c *verifyCommand) Run(ctx context.Context, env *environment) error {
+	database, err := c.options("verify")
+	if err != nil {
+		return err
+	}
+	options := app.VerifyOptions{Kafka: c.config(env), Database: database, Logger: env.logger}
+	if !c.JSON {
+		options.Progress = func(what string) { fmt.Fprintln(env.stderr, what) }
+	}
+	report, err := app.Verify(ctx, options)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = writeJSON(env.stdout, report)
+	} else {
+		printReport(env, report)
+	}
+	if err == nil && !report.OK {
+		return errFailed
+	}
+	return err
+}
+
+func printReport(env *environment, report audit.Report) {
+	for _, log := range report.Logs {
+		fmt.Fprintf(env.stdout, "%s/%d: offsets %d to %d = %d records + %d anomalies + %d dead letters + %d skipped + %d lost\n",
+			log.Label, log.Partition, log.First, log.Next, log.Records, log.Anomalies, log.DeadLettered, log.Skipped, log.Lost)
+	}
+	for _, problem := range report.Problems {
+		fmt.Fprintf(env.stdout, "NOT OK  %s\n", problem)
+	}
+	if report.Omitted > 0 {
+		fmt.Fprintf(env.stdout, "NOT OK  and %d more\n", report.Omitted)
+	}
+	if report.OK {
+		fmt.Fprintf(env.stdout, "ok: %d offsets, each accounted for exactly once; %d records still to be stored\n", report.Offsets, report.Lag)
+	}
+}
