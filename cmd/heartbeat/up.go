@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -30,6 +31,8 @@ type upCommand struct {
 	Database        string `placeholder:"URL" group:"PostgreSQL" help:"Use this database instead of starting one."`
 	PostgresPort    int    `env:"POSTGRES_PORT" default:"5433" group:"PostgreSQL" help:"Port of the database it starts (${env}; ${default}); another than the default must be free."`
 	credentialFlags `group:"PostgreSQL"`
+
+	consoleFlags `group:"Console"`
 }
 
 const (
@@ -39,7 +42,7 @@ const (
 
 // Validate refuses values that make no stream.
 func (c upCommand) Validate() error {
-	if err := c.simulatorFlags.Validate(); err != nil {
+	if err := errors.Join(c.simulatorFlags.Validate(), c.consoleFlags.Validate()); err != nil {
 		return err
 	}
 	switch {
@@ -68,6 +71,10 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
+	token, err := consoleToken()
+	if err != nil {
+		return err
+	}
 	fleet := c.fleet()
 	fleet.InTurn = true
 	rate := c.Rate
@@ -87,6 +94,10 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Produce:           app.ProduceOptions{Fleet: fleet, Rate: rate},
 		Group:             c.Group,
 		Retention:         c.Retention,
+		ConsoleAddress:    c.Listen,
+		ConsoleToken:      token,
+		MaxViewers:        c.MaxViewers,
+		Version:           version,
 		Registry:          newRegistry(),
 		Logger:            env.logger,
 		Out:               env.stdout,

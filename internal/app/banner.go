@@ -17,6 +17,7 @@ func (u *up) banner() {
 	}
 	brokers, database := strings.Join(u.options.Kafka.Brokers, ","), u.options.Database
 	b.WriteString("\n  Heartbeat is up\n\n")
+	line("Console", "http://%s", u.console.Addr())
 	line("Kafka", "%s, topic %s%s", brokers, u.options.Kafka.Topic, u.note(u.ownBroker,
 		": an embedded stand-in for development; use Apache Kafka in production"))
 	if u.ownDatabase {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -37,6 +38,11 @@ type UpOptions struct {
 	Group     string
 	Retention time.Duration
 
+	ConsoleAddress string // empty: the default one, whose port gives way when it is taken
+	ConsoleToken   string
+	MaxViewers     int
+
+	Version  string
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
 	Out      io.Writer // gets the banner and the summary
@@ -71,6 +77,7 @@ type up struct {
 
 	ownBroker, ownDatabase bool
 	before                 postgres.Totals // what was stored when we began
+	console                net.Listener
 }
 
 func (u *up) later(cleanup func() error) { u.cleanup = append(u.cleanup, cleanup) }
@@ -94,6 +101,10 @@ func (u *up) start(ctx context.Context) error {
 			return err
 		}
 	}
+	if u.console, err = ListenConsole(u.options.ConsoleAddress, u.options.ConsoleToken); err != nil {
+		return err
+	}
+	u.later(func() error { u.console.Close(); return nil }) // for a start that does not get as far as serving
 	if err := u.servers(ctx); err != nil {
 		return err
 	}
@@ -187,6 +198,7 @@ func (u *up) run(ctx context.Context) error {
 	defer stopStoring()
 
 	roles.Go(func() error { return Consume(storing, u.consume()) })
+	roles.Go(func() error { return Serve(storing, u.serve()) })
 	u.banner()
 	produced := make(chan error, 1)
 	go func() { produced <- Produce(producing, u.produce()) }()
@@ -223,6 +235,14 @@ func (u *up) consume() ConsumeOptions {
 	return ConsumeOptions{
 		Kafka: u.options.Kafka, Group: u.options.Group, Database: u.options.Database, Retention: u.options.Retention,
 		Registry: u.options.Registry, Logger: u.options.Logger,
+	}
+}
+
+func (u *up) serve() ServeOptions {
+	return ServeOptions{
+		Listener: u.console, Token: u.options.ConsoleToken, MaxViewers: u.options.MaxViewers,
+		Kafka: u.options.Kafka, Database: u.options.Database, Customers: u.options.Produce.Fleet.Customers,
+		Version: u.options.Version, Registry: u.options.Registry, Logger: u.options.Logger,
 	}
 }
 
