@@ -147,7 +147,7 @@ func wall(t *testing.T, e event, rates map[uint64]int64) (from, to uint64) {
 		if err == io.EOF {
 			return frame.From, frame.To
 		}
-		id += gap
+		id += gap >> 1
 		rate, _ := in.ReadByte()
 		rates[id] = int64(rate)
 		if rate != 0 {

@@ -10,9 +10,7 @@ export interface Line {
   readonly width?: number;
   readonly dash?: number[];
   readonly fill?: string;
-  readonly bars?: boolean;
   readonly points?: uPlot.Series.Points;
-  readonly hidden?: boolean; // drawn as nothing, such as the edge of a band
   readonly format?: (n: number) => string;
 }
 
@@ -23,12 +21,11 @@ export interface Spec {
   readonly bands?: readonly { readonly between: [number, number]; readonly color: string }[];
   readonly limits?: readonly { readonly at: number; readonly label: string }[];
   readonly range?: uPlot.Scale.Range;
-  readonly height?: number;
   readonly sync?: string;
-  readonly note?: string;
 }
 
-export type Column = readonly (number | null)[];
+/** A place without a value is a gap in the line where it is null, and nothing at all where it is undefined. */
+export type Column = readonly (number | null | undefined)[];
 
 /** A time series with a title, a legend that follows the pointer, and words for those who do not see it. */
 export class Chart {
@@ -67,7 +64,7 @@ export class Chart {
   show(x: readonly number[], columns: readonly Column[], window: [number, number], nothing: string): void {
     this.#data = [x as number[], ...columns] as uPlot.AlignedData;
     this.#window = window;
-    const empty = !columns.some((column) => column.some((value) => value !== null));
+    const empty = !columns.some((column) => column.some((value) => value !== null && value !== undefined));
     setText(this.#empty, empty ? nothing : "");
     this.#empty.hidden = !empty;
     this.#describe(columns);
@@ -92,8 +89,8 @@ export class Chart {
 
   #describe(columns: readonly Column[]): void {
     const parts = this.#spec.lines.map((line, i) => {
-      const known = (columns[i] ?? []).filter((value): value is number => value !== null);
-      if (line.hidden || known.length === 0) return "";
+      const known = (columns[i] ?? []).filter((value): value is number => value !== null && value !== undefined);
+      if (known.length === 0) return "";
       const [min, max] = known.reduce(([lo, hi], v) => [Math.min(lo, v), Math.max(hi, v)], [Infinity, -Infinity]);
       return `${line.label}: now ${short(known.at(-1)!)}, from ${short(min)} to ${short(max)}`;
     });
@@ -127,7 +124,7 @@ export class Chart {
     return {
       width: this.#box.clientWidth,
       height: this.#height(),
-      padding: [8, 8, 0, 0],
+      padding: [8, 20, 0, 0],
       legend: { show: false },
       cursor: {
         points: { size: 7 }, drag: { x: true, y: false, setScale: true }, y: false,
@@ -194,22 +191,20 @@ export class Chart {
 }
 
 function series(line: Line, color: (name: string) => string): uPlot.Series {
-  const stroke = line.hidden ? "transparent" : color(line.color);
+  const stroke = color(line.color);
   return {
     label: line.label,
     stroke,
-    width: line.width ?? (line.hidden ? 0 : 1.5),
+    width: line.width ?? 1.5,
     spanGaps: false,
     points: line.points ?? { show: false },
     ...(line.dash ? { dash: line.dash } : {}),
     ...(line.fill ? { fill: color(line.fill) } : {}),
-    ...(line.bars && uPlot.paths.bars ? { paths: uPlot.paths.bars({ size: [0.9, 24] }), fill: stroke, width: 0 } : {}),
   };
 }
 
 function legend(spec: Spec): HTMLElement[] {
-  const shown = spec.lines.filter((line) => !line.hidden);
-  return shown.length < 2 ? [] : shown.map((line) => h("span", { class: "legend" }, swatch(line), line.label));
+  return spec.lines.length < 2 || spec.bands ? [] : spec.lines.map((line) => h("span", { class: "legend" }, swatch(line), line.label));
 }
 
 function swatch(line: Line): HTMLElement {

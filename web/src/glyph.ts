@@ -36,21 +36,23 @@ export function symbol(state: State): SVGElement {
   );
 }
 
-/** Draws a state's symbol of a size in pixels and returns its pixels, row by row. */
-export function pixels(state: State, size: number, ink: Ink): Uint32Array {
-  const canvas = new OffscreenCanvas(size, size);
+/** Draws a state's cell and returns its pixels, row by row. */
+export function pixels(state: State, width: number, height: number, ink: Ink): Uint32Array {
+  const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true })!;
   if (ink.fill !== "transparent") {
     context.fillStyle = ink.fill;
-    context.fillRect(0, 0, size, size);
+    context.fillRect(0, 0, width, height);
   }
+  const size = Math.min(width, height);
   if (size >= 5) {
     context.fillStyle = ink.mark;
+    context.translate((width - size) / 2, (height - size) / 2);
     context.scale(size / 16, size / 16);
     context.fill(new Path2D(SHAPES[state]), "evenodd");
   } else if (state === State.Never) {
     context.fillStyle = ink.mark;
-    context.fillRect(size >> 1, size >> 1, 1, 1);
+    context.fillRect(width >> 1, height >> 1, 1, 1);
   }
-  return new Uint32Array(context.getImageData(0, 0, size, size).data.buffer);
+  return new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
 }

@@ -8,6 +8,8 @@ const LARGEST_PITCH = 72; // CSS pixels
 const LABEL_PITCH = 40; // CSS pixels from which a cell has room for its number and rate
 const ZOOM_STEP = 1.5;
 const STEPS = 40;
+/** A cell may be this much taller than wide, to use the height that whole pixels leave over. */
+const TALLEST_CELL = 1.4;
 
 /**
  * A wall of cells on a canvas. It writes pixels rather than drawing shapes: a cell is copied from a sprite, so a whole wall of a
@@ -34,10 +36,12 @@ export class Wall {
   #buffer = new Uint32Array(0);
   #order: Int32Array = new Int32Array(0);
   #place = new Int32Array(0);
-  #pitch = 8; // device pixels
+  #pitch = 8; // width of a cell and its gap, device pixels
+  #rise = 8; // height of the same
   #columns = 1;
   #level = 0;
   #top = 0; // device pixels scrolled away
+  #width = 7; // of a sprite
   #focus: number | undefined; // slot
   #frame = 0;
   #stale = false;
@@ -112,9 +116,10 @@ export class Wall {
   restyle(): void {
     const style = getComputedStyle(this.element);
     this.#background = rgba(style.backgroundColor);
-    const size = Math.max(1, this.#pitch - (this.#pitch >= 24 ? 2 : this.#pitch >= 4 ? 1 : 0));
+    const gap = this.#pitch >= 24 ? 2 : this.#pitch >= 4 ? 1 : 0;
+    this.#width = this.#pitch - gap;
     const inks = STATES.map((s) => inkOf(s.state, style));
-    this.#sprites = STATES.map((s, i) => pixels(s.state, size, inks[i]!).map((p) => (p >>> 24 === 255 ? p : blend(p, this.#background))));
+    this.#sprites = STATES.map((s, i) => pixels(s.state, this.#width, this.#rise - gap, inks[i]!).map((p) => (p >>> 24 === 255 ? p : blend(p, this.#background))));
     this.#label = { font: style.fontFamily, colors: STATES.map((s) => style.getPropertyValue(`--text-${s.name.replaceAll("_", "-")}`).trim()) };
     this.#repaint = true;
     this.#schedule();
@@ -150,7 +155,7 @@ export class Wall {
   #key(event: KeyboardEvent): void {
     if (event.altKey || event.metaKey || event.ctrlKey) return;
     const place = this.#focus === undefined ? 0 : this.#place[this.#focus]!;
-    const rows = Math.max(1, Math.floor(this.#canvas.height / this.#pitch) - 1);
+    const rows = Math.max(1, Math.floor(this.#canvas.height / this.#rise) - 1);
     const moves: Record<string, number> = {
       ArrowRight: place + 1, ArrowLeft: place - 1, ArrowDown: place + this.#columns, ArrowUp: place - this.#columns,
       PageDown: place + rows * this.#columns, PageUp: place - rows * this.#columns, Home: 0, End: this.#order.length - 1,
@@ -169,7 +174,7 @@ export class Wall {
     const box = this.#canvas.getBoundingClientRect();
     const scale = devicePixelRatio;
     const column = Math.floor(((event.clientX - box.left) * scale) / this.#pitch);
-    const row = Math.floor(((event.clientY - box.top) * scale + this.#top) / this.#pitch);
+    const row = Math.floor(((event.clientY - box.top) * scale + this.#top) / this.#rise);
     return column >= 0 && column < this.#columns ? this.#order[row * this.#columns + column] : undefined;
   }
 
@@ -189,10 +194,11 @@ export class Wall {
     const largest = Math.round(LARGEST_PITCH * scale);
     const pitch = Math.max(SMALLEST_PITCH, Math.min(largest, Math.round(fit * ZOOM_STEP ** this.#level)));
     this.#columns = Math.max(1, Math.floor(width / pitch));
-    const rows = Math.ceil(this.#order.length / this.#columns);
-    this.#spacer.style.height = `${Math.max(rows * pitch, height) / scale}px`;
-    const changed = pitch !== this.#pitch || this.#sprites.length === 0;
-    this.#pitch = pitch;
+    const rows = Math.max(1, Math.ceil(this.#order.length / this.#columns));
+    const rise = this.#level > 0 ? pitch : Math.max(pitch, Math.min(Math.floor(height / rows), Math.floor(pitch * TALLEST_CELL)));
+    this.#spacer.style.height = `${Math.max(rows * rise, height) / scale}px`;
+    const changed = pitch !== this.#pitch || rise !== this.#rise || this.#sprites.length === 0;
+    [this.#pitch, this.#rise] = [pitch, rise];
     this.#image ??= this.#context.createImageData(width, height);
     this.#buffer = new Uint32Array(this.#image.data.buffer);
     this.#scrolled();
@@ -215,8 +221,8 @@ export class Wall {
 
   #paint(): void {
     if (!this.#image || this.#sprites.length === 0) return;
-    const first = Math.floor(this.#top / this.#pitch) * this.#columns;
-    const last = Math.min(this.#order.length, (Math.floor((this.#top + this.#canvas.height) / this.#pitch) + 1) * this.#columns);
+    const first = Math.floor(this.#top / this.#rise) * this.#columns;
+    const last = Math.min(this.#order.length, (Math.floor((this.#top + this.#canvas.height) / this.#rise) + 1) * this.#columns);
     if (this.#repaint) {
       this.#repaint = false;
       this.#buffer.fill(this.#background);
@@ -230,14 +236,14 @@ export class Wall {
   #stamp(place: number): void {
     if (place < 0 || !this.#image) return;
     const sprite = this.#sprites[this.#fleet.states[this.#order[place]!]!]!;
-    const size = Math.sqrt(sprite.length);
-    const width = this.#image.width;
+    const [image, size] = [this.#image, this.#width];
     const x = (place % this.#columns) * this.#pitch;
-    const y = Math.floor(place / this.#columns) * this.#pitch - this.#top;
+    const y = Math.floor(place / this.#columns) * this.#rise - this.#top;
     const from = Math.max(0, -y);
-    const to = Math.min(size, this.#image.height - y);
+    const to = Math.min(sprite.length / size, image.height - y);
     for (let row = from; row < to; row++) {
-      this.#buffer.set(sprite.subarray(row * size, (row + 1) * size), (y + row) * width + x);
+      // Setting pixel by pixel beats copying a subarray of a few.
+      for (let i = row * size, at = (y + row) * image.width + x; i < (row + 1) * size; i++, at++) this.#buffer[at] = sprite[i]!;
     }
   }
 
@@ -249,7 +255,7 @@ export class Wall {
       const slot = this.#order[place]!;
       const state = this.#fleet.states[slot]! as State;
       const x = (place % this.#columns) * this.#pitch + 4 * scale;
-      const y = Math.floor(place / this.#columns) * this.#pitch - this.#top + this.#pitch;
+      const y = Math.floor(place / this.#columns) * this.#rise - this.#top + this.#rise;
       c.fillStyle = this.#label.colors[state]!;
       c.font = `600 ${13 * scale}px ${this.#label.font}`;
       c.fillText(state === State.Never ? "–" : String(this.#fleet.rates[slot]!), x, y - 4 * scale);
@@ -258,19 +264,20 @@ export class Wall {
 
   #reveal(slot: number): void {
     const row = Math.floor(this.#place[slot]! / this.#columns);
-    const pitch = this.#pitch / devicePixelRatio;
-    const [top, height] = [row * pitch, this.#scroller.clientHeight];
+    const rise = this.#rise / devicePixelRatio;
+    const [top, height] = [row * rise, this.#scroller.clientHeight];
     if (top < this.#scroller.scrollTop) this.#scroller.scrollTop = top;
-    else if (top + pitch > this.#scroller.scrollTop + height) this.#scroller.scrollTop = top + pitch - height;
+    else if (top + rise > this.#scroller.scrollTop + height) this.#scroller.scrollTop = top + rise - height;
   }
 
   #placeRing(): void {
     const place = this.#focus === undefined ? -1 : (this.#place[this.#focus] ?? -1);
     this.#ring.hidden = place < 0;
     if (place < 0) return;
-    const pitch = this.#pitch / devicePixelRatio;
-    this.#ring.style.width = this.#ring.style.height = `${pitch + 3}px`;
-    this.#ring.style.transform = `translate(${(place % this.#columns) * pitch - 2.5}px, ${Math.floor(place / this.#columns) * pitch - 2.5}px)`;
+    const [pitch, rise] = [this.#pitch / devicePixelRatio, this.#rise / devicePixelRatio];
+    this.#ring.style.width = `${pitch + 3}px`;
+    this.#ring.style.height = `${rise + 3}px`;
+    this.#ring.style.transform = `translate(${(place % this.#columns) * pitch - 2.5}px, ${Math.floor(place / this.#columns) * rise - 2.5}px)`;
   }
 }
 

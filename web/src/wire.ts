@@ -48,10 +48,11 @@ export function unpack(text: string, at: number, sink: Sink): void {
   };
   let customer = 0;
   while (i < bytes.length) {
-    customer += unsigned();
+    const gap = unsigned();
+    customer += Math.floor(gap / 2);
     const short = bytes[i++]!;
     if (short !== 0) {
-      sink(customer, short, false, at, undefined);
+      sink(customer, short, false, at, gap % 2 === 1 ? at : undefined);
       continue;
     }
     const flags = bytes[i++]!;

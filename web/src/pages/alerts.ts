@@ -32,7 +32,7 @@ export function alertsPage(root: HTMLElement, context: Context): void {
   let shown = 0;
 
   const list = new VirtualList<Alert>({
-    label: "Alerts, newest first", columns: ["Time", "Age", "Alert", "Customer", "bpm"],
+    label: "Alerts, newest first", columns: ["Time", "Age", "Alert", "bpm", "Customer", "Meaning"],
     row: (alert, cells) => fill(alert, cells, context), more: () => void more(), signal,
   });
   const status = h("span", { class: "muted", role: "status" });
@@ -126,12 +126,13 @@ const SEVERITY: Partial<Record<State, string>> = {
 };
 
 function fill(alert: Alert, cells: readonly HTMLElement[], { feed, clock }: Context): void {
-  const [time, age, what, who, rate] = cells as [HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+  const [time, age, what, rate, who, meaning] = cells as [HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement];
   setText(time, clock.date(alert.time));
   setText(age, duration(feed.now - alert.time));
   if (what.dataset["state"] !== String(alert.state)) {
     what.dataset["state"] = String(alert.state);
-    replace(what, symbol(alert.state), h("b", {}, info(alert.state).label), h("span", { class: "muted" }, SEVERITY[alert.state] ?? ""));
+    replace(what, symbol(alert.state), h("b", {}, info(alert.state).label));
+    setText(meaning, SEVERITY[alert.state] ?? "");
   }
   if (who.textContent !== alert.customer) replace(who, h("a", { href: href("customer", alert.customer) }, alert.customer));
   setText(rate, String(alert.rate));

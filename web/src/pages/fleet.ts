@@ -11,9 +11,6 @@ import { attention } from "./fleet/attention";
 import { figures } from "./fleet/figures";
 import { tooltip } from "./fleet/tooltip";
 
-/** How often the wall is put in order anew: often enough to be true, seldom enough to be read. */
-const ARRANGE_EVERY = 2000;
-
 /** The wall of everybody, the figures over it, and who needs attention beside it. */
 export function fleetPage(root: HTMLElement, context: Context): void {
   const { feed, signal } = context;
@@ -43,29 +40,28 @@ export function fleetPage(root: HTMLElement, context: Context): void {
     h("h1", { class: "visually-hidden" }, "Fleet"),
     figures(context),
     h("section", { class: "panel wall-panel", "aria-label": "Wall" },
+      h("div", { class: "toolbar" }, filters.element),
       h("div", { class: "toolbar" },
-        filters.element,
+        tip.detail,
         h("span", { class: "spacer" }),
         orderSwitch(order, (to) => ((order = to), rearrange())),
         zoomButtons(wall),
         searchForm(context, wall),
       ),
       h("div", { class: "wall-box" }, wall.element, empty),
-      tip.detail,
     ),
     list,
     tip.element,
   );
 
   rearrange();
-  let arranged = 0;
   let size = 0;
   feed.on("hello", rearrange, signal);
   feed.on("frame", () => {
     filters.show();
-    const due = order === "worst" || chosen.size > 0 ? Date.now() - arranged > ARRANGE_EVERY : false;
-    if (due || feed.fleet.size !== size || feed.frame?.from === 0) {
-      [arranged, size] = [Date.now(), feed.fleet.size];
+    const moving = (order === "worst" || chosen.size > 0) && feed.fleet.changed.length > 0;
+    if (moving || feed.fleet.size !== size || feed.frame?.from === 0) {
+      size = feed.fleet.size;
       rearrange();
     } else {
       wall.update(feed.fleet.changed);

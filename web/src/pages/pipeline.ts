@@ -18,7 +18,7 @@ export function pipelinePage(root: HTMLElement, context: Context): void {
     const board = feed.board;
     if (!board) return;
     replace(health, ...board.health.map((c) => h("article", { class: `component component-${c.level}` },
-      h("h3", {}, levelBadge(c.level, c.name)),
+      h("h3", {}, levelBadge(c.level, c.name.charAt(0).toUpperCase() + c.name.slice(1))),
       h("p", {}, c.detail),
       c.action && h("p", { class: "action" }, h("b", {}, "What to do: "), c.action),
       h("p", { class: "muted" }, `for ${duration(feed.now - Date.parse(c.since))}`))));

@@ -60,14 +60,14 @@ function build(clock: Context["clock"], signal: AbortSignal) {
   ];
   const bands = [{ between: [1, 3] as [number, number], color: "--band" }];
   return {
-    fleet: new Chart({ title: "Fleet heart rate", unit: "bpm, normal readings, by minute", lines: band, bands, sync, ...bpm }, clock, signal),
-    second: new Chart({ title: "Fleet heart rate, live", unit: "bpm, normal readings, by second", lines: band, bands, sync, ...bpm }, clock, signal),
+    fleet: new Chart({ title: "Fleet heart rate", unit: "bpm by minute: average, min–max", lines: band, bands, sync, ...bpm }, clock, signal),
+    second: new Chart({ title: "Fleet heart rate, live", unit: "bpm by second: average, min–max", lines: band, bands, sync, ...bpm }, clock, signal),
     anomalies: new Chart({
       title: "Anomalies", unit: "per minute", sync,
       lines: [
-        { label: "tachycardia", color: "--series-tachycardia" },
-        { label: "bradycardia", color: "--series-bradycardia", dash: [6, 3] },
-        { label: "sensor error", color: "--series-invalid", dash: [2, 2] },
+        { label: "tachy", color: "--series-tachycardia" },
+        { label: "brady", color: "--series-bradycardia", dash: [6, 3] },
+        { label: "sensor", color: "--series-invalid", dash: [2, 2] },
       ],
     }, clock, signal),
     throughput: new Chart({
@@ -75,11 +75,11 @@ function build(clock: Context["clock"], signal: AbortSignal) {
       lines: [{ label: "all", color: "--line", fill: "--fill" }],
     }, clock, signal),
     latency: new Chart({
-      title: "Latency", unit: "ms from event to stored row, sampled", sync,
+      title: "Latency", unit: "ms, event to stored row", sync,
       lines: [{ label: "p95", color: "--line-2", dash: [6, 3], format: ms }, { label: "p50", color: "--line", format: ms }],
     }, clock, signal),
     lag: new Chart({
-      title: "Lag", unit: "records waiting, since the console started", sync,
+      title: "Lag", unit: "records waiting", sync,
       lines: [{ label: "lag", color: "--line", fill: "--fill" }],
     }, clock, signal),
   };

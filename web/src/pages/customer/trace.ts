@@ -34,14 +34,14 @@ export class Trace {
     this.#raw = new Chart({
       title: "Raw trace", unit: "bpm, each reading", sync: "customer", limits, range,
       lines: [
-        { label: "normal", color: "--line", width: 1.25, points: { show: true, size: 3, width: 0 } },
+        { label: "reading", color: "--line", width: 1.25, points: { show: true, size: 3, width: 0 } },
         { label: "tachycardia", color: "--series-tachycardia", width: 0, points: marks(8) },
         { label: "bradycardia", color: "--series-bradycardia", width: 0, points: marks(8) },
         { label: "sensor error", color: "--series-invalid", width: 0, points: marks(8) },
       ],
     }, clock, signal);
     this.#minutes = new Chart({
-      title: "Minute by minute", unit: "bpm, normal readings", sync: "customer", limits, range,
+      title: "Minute by minute", unit: "bpm of normal readings: average, and minimum to maximum", sync: "customer", limits, range,
       bands: [{ between: [1, 3], color: "--band" }],
       lines: [
         { label: "max", color: "--band-edge", width: 1 },
@@ -76,10 +76,10 @@ export class Trace {
 
   #draw(now: number): void {
     const p = withGaps(this.#points, (x) => x.at, GAP * usual(this.#points));
-    const only = (...states: State[]) => p.column((x) => (states.includes(x.state) ? Math.min(Math.max(x.rate, -30), 400) : null));
-    this.#raw.show(p.at, [
-      only(State.Low, State.Resting, State.Elevated, State.VeryHigh), only(State.Tachycardia), only(State.Bradycardia), only(State.Invalid),
-    ], [now - this.#length, now], "No reading in this range.");
+    const only = (state: State) => p.column((x) => (x.state === state ? Math.min(Math.max(x.rate, -30), 400) : undefined));
+    // The line leaves out what a sensor made up; that is no gap.
+    const line = p.column((x) => (x.state === State.Invalid ? undefined : x.rate));
+    this.#raw.show(p.at, [line, only(State.Tachycardia), only(State.Bradycardia), only(State.Invalid)], [now - this.#length, now], "No reading in this range.");
   }
 }
 
@@ -103,5 +103,5 @@ export function withGaps<T>(items: readonly T[], atOf: (item: T) => number, long
     at.push(now);
     kept.push(item);
   }
-  return { at, column: (value: (item: T) => number | null): (number | null)[] => kept.map((item) => (item === undefined ? null : value(item))) };
+  return { at, column: (value: (item: T) => number | null | undefined): (number | null | undefined)[] => kept.map((item) => (item === undefined ? null : value(item))) };
 }

@@ -3,11 +3,11 @@ import type { Fleet } from "../../fleet";
 import { count, duration } from "../../format";
 import { h, replace, setText } from "../../element";
 import { href } from "../../router";
-import { State, WORST_FIRST, info, needsAttention } from "../../state";
+import { State, info, needsAttention } from "../../state";
 import { symbol } from "../../glyph";
 import { levelBadge } from "../../header";
 
-const ROWS = 14;
+const ROWS = 16;
 const EVERY = 1000;
 const ANNOUNCE_EVERY = 30_000;
 
@@ -15,7 +15,6 @@ const ANNOUNCE_EVERY = 30_000;
 export function attention(context: Context): HTMLElement {
   const { feed, signal } = context;
   const headline = h("h2", { class: "headline" }, "Waiting for the first frame…");
-  const summary = h("ul", { class: "priorities" });
   const body = h("tbody", {});
   const rest = h("p", { class: "muted rest" });
   const spoken = h("p", { class: "visually-hidden", role: "status" });
@@ -23,18 +22,17 @@ export function attention(context: Context): HTMLElement {
   let [shown, announced] = [0, 0];
   feed.on("frame", () => {
     const now = Date.now();
+    const fleet = feed.fleet;
+    const total = fleet.counts.slice(State.Invalid).reduce((sum, n) => sum + n, 0);
+    const text = fleet.seen === 0 ? "Nobody seen yet" : total === 0 ? `All ${count(fleet.seen)} are fine` : `${count(total)} of ${count(fleet.seen)} need attention`;
+    setText(headline, text);
     if (now - shown < EVERY) return;
     shown = now;
-    const fleet = feed.fleet;
     const worst = longest(fleet, ROWS);
-    const total = fleet.counts.slice(State.Invalid).reduce((sum, n) => sum + n, 0);
-    const text = total === 0 ? `All ${count(fleet.seen)} are fine` : `${count(total)} of ${count(fleet.seen)} need attention`;
-    setText(headline, text);
     if (now - announced > ANNOUNCE_EVERY) {
       announced = now;
       setText(spoken, text);
     }
-    priorities(summary, fleet);
     rows(body, context, worst);
     setText(rest, total > worst.length ? `and ${count(total - worst.length)} more: choose a state above the wall to see only those` : "");
   }, signal);
@@ -44,7 +42,6 @@ export function attention(context: Context): HTMLElement {
     "aside",
     { class: "panel attention", "aria-label": "Needs attention" },
     headline,
-    summary,
     h("table", { class: "attention-list" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Customer"), h("th", { scope: "col" }, "State"), h("th", { scope: "col", class: "number" }, "bpm"), h("th", { scope: "col", class: "number" }, "For"))),
       body),
@@ -61,16 +58,6 @@ function longest(fleet: Fleet, limit: number): number[] {
   for (let slot = 0; slot < fleet.size; slot++) if (needsAttention(fleet.states[slot]!)) found.push(slot);
   const rank = (slot: number): number => (fleet.states[slot]! >= State.Bradycardia ? 2 : fleet.states[slot]! === State.Silent ? 1 : 0);
   return found.sort((a, b) => rank(b) - rank(a) || fleet.sinces[a]! - fleet.sinces[b]! || fleet.ids[a]! - fleet.ids[b]!).slice(0, limit);
-}
-
-function priorities(list: HTMLElement, fleet: Fleet): void {
-  if (list.childElementCount === 0) {
-    for (const s of WORST_FIRST) {
-      if (s.priority !== "none") list.append(h("li", { class: `priority-${s.priority}` }, symbol(s.state), h("span", {}, s.label), h("b", {}, "0")));
-    }
-  }
-  let i = 0;
-  for (const s of WORST_FIRST) if (s.priority !== "none") setText(list.children[i++]!.lastElementChild!, count(fleet.counts[s.state]));
 }
 
 /** Rows are changed in place: focus and reading position survive. */

@@ -11,7 +11,6 @@ export function figures({ feed, signal }: Context): HTMLElement {
     return { box, value };
   };
   const f = {
-    attention: figure("attention", "Need attention", "Customers whose newest reading is an anomaly, or who are silent"),
     active: figure("active", "Active, 60 min", "Customers with a stored reading in the last 60 minutes"),
     valid: figure("valid", "Valid records", "Rows of heartbeat_records"),
     anomalies: figure("anomalies", "Anomalies", "Rows of heartbeat_anomalies"),
@@ -24,11 +23,7 @@ export function figures({ feed, signal }: Context): HTMLElement {
   const mark = (box: HTMLElement, level: string): void => {
     if (box.dataset["level"] !== level) box.dataset["level"] = level;
   };
-  feed.on("frame", () => {
-    const counts = feed.fleet.counts;
-    setText(f.attention.value, count(counts.slice(5).reduce((sum, n) => sum + n, 0)));
-    setText(f.events.value, rate(feed.frame?.rate));
-  }, signal);
+  feed.on("frame", () => setText(f.events.value, rate(feed.frame?.rate)), signal);
   feed.on("board", () => {
     const board = feed.board!;
     const totals = board.totals;

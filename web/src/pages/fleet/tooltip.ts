@@ -7,12 +7,12 @@ import { symbol } from "../../glyph";
 
 export interface Tooltip {
   readonly element: HTMLElement;
-  readonly detail: HTMLElement; // the line below the wall for the cell in focus
+  readonly detail: HTMLElement; // the line over the wall for the cell in focus
   hover(slot: number | undefined, x: number, y: number): void;
   focus(slot: number | undefined): void;
 }
 
-/** Tells who a cell is, what the state is, and since when: beside the pointer, and below the wall for the cell in focus. */
+/** Tells who a cell is, what the state is, and since when: beside the pointer, and over the wall for the cell in focus. */
 export function tooltip(context: Context): Tooltip {
   const { feed, signal } = context;
   const element = h("div", { class: "tooltip", hidden: true, "aria-hidden": "true" });
@@ -23,7 +23,7 @@ export function tooltip(context: Context): Tooltip {
     element.hidden = hovered === undefined;
     if (hovered !== undefined) replace(element, ...lines(context, hovered));
     if (focused !== undefined) replace(detail, ...line(context, focused));
-    else setText(detail, "Point at a cell, or press Tab and use the arrow keys: + and − zoom, Enter opens the customer.");
+    else setText(detail, "Point at a cell, or use the arrow keys; + and − zoom, Enter opens.");
   };
   feed.on("frame", show, signal);
   show();

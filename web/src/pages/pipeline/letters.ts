@@ -6,6 +6,7 @@ import { h, replace, setText } from "../../element";
 import { poll } from "../../poll";
 
 const EVERY = 5000;
+const COLUMNS = ["Number", "Recorded", "Reason", "Detail", "Customer", "Partition", "Offset", "Size", "State", "Bytes"];
 
 /** Records that are not readings: how many for which reason, each with its bytes, and replay. */
 export function deadLetters(context: Context): HTMLElement {
@@ -14,6 +15,8 @@ export function deadLetters(context: Context): HTMLElement {
   const chips = h("div", { class: "chips", role: "group", "aria-label": "Reason" });
   const body = h("tbody", {});
   const note = h("p", { class: "muted", role: "status" });
+  const table = h("div", { class: "scroll-x scroll-y", hidden: true, tabindex: "0", role: "region", "aria-label": "List of dead letters" },
+    h("table", { id: "dead-letters" }, h("thead", {}, h("tr", {}, ...COLUMNS.map((text) => h("th", { scope: "col" }, text)))), body));
   const dialog = h("dialog", { class: "letter", "aria-labelledby": "letter-title" });
   const again = poll(
     () => EVERY,
@@ -24,6 +27,7 @@ export function deadLetters(context: Context): HTMLElement {
         again();
       });
       replace(body, ...page.dead_letters.map((letter) => row(letter, context, () => void open(dialog, letter.dead_letter_id, context, again))));
+      table.hidden = page.dead_letters.length === 0;
       setText(note, page.dead_letters.length === 0 ? "None. Whatever is not a valid reading would be kept here with its reason." : page.next === null ? "" : "The newest 50 are shown.");
     },
     (cause) => setText(note, cause instanceof Error ? cause.message : String(cause)),
@@ -31,10 +35,7 @@ export function deadLetters(context: Context): HTMLElement {
   );
   signal.addEventListener("abort", () => dialog.close());
   return h("section", { class: "panel", "aria-label": "Dead letters" },
-    h("h2", {}, "Dead letters"), chips,
-    h("div", { class: "scroll-x scroll-y", tabindex: "0", role: "region", "aria-label": "Dead letters" },
-      h("table", { id: "dead-letters" }, h("thead", {}, h("tr", {}, ...["Number", "Recorded", "Reason", "Detail", "Customer", "Partition", "Offset", "Size", "State", ""].map((text) => h("th", { scope: "col" }, text)))), body)),
-    note, dialog);
+    h("h2", {}, "Dead letters"), chips, table, note, dialog);
 }
 
 function reasons(chips: HTMLElement, page: DeadLetterPage, chosen: string, pick: (reason: string) => void): void {
