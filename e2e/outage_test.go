@@ -22,10 +22,11 @@ func TestDatabaseStoppedUnderLoad(t *testing.T) {
 	r := rigOn(t, sharedBroker(t).address(), server)
 	producer := r.produce("--rate", "2000", "--seed", "30")
 	consumer := r.consume()
-	for stop := range *databaseStops {
+	for range *databaseStops {
 		r.storedMore(1_000)
+		outages := consumer.said("store unavailable, retrying with the same batch")
 		server.crash(t)
-		consumer.saysTimes("store unavailable, retrying with the same batch", stop+1)
+		consumer.saysTimes("store unavailable, retrying with the same batch", outages+1)
 		server.restart(t)
 		r.pool.Reset()
 	}

@@ -26,8 +26,11 @@ type proxy struct {
 	latency time.Duration // each way
 	rate    int           // bytes a second, each way of each connection; 0: no limit
 	fate    commitFate    // of the next COMMIT
+	hold    bool          // fall silent with the next BEGIN
+	held    chan struct{} // closed once that has come
 
 	before, after atomic.Int64 // COMMITs cut before and after they were done
+	refused       atomic.Int64 // writes that the server refused because their place was not the writer's any more
 }
 
 // commitFate is what becomes of a COMMIT that passes.
@@ -178,10 +181,18 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// commitText is in the message that asks for a COMMIT and in the one that tells of it.
-var commitText = []byte("COMMIT\x00")
+// What the messages contain that this proxy looks for. The writer of batches spells its statements in capitals, the
+// library that begins all other transactions does not.
+var (
+	beginText  = []byte("BEGIN\x00")
+	commitText = []byte("COMMIT\x00") // the request, and the answer
+	movedNone  = []byte("UPDATE 0\x00")
+)
 
 func (p *proxy) request(l *link, text []byte) (pass int, end bool) {
+	if bytes.Contains(text, beginText) {
+		p.holdBegin()
+	}
 	at := bytes.Index(text, commitText)
 	if at < 0 {
 		return len(text), false
@@ -201,6 +212,9 @@ func (p *proxy) request(l *link, text []byte) (pass int, end bool) {
 }
 
 func (p *proxy) answer(l *link, text []byte) (pass int, end bool) {
+	if bytes.Contains(text, movedNone) {
+		p.refused.Add(1)
+	}
 	if !l.awaiting.Load() {
 		return len(text), false
 	}
@@ -256,6 +270,25 @@ func (p *proxy) resume() {
 	if p.silence != nil {
 		close(p.silence)
 		p.silence = nil
+	}
+}
+
+// holdNextWrite keeps the next BEGIN of a batch, and all that follows, from the server until resume. The channel is closed
+// once it has come.
+func (p *proxy) holdNextWrite() (held <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hold, p.held = true, make(chan struct{})
+	return p.held
+}
+
+func (p *proxy) holdBegin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hold {
+		p.hold = false
+		p.silence = make(chan struct{})
+		close(p.held)
 	}
 }
 

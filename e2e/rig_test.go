@@ -44,14 +44,14 @@ func (r *rig) setUp() {
 	r.topic = fmt.Sprintf("heartbeat-events-%d", shared.names.Add(1))
 	r.group = r.topic + "-group"
 	createTopic(r.t, r.broker, r.topic, 3)
-	r.run("migrate", "--database", r.database)
+	r.run("migrate")
 	r.pool = connect(r.t, r.database)
 }
 
 // run runs the product to a good end.
 func (r *rig) run(arguments ...string) string {
 	r.t.Helper()
-	role := start(r.t, command{arguments: arguments})
+	role := start(r.t, command{arguments: arguments, environment: []string{"DATABASE_URL=" + r.database}})
 	role.succeed(patience)
 	return role.lines.String()
 }
@@ -59,12 +59,17 @@ func (r *rig) run(arguments ...string) string {
 // consume starts a consumer.
 func (r *rig) consume(more ...string) *role {
 	r.t.Helper()
-	return start(r.t, command{arguments: r.consumeArguments(more...)})
+	return r.consumeBy(cmp.Or(r.via, r.database), more...)
+}
+
+func (r *rig) consumeBy(database string, more ...string) *role {
+	r.t.Helper()
+	return start(r.t, command{arguments: r.consumeArguments(more...), environment: []string{"DATABASE_URL=" + database}})
 }
 
 func (r *rig) consumeArguments(more ...string) []string {
 	return append([]string{
-		"consume", "--brokers", r.broker, "--topic", r.topic, "--group", r.group, "--database", cmp.Or(r.via, r.database),
+		"consume", "--brokers", r.broker, "--topic", r.topic, "--group", r.group,
 		"--session-timeout", "6s", "--metrics-address", "",
 	}, more...)
 }
@@ -72,7 +77,7 @@ func (r *rig) consumeArguments(more ...string) []string {
 // consumeDirectly starts a consumer whose way to the database has no proxy.
 func (r *rig) consumeDirectly(more ...string) *role {
 	r.t.Helper()
-	return r.consume(append([]string{"--database", r.database}, more...)...)
+	return r.consumeBy(r.database, more...)
 }
 
 // throughProxy puts a proxy between the consumers and the database.
@@ -138,6 +143,21 @@ func (r *rig) stored() int64 {
 	return value[int64](r.t, r.pool, `SELECT coalesce(sum(next_offset - first_offset), 0)::bigint FROM ingest_progress`)
 }
 
+// arrived waits until the topic holds so many records.
+func (r *rig) arrived(count int64) {
+	r.t.Helper()
+	await(r.t, patience, func() string {
+		var have int64
+		for _, b := range topicBounds(r.t, r.broker, r.topic) {
+			have += b.end - b.start
+		}
+		if have < count {
+			return fmt.Sprintf("%d records in %s, want %d", have, r.topic, count)
+		}
+		return ""
+	})
+}
+
 // storedMore waits until so many more offsets are stored than now.
 func (r *rig) storedMore(count int64) {
 	r.t.Helper()
@@ -174,5 +194,5 @@ func (r *rig) auditAgainst(read contents) {
 // verify wants the product's own audit to agree.
 func (r *rig) verify() {
 	r.t.Helper()
-	r.run("verify", "--brokers", r.broker, "--topic", r.topic, "--database", r.database)
+	r.run("verify", "--brokers", r.broker, "--topic", r.topic)
 }

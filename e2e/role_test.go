@@ -69,7 +69,7 @@ func (r *role) cleanUp() {
 	if strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic:") {
 		r.t.Errorf("%s (process %d) has a race or a panic:\n%s", r.name, r.cmd.Process.Pid, text)
 	} else if r.t.Failed() {
-		r.t.Logf("last words of %s (process %d):\n%s", r.name, r.cmd.Process.Pid, tail(text, 60))
+		r.t.Logf("last words of %s (process %d):\n%s", r.name, r.cmd.Process.Pid, tail(text, 25))
 	}
 }
 
@@ -136,7 +136,7 @@ func (r *role) says(text string) {
 func (r *role) saysTimes(text string, times int) {
 	r.t.Helper()
 	await(r.t, patience, func() string {
-		said := strings.Count(r.lines.String(), text)
+		said := r.said(text)
 		if said < times && r.ended() {
 			r.t.Fatalf("%s ended (%v) without saying %q %d times:\n%s", r.name, r.err, text, times, tail(r.lines.String(), 30))
 		}
@@ -146,6 +146,9 @@ func (r *role) saysTimes(text string, times int) {
 		return ""
 	})
 }
+
+// said returns how often the process has said the text so far.
+func (r *role) said(text string) int { return strings.Count(r.lines.String(), text) }
 
 // lines is what a process says.
 type lines struct {
