@@ -25,22 +25,22 @@ func (s *Store) Claim(ctx context.Context, partition pipeline.Partition, start i
 	if partition.Number > math.MaxInt16 {
 		return claim, fault(ctx, doing, fmt.Errorf("partition numbers end at %d", math.MaxInt16))
 	}
-	err := s.transact(ctx, doing, func(ctx context.Context, tx pgx.Tx) error {
-		if err := s.lockLogs(ctx, tx, partition.Topic); err != nil {
+	err := s.transact(ctx, doing, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := s.lockLogs(ctx, conn, partition.Topic); err != nil {
 			return err
 		}
-		known, err := readLogs(ctx, tx, partition.Topic)
+		known, err := readLogs(ctx, conn, partition.Topic)
 		if err != nil {
 			return err
 		}
 		current, found := known.current(partition)
 		if !found {
-			if current, err = s.beginLog(ctx, tx, known, partition, start); err != nil {
+			if current, err = s.beginLog(ctx, conn, known, partition, start); err != nil {
 				return err
 			}
 		}
 		claim.Log = current.label
-		return s.raiseFence(ctx, tx, &claim, current.identity(partition))
+		return s.raiseFence(ctx, conn, &claim, current.identity(partition))
 	})
 	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && refusal.Code == lockNotAvailable {
 		err = errors.Join(err, s.evict(ctx, claim))
@@ -59,8 +59,8 @@ UPDATE ingest_progress
  WHERE kafka_topic = @log AND partition = @partition
 RETURNING fence, next_offset, leader_epoch, state_from`
 
-func (s *Store) raiseFence(ctx context.Context, tx pgx.Tx, claim *pipeline.Claim, id [16]byte) error {
-	row := tx.QueryRow(ctx, raiseFenceSQL, pgx.NamedArgs{
+func (s *Store) raiseFence(ctx context.Context, conn *pgx.Conn, claim *pipeline.Claim, id [16]byte) error {
+	row := conn.QueryRow(ctx, raiseFenceSQL, pgx.NamedArgs{
 		"log": claim.Log, "partition": claim.Number, "id": id, "owner": s.owner,
 	})
 	if err := row.Scan(&claim.Fence, &claim.Next, &claim.Epoch, &claim.StateFrom); err != nil {

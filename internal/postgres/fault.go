@@ -28,7 +28,10 @@ func fault(ctx context.Context, doing string, err error) error {
 }
 
 // commitError is an error of sending COMMIT or of waiting for its answer.
-type commitError struct{ err error }
+type commitError struct {
+	err  error
+	sent bool // the server may have got it
+}
 
 func (e *commitError) Error() string { return "commit: " + e.err.Error() }
 
@@ -39,7 +42,7 @@ func (e *commitError) Unwrap() error { return e.err }
 func (e *commitError) outcomeUnknown() bool {
 	refusal, answered := errors.AsType[*pgconn.PgError](e.err)
 	refused := answered && refusal.SeverityUnlocalized == "ERROR"
-	return !refused && !pgconn.SafeToRetry(e.err)
+	return e.sent && !refused
 }
 
 // kindOf classes an error of pgx. The table is design's: outages are waited out, bad data is searched for, and what

@@ -1,8 +1,10 @@
 package postgres_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,4 +89,56 @@ func deadLetter(offset int64, reason heartbeat.Reason, detail string, value []by
 func count(t testing.TB, pool *pgxpool.Pool, table string) int {
 	t.Helper()
 	return pgtest.Value[int](t, pool, "SELECT count(*) FROM "+table)
+}
+
+func newStoreOn(pool *pgxpool.Pool) *postgres.Store { return postgres.NewStore(pool, "test") }
+
+// wantNothingTwice holds the rows against the contract: no offset of a log is stored twice.
+func wantNothingTwice(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	wantRows(t, pool, `
+SELECT count(*)
+  FROM (SELECT FROM (SELECT kafka_topic, kafka_partition, kafka_offset FROM heartbeat_records
+                     UNION ALL SELECT kafka_topic, kafka_partition, kafka_offset FROM heartbeat_anomalies
+                     UNION ALL SELECT kafka_topic, kafka_partition, kafka_offset FROM dead_letters WHERE replayed_at IS NULL) AS stored
+         GROUP BY kafka_topic, kafka_partition, kafka_offset
+        HAVING count(*) > 1) AS twice`, `0`)
+}
+
+// lockTable keeps everybody from a table until it is released.
+func lockTable(t testing.TB, pool *pgxpool.Pool, table string) (release func()) {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	release = sync.OnceFunc(func() {
+		if err := tx.Rollback(context.Background()); err != nil {
+			t.Errorf("release lock: %v", err)
+		}
+	})
+	t.Cleanup(release)
+	return release
+}
+
+// awaitWaiters returns once n sessions wait for a lock in a statement.
+func awaitWaiters(t testing.TB, pool *pgxpool.Pool, statement string, n int) {
+	t.Helper()
+	await(t, statement+" to wait for a lock", func() bool {
+		return pgtest.Value[int](t, pool, `
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'`, statement) == n
+	})
+}
+
+// awaitNoTransaction returns once no session of the database has anything to commit.
+func awaitNoTransaction(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	await(t, "transactions to end", func() bool {
+		return pgtest.Value[int](t, pool, `
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL`) == 0
+	})
 }

@@ -13,7 +13,7 @@ import (
 // Record stores an incident and moves the claim past it.
 func (s *Store) Record(ctx context.Context, claim pipeline.Claim, incident pipeline.Incident) (pipeline.Claim, error) {
 	doing := fmt.Sprintf("record %s on %s/%d", incident.Kind, claim.Log, claim.Number)
-	var step func(context.Context, pgx.Tx, *pipeline.Claim, pipeline.Incident) error
+	var step func(context.Context, *pgx.Conn, *pipeline.Claim, pipeline.Incident) error
 	switch {
 	case incident.Kind == pipeline.RetentionPassed && incident.From < incident.To:
 		step = passLoss
@@ -23,11 +23,11 @@ func (s *Store) Record(ctx context.Context, claim pipeline.Claim, incident pipel
 		return claim, fault(ctx, doing, fmt.Errorf("make sense of offsets %d to %d", incident.From, incident.To))
 	}
 	moved := claim
-	err := s.transact(ctx, doing, func(ctx context.Context, tx pgx.Tx) error {
-		if err := insertIncident(ctx, tx, claim.Log, claim.Number, incident); err != nil {
+	err := s.transact(ctx, doing, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := insertIncident(ctx, conn, claim.Log, claim.Number, incident); err != nil {
 			return err
 		}
-		return step(ctx, tx, &moved, incident)
+		return step(ctx, conn, &moved, incident)
 	})
 	if err != nil {
 		return claim, err
@@ -36,8 +36,8 @@ func (s *Store) Record(ctx context.Context, claim pipeline.Claim, incident pipel
 }
 
 // passLoss moves the claim over offsets that nobody will ever read. Which leader wrote the last of them is unknown.
-func passLoss(ctx context.Context, tx pgx.Tx, claim *pipeline.Claim, incident pipeline.Incident) error {
-	err := tx.QueryRow(ctx, `
+func passLoss(ctx context.Context, conn *pgx.Conn, claim *pipeline.Claim, incident pipeline.Incident) error {
+	err := conn.QueryRow(ctx, `
 UPDATE ingest_progress
    SET next_offset  = @to,
        lost         = lost + (@to::bigint - @from::bigint),
@@ -52,11 +52,11 @@ RETURNING next_offset, leader_epoch, state_from`,
 
 // leaveTruncated ends the claim's log and moves the claim onto a new one, which begins where the broker writes anew. Rows
 // of the old log stay: they were read, and are no longer anywhere else.
-func (s *Store) leaveTruncated(ctx context.Context, tx pgx.Tx, claim *pipeline.Claim, incident pipeline.Incident) error {
-	if err := s.lockLogs(ctx, tx, claim.Topic); err != nil {
+func (s *Store) leaveTruncated(ctx context.Context, conn *pgx.Conn, claim *pipeline.Claim, incident pipeline.Incident) error {
+	if err := s.lockLogs(ctx, conn, claim.Topic); err != nil {
 		return err
 	}
-	known, err := readLogs(ctx, tx, claim.Topic)
+	known, err := readLogs(ctx, conn, claim.Topic)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (s *Store) leaveTruncated(ctx context.Context, tx pgx.Tx, claim *pipeline.C
 	if !ok {
 		return errNotWhereLeft
 	}
-	err = tx.QueryRow(ctx, `
+	err = conn.QueryRow(ctx, `
 UPDATE ingest_progress
    SET fence      = fence + 1,
        updated_at = now()
@@ -81,7 +81,7 @@ RETURNING state_from`,
 		next: incident.To, stateFrom: min(claim.StateFrom, incident.To), fence: claim.Fence + 1,
 	}
 	claim.Log, claim.Next, claim.Epoch, claim.StateFrom, claim.Fence = fresh.label, fresh.next, -1, fresh.stateFrom, fresh.fence
-	return s.insertLog(ctx, tx, fresh)
+	return s.insertLog(ctx, conn, fresh)
 }
 
 // errNotWhereLeft is the error of a conditional update that found no row: somebody moved the progress or raised the fence.
@@ -94,8 +94,8 @@ func staleWithoutRow(err error) error {
 	return err
 }
 
-func insertIncident(ctx context.Context, tx pgx.Tx, log string, partition int32, incident pipeline.Incident) error {
-	_, err := tx.Exec(ctx, `
+func insertIncident(ctx context.Context, conn *pgx.Conn, log string, partition int32, incident pipeline.Incident) error {
+	_, err := conn.Exec(ctx, `
 INSERT INTO data_incidents (kind, kafka_topic, partition, from_offset, to_offset, detail)
 VALUES (@kind, @log, @partition, @from, @to, @detail)`,
 		pgx.NamedArgs{

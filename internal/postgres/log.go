@@ -90,18 +90,18 @@ func (l logRows) incarnation(partition pipeline.Partition) int {
 }
 
 // lockLogs lets one transaction at a time choose among the logs of a topic, and bounds how long it waits.
-func (s *Store) lockLogs(ctx context.Context, tx pgx.Tx, topic string) error {
-	if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = `+milliseconds(s.patience)); err != nil {
+func (s *Store) lockLogs(ctx context.Context, conn *pgx.Conn, topic string) error {
+	if _, err := conn.Exec(ctx, `SET LOCAL lock_timeout = `+milliseconds(s.patience)); err != nil {
 		return fmt.Errorf("set lock timeout: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('heartbeat logs of ' || $1::text, 0))`, topic); err != nil {
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('heartbeat logs of ' || $1::text, 0))`, topic); err != nil {
 		return fmt.Errorf("lock logs of topic: %w", err)
 	}
 	return nil
 }
 
-func readLogs(ctx context.Context, tx pgx.Tx, topic string) (logRows, error) {
-	rows, err := tx.Query(ctx, `
+func readLogs(ctx context.Context, conn *pgx.Conn, topic string) (logRows, error) {
+	rows, err := conn.Query(ctx, `
 SELECT kafka_topic, topic_id, partition, incarnation, next_offset
   FROM ingest_progress
  WHERE topic_name = $1
@@ -119,28 +119,28 @@ SELECT kafka_topic, topic_id, partition, incarnation, next_offset
 }
 
 // beginLog stores a new log for the partition, and an incident when it takes the place of another topic's.
-func (s *Store) beginLog(ctx context.Context, tx pgx.Tx, known logRows, partition pipeline.Partition, start int64) (logRow, error) {
+func (s *Store) beginLog(ctx context.Context, conn *pgx.Conn, known logRows, partition pipeline.Partition, start int64) (logRow, error) {
 	incarnation := known.incarnation(partition)
 	fresh := logRow{
 		topic: partition.Topic, label: label(partition.Topic, incarnation), topicID: partition.TopicID,
 		partition: partition.Number, incarnation: incarnation, next: start, stateFrom: start,
 	}
-	if err := s.insertLog(ctx, tx, fresh); err != nil {
+	if err := s.insertLog(ctx, conn, fresh); err != nil {
 		return fresh, err
 	}
 	gone, ok := known.last(partition.Number)
 	if !ok {
 		return fresh, nil
 	}
-	return fresh, insertIncident(ctx, tx, gone.label, partition.Number, pipeline.Incident{
+	return fresh, insertIncident(ctx, conn, gone.label, partition.Number, pipeline.Incident{
 		Kind: pipeline.TopicReplaced, From: gone.next, To: start,
 		Detail: fmt.Sprintf("topic %s was deleted and created anew: what its log %s held from offset %d on was never read; the new log is %s",
 			partition.Topic, gone.label, gone.next, fresh.label),
 	})
 }
 
-func (s *Store) insertLog(ctx context.Context, tx pgx.Tx, l logRow) error {
-	_, err := tx.Exec(ctx, `
+func (s *Store) insertLog(ctx context.Context, conn *pgx.Conn, l logRow) error {
+	_, err := conn.Exec(ctx, `
 INSERT INTO ingest_progress (kafka_topic, partition, topic_id, topic_name, incarnation,
                              first_offset, next_offset, state_from, fence, owner)
 VALUES (@label, @partition, @id, @topic, @incarnation, @next, @next, @state_from, @fence, @owner)`,

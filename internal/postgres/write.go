@@ -19,12 +19,8 @@ func (s *Store) Write(ctx context.Context, claim pipeline.Claim, batch *pipeline
 		return fault(ctx, doing, err)
 	}
 	load := s.payloads.Get().(*payload)
-	defer func() {
-		load.trim()
-		s.payloads.Put(load)
-	}()
 	load.encode(claim.Log, claim.Number, batch)
-	return s.session(ctx, doing, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.session(ctx, doing, func(ctx context.Context, conn *pgx.Conn) error {
 		if err := moveProgress(ctx, conn, claim, batch, load); err != nil {
 			return err
 		}
@@ -34,6 +30,12 @@ func (s *Store) Write(ctx context.Context, claim pipeline.Claim, batch *pipeline
 		crashpoint.Reach(crashpoint.AfterInsert)
 		return commitRollups(ctx, conn, load)
 	})
+	if err != nil {
+		return err // and let go of the payload: pgx may go on reading it when a COPY breaks off
+	}
+	load.trim()
+	s.payloads.Put(load)
+	return nil
 }
 
 // checkOffsets refuses a batch that would break the promise that every offset is accounted for. The database refuses it
@@ -72,7 +74,7 @@ func moveProgress(ctx context.Context, conn *pgx.Conn, claim pipeline.Claim, bat
 		int8(batch.To), int4(batch.Epoch), int8(batch.StateFrom),
 		int8(load.recordCount), int8(load.anomalyCount), int8(int64(len(batch.DeadLetters))), int8(batch.Skipped),
 	}, binaryFormat, nil)
-	moved, err := execute(ctx, conn, &statements)
+	moved, _, err := execute(ctx, conn, &statements)
 	if err != nil {
 		return fmt.Errorf("move progress: %w", err)
 	}
@@ -88,17 +90,12 @@ func commitRollups(ctx context.Context, conn *pgx.Conn, load *payload) error {
 	if err := load.queueRollups(ctx, conn, &statements); err != nil {
 		return err
 	}
-	statements.ExecParams(`COMMIT`, nil, nil, nil, nil)
 	crashpoint.Reach(crashpoint.BeforeCommit)
-	committed, err := execute(ctx, conn, &statements)
-	if committed.String() == "COMMIT" {
-		crashpoint.Reach(crashpoint.AfterCommit)
-		return nil
+	if err := commit(ctx, conn, &statements); err != nil {
+		return err
 	}
-	if err == nil {
-		err = fmt.Errorf("the server answered %s", committed)
-	}
-	return &commitError{err}
+	crashpoint.Reach(crashpoint.AfterCommit)
+	return nil
 }
 
 // queueRollups adds the statements for the rollups that the payload has something for.
@@ -122,15 +119,4 @@ func (p *payload) queueRollups(ctx context.Context, conn *pgx.Conn, statements *
 		statements.ExecStatement(statement, parameters, binaryFormat, nil)
 	}
 	return nil
-}
-
-// execute runs the statements in one round trip and returns the tag of the last that was completed.
-func execute(ctx context.Context, conn *pgx.Conn, statements *pgconn.Batch) (last pgconn.CommandTag, err error) {
-	results := conn.PgConn().ExecBatch(ctx, statements)
-	for results.NextResult() {
-		if tag, err := results.ResultReader().Close(); err == nil {
-			last = tag
-		}
-	}
-	return last, results.Close()
 }

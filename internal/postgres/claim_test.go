@@ -1,0 +1,136 @@
+package postgres_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"heartbeat/internal/pipeline"
+	"heartbeat/internal/postgres/pgtest"
+)
+
+func TestClaimBeginsAtStartAndGoesOnWhereTheLastOneStored(t *testing.T) {
+	t.Parallel()
+	store, _ := newStore(t)
+	first := mustClaim(t, store, partition, 40)
+	want := pipeline.Claim{Partition: partition, Log: topic, Fence: 1, Next: 40, Epoch: -1, StateFrom: 40}
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Errorf("first claim (-want +got):\n%s", diff)
+	}
+	batch := batchOf(readings(40, 10))
+	batch.StateFrom = 45
+	mustWrite(t, store, first, batch)
+
+	second := mustClaim(t, store, partition, 0)
+	want = pipeline.Claim{Partition: partition, Log: topic, Fence: 2, Next: 50, Epoch: 3, StateFrom: 45}
+	if diff := cmp.Diff(want, second); diff != "" {
+		t.Errorf("second claim (-want +got):\n%s", diff)
+	}
+	if _, err := store.Position(t.Context(), first); pipeline.KindOf(err) != pipeline.Fenced {
+		t.Errorf("Position of a claim that is over: %v, want kind Fenced", err)
+	}
+	if next, err := store.Position(t.Context(), second); next != 50 || err != nil {
+		t.Errorf("Position is %d, %v; want 50", next, err)
+	}
+}
+
+func TestClaimsAtOnceGetFencesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	store, _ := newStore(t)
+	const claimers = 8
+	fences := make([]int64, claimers)
+	var group sync.WaitGroup
+	for i := range fences {
+		group.Go(func() {
+			claim, err := store.Claim(t.Context(), partition, 0)
+			if err != nil {
+				t.Error(err)
+			}
+			fences[i] = claim.Fence
+		})
+	}
+	group.Wait()
+	seen := map[int64]bool{}
+	for _, fence := range fences {
+		if seen[fence] {
+			t.Errorf("fence %d was given twice: %v", fence, fences)
+		}
+		seen[fence] = true
+	}
+}
+
+// A batch that is being stored while somebody claims the partition is either in the claim's position or never stored.
+func TestClaimWaitsForTheBatchUnderWay(t *testing.T) {
+	t.Parallel()
+	store, pool := newStore(t)
+	old := mustClaim(t, store, partition, 0)
+	release := lockTable(t, pool, "heartbeat_records")
+
+	written := make(chan error, 1)
+	go func() { written <- store.Write(t.Context(), old, batchOf(readings(0, 10))) }()
+	awaitWaiters(t, pool, "COPY heartbeat_records", 1)
+	claimed := make(chan pipeline.Claim, 1)
+	go func() { claimed <- mustClaim(t, store, partition, 0) }()
+	awaitWaiters(t, pool, "UPDATE ingest_progress", 1)
+
+	release()
+	if err := <-written; err != nil {
+		t.Fatalf("Write: %v", err)
+	}
+	if claim := <-claimed; claim.Next != 10 {
+		t.Errorf("the claim goes on at %d, want 10", claim.Next)
+	}
+	wantKind(t, store.Write(t.Context(), old, batchOf(readings(10, 10))), pipeline.Stale)
+	if n := count(t, pool, "heartbeat_records"); n != 10 {
+		t.Errorf("%d records, want 10", n)
+	}
+}
+
+// A process stopped in the middle of a COPY answers its kernel's keep-alives and is idle to no timeout of the server's.
+// It must not keep others from the partition, and what it does when it comes back must have no effect.
+func TestClaimEvictsAWriterThatWasStopped(t *testing.T) {
+	t.Parallel()
+	_, pool := newStore(t)
+	proxy := newProxy(t, pool)
+	stopped := proxy.store(t)
+	old := mustClaim(t, stopped, partition, 0)
+	proxy.at("COPY heartbeat_records", freezeBehind)
+	ctx, cancel := context.WithCancel(t.Context())
+	written := make(chan error, 1)
+	go func() { written <- stopped.Write(ctx, old, batchOf(readings(0, 10))) }()
+	await(t, "the COPY to begin", func() bool {
+		return pgtest.Value[int](t, pool, `SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%COPY heartbeat_records%' AND wait_event = 'ClientRead' AND backend_xid IS NOT NULL`) == 1
+	})
+
+	store := newStoreOn(pool)
+	store.SetPatience(100 * time.Millisecond)
+	var claim pipeline.Claim
+	await(t, "the claim", func() bool {
+		var err error
+		claim, err = store.Claim(t.Context(), partition, 0)
+		if err != nil && pipeline.KindOf(err) != pipeline.Transient {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
+	mustWrite(t, store, claim, batchOf(readings(0, 20)))
+
+	proxy.thaw()
+	if err := <-written; pipeline.KindOf(err) != pipeline.Transient {
+		t.Errorf("the writer that comes back gets %v, want kind Transient", err)
+	}
+	cancel()
+	wantRows(t, pool, `SELECT count(*), count(DISTINCT kafka_offset) FROM heartbeat_records`, `20 20`)
+}
+
+func TestClaimRefusesAPartitionNumberThatRowsCannotHold(t *testing.T) {
+	t.Parallel()
+	store, _ := newStore(t)
+	far := partition
+	far.Number = 1 << 15
+	_, err := store.Claim(t.Context(), far, 0)
+	wantKind(t, err, pipeline.Fatal)
+}
