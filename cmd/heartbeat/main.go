@@ -34,14 +34,15 @@ var errFailed = errors.New("failed")
 type commands struct {
 	Log logFlags `embed:"" group:"Log"`
 
-	Up      upCommand      `cmd:"" help:"Run the whole system on this machine: broker, database, simulator, consumer."`
-	Produce produceCommand `cmd:"" help:"Send invented readings to Kafka."`
-	Consume consumeCommand `cmd:"" help:"Validate, classify and store what Kafka has."`
-	Serve   serveCommand   `cmd:"" help:"Serve the live console, its API, metrics and health."`
-	Migrate migrateCommand `cmd:"" help:"Create or update the database schema."`
-	Verify  verifyCommand  `cmd:"" help:"Prove that everything is stored, and stored once."`
-	Doctor  doctorCommand  `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
-	Version versionCommand `cmd:"" help:"Print what this is."`
+	Up         upCommand         `cmd:"" help:"Run the whole system on this machine: broker, database, simulator, consumer."`
+	Produce    produceCommand    `cmd:"" help:"Send invented readings to Kafka."`
+	Consume    consumeCommand    `cmd:"" help:"Validate, classify and store what Kafka has."`
+	Serve      serveCommand      `cmd:"" help:"Serve the live console, its API, metrics and health."`
+	Migrate    migrateCommand    `cmd:"" help:"Create or update the database schema."`
+	Deadletter deadletterCommand `cmd:"" help:"List, show and replay records that are not readings."`
+	Verify     verifyCommand     `cmd:"" help:"Prove that everything is stored, and stored once."`
+	Doctor     doctorCommand     `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
+	Version    versionCommand    `cmd:"" help:"Print what this is."`
 }
 
 func main() {
@@ -105,7 +106,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	}
 	env := &environment{stdout: stdout, stderr: stderr, logger: logging.New(stderr, cli.Log.level(), cli.Log.Format)}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return exitCode(parsed.Run(env), stderr)
+	err = parsed.Run(env)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitOK // asked to stop before the work began
+	}
+	return exitCode(err, stderr)
 }
 
 func exitCode(err error, stderr io.Writer) int {

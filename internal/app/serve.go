@@ -59,7 +59,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	log := &topicLog{config: options.Kafka}
 	defer log.close()
 	server, err := web.New(web.Options{
-		Fleet: hub, Store: dashboard, Log: log, Feed: feed{follower}, Logger: options.Logger, Registry: options.Registry,
+		Fleet: hub, Store: dashboard, Log: log, Feed: feed{follower}, Replayer: newReplayer(pool), Logger: options.Logger, Registry: options.Registry,
 		Pool: options.Customers, Token: options.Token, Version: options.Version, MaxViewers: options.MaxViewers,
 	})
 	if err != nil {

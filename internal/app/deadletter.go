@@ -1,0 +1,54 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"heartbeat/internal/facts"
+	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/postgres"
+)
+
+// DeadLetters is the role that looks at dead letters and replays them. It must be closed.
+type DeadLetters struct {
+	pool      *pgxpool.Pool
+	dashboard *postgres.Dashboard
+	replayer  *postgres.Replayer
+}
+
+// OpenDeadLetters connects to the database.
+func OpenDeadLetters(ctx context.Context, options postgres.Options, logger *slog.Logger) (*DeadLetters, error) {
+	pool, err := openDatabase(ctx, options, logger)
+	if err != nil {
+		return nil, err
+	}
+	return &DeadLetters{pool: pool, dashboard: postgres.NewDashboard(pool), replayer: newReplayer(pool)}, nil
+}
+
+// newReplayer judges by the same rules as the consumer, but for retention: who replays an old record wants it.
+func newReplayer(pool *pgxpool.Pool) *postgres.Replayer {
+	return postgres.NewReplayer(postgres.NewStore(pool, owner()), func(record heartbeat.Record) (heartbeat.Reading, *heartbeat.Rejection) {
+		var decoder heartbeat.Decoder
+		return decoder.Decode(record)
+	})
+}
+
+// Close disconnects.
+func (d *DeadLetters) Close() { d.pool.Close() }
+
+// List returns a page of dead letters, newest first.
+func (d *DeadLetters) List(ctx context.Context, query facts.DeadLetterQuery) ([]facts.DeadLetter, error) {
+	return d.dashboard.DeadLetters(ctx, query)
+}
+
+// Show returns one dead letter with its bytes, or facts.ErrNotFound.
+func (d *DeadLetters) Show(ctx context.Context, id int64) (facts.RawDeadLetter, error) {
+	return d.dashboard.DeadLetter(ctx, id)
+}
+
+// Replay decides anew about one dead letter, see postgres.Replayer.
+func (d *DeadLetters) Replay(ctx context.Context, id int64) (facts.Replay, error) {
+	return d.replayer.Replay(ctx, id)
+}
