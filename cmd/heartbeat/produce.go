@@ -20,20 +20,42 @@ type produceCommand struct {
 	Interval    float64           `env:"GENERATION_INTERVAL_SECONDS" default:"0.5" placeholder:"SECONDS" group:"Simulator" help:"Between two events of a worker (${env}; ${default})."`
 	Rate        float64           `placeholder:"N" group:"Simulator" help:"Events a second, of all workers together, instead of the interval."`
 	MaxEvents   int64             `placeholder:"N" group:"Simulator" help:"End after so many events."`
-	Compression kafka.Compression `default:"zstd" placeholder:"CODEC" group:"Kafka" help:"zstd, lz4, snappy, gzip or none (${default})."`
+	Compression kafka.Compression `default:"zstd" enum:"zstd,lz4,snappy,none" placeholder:"CODEC" group:"Kafka" help:"zstd, lz4, snappy or none (${default})."`
 	Ledger      string            `placeholder:"FILE" help:"Write a JSON line for each acknowledged event, for tests."`
+}
+
+// The limits of what still is a stream.
+const (
+	maxWorkers  = 1024
+	minInterval = 1e-6 // seconds
+	maxInterval = 86_400.0
+)
+
+// Help implements kong.HelpProvider.
+func (produceCommand) Help() string {
+	return `Each customer's readings go to one partition, in order, and every event is acknowledged by all in-sync replicas.
+Ctrl-C sends what is generated before the command ends; a second one ends it at once.
+
+Examples:
+
+    heartbeat produce                                  2 events a second to localhost:9092
+    heartbeat produce --rate=10000 --customers=100000  a larger fleet
+    heartbeat produce --seed=42 --max-events=1000      the same thousand events every time`
 }
 
 // Validate refuses values that make no stream.
 func (c produceCommand) Validate() error {
+	if err := (kafka.Config{Brokers: c.Brokers, Topic: c.Topic}).Validate(); err != nil {
+		return err
+	}
 	if err := c.simulatorFlags.Validate(); err != nil {
 		return err
 	}
 	switch {
-	case c.Workers < 1:
-		return fmt.Errorf("PRODUCER_WORKERS %d: want 1 or more", c.Workers)
-	case !(c.Interval > 0) || math.IsInf(c.Interval, 0):
-		return fmt.Errorf("GENERATION_INTERVAL_SECONDS %v: want more than 0", c.Interval)
+	case c.Workers < 1 || c.Workers > maxWorkers:
+		return fmt.Errorf("PRODUCER_WORKERS %d: want 1 to %d", c.Workers, maxWorkers)
+	case !(c.Interval >= minInterval && c.Interval <= maxInterval): // NaN too
+		return fmt.Errorf("GENERATION_INTERVAL_SECONDS %v: want %v to %v", c.Interval, minInterval, maxInterval)
 	case !(c.Rate >= 0) || math.IsInf(c.Rate, 0):
 		return fmt.Errorf("--rate %v: want 0 or more", c.Rate)
 	case c.MaxEvents < 0:

@@ -28,8 +28,10 @@ type logFlags struct {
 
 // Validate refuses an unknown level.
 func (f logFlags) Validate() error {
-	_, err := logging.ParseLevel(f.Level)
-	return err
+	if _, err := logging.ParseLevel(f.Level); err != nil {
+		return fmt.Errorf("LOG_LEVEL %q: want DEBUG, INFO, WARNING or ERROR", f.Level)
+	}
+	return nil
 }
 
 func (f logFlags) level() slog.Level {

@@ -364,7 +364,7 @@ func TestProduceRefusesBadOptions(t *testing.T) {
 		"customer pool size 0":       func(o *app.ProduceOptions) { o.Fleet.Customers = 0 },
 		"anomaly injection rate 1.5": func(o *app.ProduceOptions) { o.Fleet.AnomalyRate = 1.5 },
 		"create ledger":              func(o *app.ProduceOptions) { o.LedgerPath = filepath.Join(o.LedgerPath, "nowhere", "file") },
-		"topic name":                 func(o *app.ProduceOptions) { o.Kafka.Topic = "" },
+		"KAFKA_TOPIC":                func(o *app.ProduceOptions) { o.Kafka.Topic = "" },
 	} {
 		s := newStage(t)
 		change(&s.options)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -83,7 +84,7 @@ func (c Config) client(options ...kgo.Opt) (*kgo.Client, error) {
 }
 
 func (c Config) newClient(log kgo.Logger, options []kgo.Opt) (*kgo.Client, error) {
-	if err := c.validate(); err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("set up Kafka client: %w", err)
 	}
 	client, err := kgo.NewClient(append(c.options(log), options...)...)
@@ -162,17 +163,20 @@ func (c Config) address() string { return strings.Join(c.Brokers, ",") }
 // topicName is Kafka's own rule; a broker refuses other names with a mere INVALID_TOPIC_EXCEPTION.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-func (c Config) validate() error {
+// Validate refuses addresses and a topic that cannot be, before anybody waits for an answer.
+func (c Config) Validate() error {
 	if len(c.Brokers) == 0 {
-		return errors.New("no broker address")
+		return errors.New("KAFKA_BOOTSTRAP_SERVERS: want at least one host:port")
 	}
 	for _, broker := range c.Brokers {
-		if broker == "" {
-			return fmt.Errorf("broker addresses %q: one is empty", c.Brokers)
+		host, port, err := net.SplitHostPort(broker)
+		_, portErr := strconv.ParseUint(port, 10, 16)
+		if err != nil || portErr != nil || host == "" {
+			return fmt.Errorf("KAFKA_BOOTSTRAP_SERVERS %q: want host:port, several with commas between them", c.address())
 		}
 	}
 	if !topicName.MatchString(c.Topic) || c.Topic == "." || c.Topic == ".." {
-		return fmt.Errorf("topic name %q: want 1 to 249 letters, digits, dots, underscores or dashes", c.Topic)
+		return fmt.Errorf("KAFKA_TOPIC %q: want 1 to 249 letters, digits, dots, underscores or dashes", c.Topic)
 	}
 	return nil
 }

@@ -91,11 +91,12 @@ func TestConnectRefusesBadConfig(t *testing.T) {
 		config kafka.Config
 		want   string
 	}{
-		"no broker":        {kafka.Config{Topic: topic}, "no broker"},
-		"empty broker":     {kafka.Config{Brokers: []string{"a:9092", ""}, Topic: topic}, "empty"},
-		"no topic":         {kafka.Config{Brokers: []string{"a:9092"}}, `topic name ""`},
-		"topic with blank": {kafka.Config{Brokers: []string{"a:9092"}, Topic: "heart beat"}, `topic name "heart beat"`},
+		"no broker":        {kafka.Config{Topic: topic}, "at least one"},
+		"empty broker":     {kafka.Config{Brokers: []string{"a:9092", ""}, Topic: topic}, `KAFKA_BOOTSTRAP_SERVERS "a:9092,"`},
+		"no topic":         {kafka.Config{Brokers: []string{"a:9092"}}, `KAFKA_TOPIC ""`},
+		"topic with blank": {kafka.Config{Brokers: []string{"a:9092"}, Topic: "heart beat"}, `KAFKA_TOPIC "heart beat"`},
 		"bad port":         {kafka.Config{Brokers: []string{"a:port"}, Topic: topic}, "a:port"},
+		"no port":          {kafka.Config{Brokers: []string{"localhost"}, Topic: topic}, `"localhost"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
