@@ -1,6 +1,10 @@
 package web
 
-import "fmt"
+import (
+	"fmt"
+
+	"heartbeat/internal/live"
+)
 
 // Routes lists the operations for comparison with the description.
 func (s *Server) Routes() []string {
@@ -22,3 +26,6 @@ func Codes() []string {
 	}
 	return all
 }
+
+// EncodeFrame gives tests the data of a frame event.
+func EncodeFrame(frame *live.Frame) ([]byte, error) { return encodeFrame(frame) }

@@ -103,7 +103,7 @@ export class Feed {
   }
 
   #raise(alerts: Alerts): void {
-    this.missed += alerts.missed;
+    if (this.alerts.length > 0) this.missed += alerts.missed; // what was before this page is on record
     let id = alerts.last - alerts.a.length;
     for (const [customer, rate, time] of alerts.a) this.alerts.push({ id: ++id, customer, rate, time });
     if (this.alerts.length > 2 * KEPT_ALERTS) this.alerts = this.alerts.slice(-KEPT_ALERTS);

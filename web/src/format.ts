@@ -75,6 +75,10 @@ export class Clock {
     return this.#format(at, { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
   }
 
+  day(at: number | string): string {
+    return this.#format(at, { year: "numeric", month: "2-digit", day: "2-digit" });
+  }
+
   #format(at: number | string, options: Intl.DateTimeFormatOptions): string {
     const key = JSON.stringify(options) + this.#utc;
     let format = this.#formats.get(key);

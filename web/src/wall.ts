@@ -1,13 +1,12 @@
 import type { Fleet } from "./fleet";
 import { STATES, State } from "./state";
 import { inkOf, pixels } from "./glyph";
+import { SMALLEST_PITCH, fittingPitch } from "./pitch";
 import { h } from "./element";
 
-const SMALLEST_PITCH = 3; // device pixels
 const LARGEST_PITCH = 72; // CSS pixels
 const LABEL_PITCH = 40; // CSS pixels from which a cell has room for its number and rate
 const ZOOM_STEP = 1.5;
-const STEPS = 40;
 /** A cell may be this much taller than wide, to use the height that whole pixels leave over. */
 const TALLEST_CELL = 1.4;
 
@@ -279,15 +278,6 @@ export class Wall {
     this.#ring.style.height = `${rise + 3}px`;
     this.#ring.style.transform = `translate(${(place % this.#columns) * pitch - 2.5}px, ${Math.floor(place / this.#columns) * rise - 2.5}px)`;
   }
-}
-
-/** The largest pitch at which all cells are in view at once. */
-export function fittingPitch(width: number, height: number, cells: number, most: number): number {
-  let pitch = Math.min(most, Math.ceil(Math.sqrt((width * height) / cells)));
-  for (let i = 0; i < STEPS && pitch > SMALLEST_PITCH; i++, pitch--) {
-    if (Math.floor(width / pitch) * Math.floor(height / pitch) >= cells) return pitch;
-  }
-  return Math.max(pitch, SMALLEST_PITCH);
 }
 
 /** A computed colour as a pixel of an ImageData, which is little-endian on every machine that runs a browser. */

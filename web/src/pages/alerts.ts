@@ -127,7 +127,10 @@ const SEVERITY: Partial<Record<State, string>> = {
 
 function fill(alert: Alert, cells: readonly HTMLElement[], { feed, clock }: Context): void {
   const [time, age, what, rate, who, meaning] = cells as [HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement];
-  setText(time, clock.date(alert.time));
+  if (time.dataset["at"] !== `${alert.time} ${clock.utc}`) {
+    time.dataset["at"] = `${alert.time} ${clock.utc}`;
+    replace(time, h("span", { class: "day" }, clock.day(alert.time) + " "), clock.time(alert.time));
+  }
   setText(age, duration(feed.now - alert.time));
   if (what.dataset["state"] !== String(alert.state)) {
     what.dataset["state"] = String(alert.state);

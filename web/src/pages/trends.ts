@@ -63,7 +63,7 @@ function build(clock: Context["clock"], signal: AbortSignal) {
     fleet: new Chart({ title: "Fleet heart rate", unit: "bpm by minute: average, min–max", lines: band, bands, sync, ...bpm }, clock, signal),
     second: new Chart({ title: "Fleet heart rate, live", unit: "bpm by second: average, min–max", lines: band, bands, sync, ...bpm }, clock, signal),
     anomalies: new Chart({
-      title: "Anomalies", unit: "per minute", sync,
+      title: "Anomalies", unit: "/min", sync,
       lines: [
         { label: "tachy", color: "--series-tachycardia" },
         { label: "brady", color: "--series-bradycardia", dash: [6, 3] },
@@ -75,7 +75,7 @@ function build(clock: Context["clock"], signal: AbortSignal) {
       lines: [{ label: "all", color: "--line", fill: "--fill" }],
     }, clock, signal),
     latency: new Chart({
-      title: "Latency", unit: "ms, event to stored row", sync,
+      title: "Latency", unit: "ms, event to row", sync,
       lines: [{ label: "p95", color: "--line-2", dash: [6, 3], format: ms }, { label: "p50", color: "--line", format: ms }],
     }, clock, signal),
     lag: new Chart({

@@ -3,6 +3,7 @@ import type { Clock } from "../../format";
 import type { Minutes, Readings } from "../../api";
 import { Chart } from "../../chart";
 import { h } from "../../element";
+import { withGaps } from "../../gaps";
 import { State, stateOf, stateOfClass } from "../../state";
 
 interface Point {
@@ -87,21 +88,4 @@ export class Trace {
 function usual(points: readonly Point[]): number {
   const gaps = points.slice(-500).map((p, i, all) => (i === 0 ? 0 : p.at - all[i - 1]!.at)).slice(1).sort((a, b) => a - b);
   return Math.max(2, gaps[gaps.length >> 1] ?? 2);
-}
-
-/** Puts an empty place wherever two items are further apart than they should be, so that no line is drawn across. */
-export function withGaps<T>(items: readonly T[], atOf: (item: T) => number, longest: number) {
-  const at: number[] = [];
-  const kept: (T | undefined)[] = [];
-  for (const item of items) {
-    const now = atOf(item);
-    const before = at.at(-1);
-    if (before !== undefined && now - before > longest) {
-      at.push((before + now) / 2);
-      kept.push(undefined);
-    }
-    at.push(now);
-    kept.push(item);
-  }
-  return { at, column: (value: (item: T) => number | null | undefined): (number | null | undefined)[] => kept.map((item) => (item === undefined ? null : value(item))) };
 }

@@ -1,0 +1,81 @@
+import { describe, expect, test } from "vitest";
+import { Fleet, arrange } from "./fleet";
+import { State } from "./state";
+import { fittingPitch } from "./pitch";
+import { withGaps } from "./gaps";
+import { parseCustomer } from "./state";
+
+/** A frame with short changes: customer and rate. */
+function frame(from: number, ...changes: readonly [number, number][]) {
+  const bytes: number[] = [];
+  let before = 0;
+  for (const [customer, rate] of changes) {
+    let gap = (customer - before) * 2 + 1;
+    for (; gap > 127; gap = Math.floor(gap / 128)) bytes.push((gap % 128) + 128);
+    bytes.push(gap, rate);
+    before = customer;
+  }
+  return { t: 1000, from, to: from + 1, n: 0, untracked: 0, rate: 0, counts: [], c: btoa(String.fromCharCode(...bytes)) };
+}
+
+describe("Fleet", () => {
+  test("expects the pool and takes in strangers", () => {
+    const fleet = new Fleet();
+    fleet.reset(3);
+    fleet.apply(frame(0, [2, 75], [900_000, 200]));
+    expect([fleet.size, fleet.seen, fleet.counts[State.Never]]).toEqual([4, 2, 2]);
+    expect(fleet.name(fleet.find(900_000)!)).toBe("CUST_900000");
+    expect(fleet.find(77)).toBeUndefined();
+  });
+
+  test("counts by state and remembers since when", () => {
+    const fleet = new Fleet();
+    fleet.reset(2);
+    fleet.apply(frame(0, [1, 30]));
+    fleet.apply({ ...frame(1, [1, 75]), t: 5000 });
+    expect(fleet.counts[State.Bradycardia]).toBe(0);
+    expect(fleet.counts[State.Resting]).toBe(1);
+    expect(fleet.sinces[0]).toBe(5000);
+    expect(fleet.changed).toEqual([0]);
+  });
+});
+
+describe("arrange", () => {
+  const fleet = new Fleet();
+  fleet.reset(5);
+  fleet.apply(frame(0, [1, 75], [2, 20], [3, 220], [4, 75], [70, 50]));
+  const names = (slots: Int32Array) => [...slots].map((slot) => fleet.ids[slot]);
+
+  test("puts the worst first, and keeps the order of ids among equals", () => {
+    expect(names(arrange(fleet, "worst", new Set()))).toEqual([3, 2, 70, 1, 4, 5]);
+  });
+  test("shows only what was chosen", () => {
+    expect(names(arrange(fleet, "worst", new Set([State.Resting, State.Tachycardia])))).toEqual([3, 1, 4]);
+    expect(names(arrange(fleet, "id", new Set([State.Never])))).toEqual([5]);
+  });
+  test("goes by id", () => {
+    expect(names(arrange(fleet, "id", new Set()))).toEqual([1, 2, 3, 4, 5, 70]);
+  });
+});
+
+describe("fittingPitch", () => {
+  test.each([[1064, 620, 10_000], [390, 500, 10_000], [1064, 620, 100_000], [3800, 2000, 10_000], [100, 100, 1]])("%i×%i holds %i cells", (width, height, cells) => {
+    const pitch = fittingPitch(width, height, cells, 24);
+    const fits = (p: number) => Math.floor(width / p) * Math.floor(height / p) >= cells;
+    expect(pitch <= 3 || fits(pitch)).toBe(true);
+    expect(pitch === 24 || !fits(pitch + 1)).toBe(true);
+  });
+});
+
+describe("withGaps", () => {
+  test("breaks the line where readings are missing and nowhere else", () => {
+    const { at, column } = withGaps([0, 1, 2, 10, 11], (x) => x, 5);
+    expect(at).toEqual([0, 1, 2, 6, 10, 11]);
+    expect(column((x) => x)).toEqual([0, 1, 2, null, 10, 11]);
+  });
+});
+
+describe("parseCustomer", () => {
+  test.each([["42", 42], ["CUST_00042", 42], [" cust_123456 ", 123456], ["cust00042", 42]])("reads %s", (text, id) => expect(parseCustomer(text)).toBe(id));
+  test.each(["", "CUST_", "x42", "1234567890", "-1", "4 2"])("refuses %j", (text) => expect(parseCustomer(text)).toBeUndefined());
+});

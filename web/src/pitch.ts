@@ -1,0 +1,9 @@
+/** Below this many device pixels a cell and its gap cannot be told apart. */
+export const SMALLEST_PITCH = 3;
+
+/** The largest pitch at which all cells are in view at once. */
+export function fittingPitch(width: number, height: number, cells: number, most: number): number {
+  let pitch = Math.max(SMALLEST_PITCH, Math.min(most, Math.ceil(Math.sqrt((width * height) / cells))));
+  while (pitch > SMALLEST_PITCH && Math.floor(width / pitch) * Math.floor(height / pitch) < cells) pitch--;
+  return pitch;
+}
