@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -20,8 +21,9 @@ func NewAudit(ctx context.Context, pool *pgxpool.Pool) (*Audit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take snapshot: %w", err)
 	}
-	// Reading every row takes as long as it takes, and the broker is read in between.
-	if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
+	// Reading every row takes as long as it takes, and the broker is read in between. The SELECT takes the snapshot.
+	_, err = tx.Exec(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT`)
+	if err != nil {
 		_ = tx.Rollback(ctx)
 		return nil, fmt.Errorf("take snapshot: %w", err)
 	}
@@ -73,27 +75,34 @@ func (a *Audit) Logs(ctx context.Context) ([]LogState, error) {
 
 // Offsets calls visit for every stored row: records, anomalies, and dead letters that were not replayed.
 func (a *Audit) Offsets(ctx context.Context, visit func(label string, partition int32, offset int64)) error {
-	var label string
-	var partition int32
-	var offset int64
 	for _, query := range [...]string{
 		`SELECT kafka_topic, kafka_partition::integer, kafka_offset FROM heartbeat_records`,
 		`SELECT kafka_topic, kafka_partition, kafka_offset FROM heartbeat_anomalies`,
 		`SELECT kafka_topic, kafka_partition, kafka_offset FROM dead_letters WHERE replayed_at IS NULL`,
 	} {
-		rows, err := a.tx.Query(ctx, query)
-		if err != nil {
-			return fmt.Errorf("read offsets of rows: %w", err)
-		}
-		_, err = pgx.ForEachRow(rows, []any{&label, &partition, &offset}, func() error {
-			visit(label, partition, offset)
-			return nil
-		})
-		if err != nil {
+		if err := a.visit(ctx, query, visit); err != nil {
 			return fmt.Errorf("read offsets of rows: %w", err)
 		}
 	}
 	return nil
+}
+
+// visit reads the rows as they come, for there may be billions: nothing is allocated for one.
+func (a *Audit) visit(ctx context.Context, query string, visit func(label string, partition int32, offset int64)) error {
+	rows, err := a.tx.Query(ctx, query, pgx.QueryResultFormats{pgx.BinaryFormatCode})
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var label string
+	for rows.Next() {
+		row := rows.RawValues()
+		if string(row[0]) != label {
+			label = string(row[0])
+		}
+		visit(label, int32(binary.BigEndian.Uint32(row[1])), int64(binary.BigEndian.Uint64(row[2])))
+	}
+	return rows.Err()
 }
 
 // Contradiction is a row that breaks a rule.
@@ -104,31 +113,35 @@ type Contradiction struct {
 	Detail    string
 }
 
-// An alert whose anomaly may have been dropped by retention, or the other way round, contradicts nothing.
+// An anomaly and its alert carry the same two times, that of the event and that of their transaction. Retention goes by the
+// one for anomalies and by the other for alerts: where either may have been dropped, one without the other is nothing.
 const contradictionsQuery = `
 WITH kept AS (
-    SELECT coalesce(max(up_to), '-infinity') AS since
+    SELECT coalesce(max(up_to) FILTER (WHERE table_name = 'heartbeat_anomalies'), '-infinity') AS anomalies_since,
+           coalesce(max(up_to) FILTER (WHERE table_name = 'pipeline_metrics'), '-infinity') AS alerts_since
       FROM retired_rows
-), alerts AS (
-    SELECT metric_name, metric_value, kafka_topic, kafka_partition, kafka_offset, event_timestamp
-      FROM pipeline_metrics
-     WHERE metric_name IN ('alert_bradycardia', 'alert_tachycardia', 'alert_invalid')
+), anomaly AS (
+    SELECT kafka_topic, kafka_partition, kafka_offset, 'alert_' || lower(anomaly_type) AS alert, heart_rate
+      FROM heartbeat_anomalies, kept
+     WHERE event_timestamp >= anomalies_since AND ingestion_timestamp >= alerts_since
+), alert AS (
+    SELECT kafka_topic, kafka_partition, kafka_offset, metric_name, metric_value, metric_unit, count(*) AS times
+      FROM pipeline_metrics, kept
+     WHERE metric_name LIKE 'alert\_%'
+       AND coalesce(event_timestamp, 'infinity') >= anomalies_since AND recorded_at >= alerts_since
+     GROUP BY kafka_topic, kafka_partition, kafka_offset, metric_name, metric_value, metric_unit
 )
 SELECT coalesce(anomaly.kafka_topic, alert.kafka_topic, ''),
        coalesce(anomaly.kafka_partition, alert.kafka_partition, 0),
        coalesce(anomaly.kafka_offset, alert.kafka_offset, 0),
        CASE WHEN alert.metric_name IS NULL THEN 'an anomaly without an alert'
-            WHEN anomaly.anomaly_type IS NULL THEN 'an alert without an anomaly'
+            WHEN anomaly.alert IS NULL THEN 'an alert without an anomaly'
+            WHEN alert.times > 1 THEN 'an alert stored ' || alert.times || ' times'
             ELSE 'an alert that is not its anomaly''s' END
-  FROM heartbeat_anomalies AS anomaly
-  FULL JOIN alerts AS alert
-    ON alert.kafka_topic = anomaly.kafka_topic
-   AND alert.kafka_partition = anomaly.kafka_partition
-   AND alert.kafka_offset = anomaly.kafka_offset
- CROSS JOIN kept
- WHERE (alert.metric_name IS DISTINCT FROM 'alert_' || lower(anomaly.anomaly_type)
-        OR alert.metric_value IS DISTINCT FROM anomaly.heart_rate)
-   AND coalesce(anomaly.event_timestamp, alert.event_timestamp, 'infinity') >= kept.since
+  FROM anomaly
+  FULL JOIN alert USING (kafka_topic, kafka_partition, kafka_offset)
+ WHERE (alert.metric_name, alert.metric_value, alert.metric_unit, alert.times)
+       IS DISTINCT FROM (anomaly.alert, anomaly.heart_rate::double precision, 'bpm', 1::bigint)
 UNION ALL
 SELECT kafka_topic, kafka_partition, kafka_offset, 'a reading of ' || heart_rate || ' bpm among the valid ones'
   FROM heartbeat_records

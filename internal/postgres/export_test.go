@@ -1,6 +1,15 @@
 package postgres
 
-import "time"
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"heartbeat/internal/pipeline"
+)
 
 // SetPatience makes claims of the store wait shorter than they would for a person.
 func (s *Store) SetPatience(d time.Duration) { s.patience = d }
@@ -12,4 +21,18 @@ func Missing(end, now time.Time, step time.Duration) [][2]time.Time {
 		bounds = append(bounds, [2]time.Time{span.from, span.to})
 	}
 	return bounds
+}
+
+// FleetBatch returns a batch of a busy fleet.
+func FleetBatch(from, n int64) *pipeline.Batch { return fleetBatch(from, n) }
+
+// CopyBare stores the rows of a batch and nothing else, each table in a transaction of its own.
+func CopyBare(ctx context.Context, conn *pgx.Conn, batch *pipeline.Batch, sorted bool) error {
+	load := newPayload()
+	load.encode("heartbeat-events", 0, batch)
+	if !sorted {
+		slices.SortFunc(load.normal, func(a, b uint64) int { return cmp.Compare(uint32(a), uint32(b)) })
+		load.encodeRecords(batch.Readings)
+	}
+	return load.copyRows(ctx, conn.PgConn())
 }

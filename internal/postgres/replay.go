@@ -100,12 +100,15 @@ func (r *Replayer) put(ctx context.Context, conn *pgx.Conn, id int64, l letter, 
 		Readings:  []pipeline.Reading{{Reading: reading, Offset: offset, Raw: l.record.Value}},
 		Customers: []pipeline.CustomerState{{Reading: reading, Offset: offset}},
 	})
-	_, err := conn.Exec(ctx, `
+	counts, err := conn.Exec(ctx, `
 UPDATE ingest_progress
    SET stored = stored + $3, anomalies = anomalies + $4, dead_lettered = dead_lettered - 1
  WHERE kafka_topic = $1 AND partition = $2`, l.log, l.partition, load.recordCount, load.anomalyCount)
 	if err != nil {
 		return fmt.Errorf("move counts: %w", err)
+	}
+	if counts.RowsAffected() != 1 {
+		return fmt.Errorf("move counts: there is no progress of %s/%d", l.log, l.partition)
 	}
 	if err := load.copyRows(ctx, conn.PgConn()); err != nil {
 		return err
