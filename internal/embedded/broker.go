@@ -132,11 +132,12 @@ func (b *Broker) open(options BrokerOptions, log *slog.Logger) error {
 	return nil
 }
 
-// versions are those of a current broker, but for DescribeTopicPartitions: kfake announces it, and Apache Kafka's own tools
-// fail on the answer where they would do well without.
+// versions are those of a current broker, but for two answers of kfake's that Apache Kafka's own tools fail on, where they do
+// well without: DescribeTopicPartitions, and the settings in CreateTopics' answer, which came with its version 5.
 func versions() *kversion.Versions {
 	versions := kversion.Stable()
 	versions.SetMaxKeyVersion(kmsg.DescribeTopicPartitions.Int16(), -1)
+	versions.SetMaxKeyVersion(kmsg.CreateTopics.Int16(), 4)
 	return versions
 }
 

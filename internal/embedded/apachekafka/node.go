@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 
 const (
 	stopGrace = 30 * time.Second
+	pausePoll = 10 * time.Millisecond
 	// startedLine is what the server logs once it is registered and serves clients.
 	startedLine = "Kafka Server started"
 )
@@ -115,8 +117,25 @@ func (n *Node) Kill() error {
 	return n.process.Kill()
 }
 
-// Pause freezes the node with its connections open, until Resume.
-func (n *Node) Pause() error { return n.process.Signal(syscall.SIGSTOP) }
+// Pause freezes the node with its connections open, until Resume, and returns once it stands still.
+func (n *Node) Pause() error {
+	if err := n.process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	poll := time.NewTicker(pausePoll)
+	defer poll.Stop()
+	for range int(stopGrace / pausePoll) {
+		state, err := exec.Command("ps", "-o", "state=", "-p", strconv.Itoa(n.process.Pid())).Output()
+		if err != nil {
+			return fmt.Errorf("pause node %d: %w", n.ID, err)
+		}
+		if strings.HasPrefix(string(state), "T") {
+			return nil
+		}
+		<-poll.C
+	}
+	return fmt.Errorf("pause node %d: it still runs after %v", n.ID, stopGrace)
+}
 
 // Resume lets a paused node go on.
 func (n *Node) Resume() error { return n.process.Signal(syscall.SIGCONT) }
