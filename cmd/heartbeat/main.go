@@ -42,6 +42,7 @@ type commands struct {
 	Deadletter deadletterCommand `cmd:"" help:"List, show and replay records that are not readings."`
 	Verify     verifyCommand     `cmd:"" help:"Prove that everything is stored, and stored once."`
 	Doctor     doctorCommand     `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
+	Bench      benchCommand      `cmd:"" help:"Measure speed, latency and cost on this machine."`
 	Version    versionCommand    `cmd:"" help:"Print what this is."`
 }
 

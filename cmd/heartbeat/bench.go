@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"heartbeat/internal/bench"
+	"heartbeat/internal/postgres"
+)
+
+type benchCommand struct {
+	Measure benchMeasureCommand `cmd:"" default:"withargs" help:"Measure: the default."`
+	Broker  benchBrokerCommand  `cmd:"" hidden:"" help:"Run the embedded broker for a benchmark, in a process of its own."`
+}
+
+type benchMeasureCommand struct {
+	Full      bool     `help:"Measure everything, which takes the better part of an hour, rather than what fits into a minute."`
+	Only      []string `enum:"drain,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure some sections alone: drain (with its limits and produce), steady, growth, fleet, backfill."`
+	JSON      bool     `name:"json" help:"Print the report as JSON."`
+	Report    string   `placeholder:"FILE" help:"Write the report as a Markdown document, too."`
+	Customers int      `default:"10000" help:"Size of the fleet (${default})."`
+	Dir       string   `placeholder:"DIR" help:"Where the benchmark's own servers keep their data; the system's temporary directory if not given. It should be on a disk."`
+	Brokers   []string `placeholder:"HOST:PORT" help:"Measure with this Kafka instead of the embedded broker; its topics named heartbeat_bench_… are the benchmark's."`
+	Database  string   `placeholder:"URL" help:"Measure on this server instead of a private one, in databases of its own; the password belongs into POSTGRES_PASSWORD."`
+}
+
+// Run measures and reports.
+func (c *benchMeasureCommand) Run(ctx context.Context, env *environment) error {
+	binary, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	began := time.Now()
+	report, err := bench.Run(ctx, bench.Options{
+		Brokers: c.Brokers, Database: postgres.Options{URL: c.Database}, Dir: c.Dir,
+		Binary: binary, Full: c.Full, Only: c.Only, Customers: c.Customers, Logger: slog.New(slog.DiscardHandler),
+		Say: func(what string) { fmt.Fprintf(env.stderr, "%4.0f s  %s\n", time.Since(began).Seconds(), what) },
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(env.stdout, report)
+	}
+	return report.WriteTable(env.stdout)
+}
+
+type benchBrokerCommand struct {
+	Dir string `required:"" help:"Where it keeps its log."`
+}
+
+// Run serves until interrupted.
+func (c *benchBrokerCommand) Run(ctx context.Context, env *environment) error {
+	return bench.ServeBroker(ctx, c.Dir, func(greeting string) { fmt.Fprintln(env.stdout, greeting) })
+}

@@ -1,0 +1,145 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// maxRate ends the search for the rate that the consumer cannot keep up with.
+const maxRate = 1_000_000
+
+// steady measures rate by rate.
+func (r *run) steady(ctx context.Context) error {
+	rates := r.plan.Rates
+	for i := 0; i < len(rates); i++ {
+		r.say(fmt.Sprintf("steady: %d readings a second", rates[i]))
+		t, err := r.topic(ctx, fmt.Sprintf("steady_%d", rates[i]))
+		if err != nil {
+			return err
+		}
+		result, err := r.stage.steady(ctx, t, rates[i], r.plan.Seconds)
+		if err != nil {
+			return fmt.Errorf("measure %d readings a second: %w", rates[i], err)
+		}
+		r.report.Steady = append(r.report.Steady, result)
+		last := i == len(rates)-1
+		if r.plan.Saturate && last && result.KeptUp && rates[i] < maxRate {
+			rates = append(rates, rates[i]*5/4)
+		}
+	}
+	return nil
+}
+
+func (r *run) growth(ctx context.Context) (err error) {
+	r.report.Growth, err = r.stage.growth(ctx, r.plan.Levels, r.plan.Measured)
+	return err
+}
+
+// BigFleet is what a drain of many customers takes.
+type BigFleet struct {
+	Customers     int     `json:"customers"`
+	PerSecond     float64 `json:"drain_per_second"`
+	ResidentBytes int64   `json:"consumer_rss_bytes"`
+	Usage         Usage   `json:"cpu_per_reading"`
+}
+
+func (r *run) bigFleet(ctx context.Context) error {
+	if r.plan.BigFleet == 0 {
+		return nil
+	}
+	r.say(fmt.Sprintf("drain of %d customers", r.plan.BigFleet))
+	t, err := r.topic(ctx, "big_fleet")
+	if err != nil {
+		return err
+	}
+	fleet := r.options.fleet()
+	fleet.Customers = r.plan.BigFleet
+	if err := r.preload(ctx, t, load{fleet: fleet, events: r.plan.BigEvents}); err != nil {
+		return err
+	}
+	result, err := r.drain(ctx, t)
+	if err != nil {
+		return fmt.Errorf("measure drain of %d customers: %w", fleet.Customers, err)
+	}
+	r.report.BigFleet = &BigFleet{fleet.Customers, result.perSecond, result.resident, result.usage}
+	return nil
+}
+
+// Backfill is what the import of a day of history does to live readings.
+type Backfill struct {
+	LivePerSecond int     `json:"live_per_second"`
+	Alone         Latency `json:"live_alone"`
+	Beside        Latency `json:"live_beside_backfill"`
+	PerSecond     float64 `json:"backfill_per_second"`
+	P99Ratio      float64 `json:"live_p99_ratio"`
+}
+
+// backfill runs the live rate once alone and once beside a second consumer that stores a day of history, in a topic of its
+// own, into the same tables.
+func (r *run) backfill(ctx context.Context) error {
+	if r.plan.BackfillRate == 0 {
+		return nil
+	}
+	r.say("backfill: filling the topic with a day of history")
+	history, err := r.topic(ctx, "history")
+	if err != nil {
+		return err
+	}
+	if err := r.preload(ctx, history, load{fleet: r.options.fleet(), events: r.plan.Backfill, past: day}); err != nil {
+		return err
+	}
+	alone, _, err := r.besides(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("measure live readings alone: %w", err)
+	}
+	r.say("backfill: beside live readings")
+	beside, imported, err := r.besides(ctx, history)
+	if err != nil {
+		return fmt.Errorf("measure live readings beside a backfill: %w", err)
+	}
+	r.report.Backfill = &Backfill{
+		LivePerSecond: r.plan.BackfillRate, Alone: alone.Latency, Beside: beside.Latency,
+		PerSecond: imported.perSecond, P99Ratio: beside.Latency.P99 / alone.Latency.P99,
+	}
+	return nil
+}
+
+const day = 24 * time.Hour
+
+// besides measures the live rate while another consumer drains the history, if there is one.
+func (r *run) besides(ctx context.Context, history *topic) (live Steady, imported drained, err error) {
+	db, err := r.database(ctx)
+	if err != nil {
+		return live, imported, err
+	}
+	defer db.drop()
+	t, err := r.topic(ctx, "live_"+db.name[len(r.prefix)+1:])
+	if err != nil {
+		return live, imported, err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	if history != nil {
+		group.Go(func() (err error) {
+			imported, err = db.drain(groupCtx, history)
+			return err
+		})
+	}
+	group.Go(func() (err error) {
+		live, err = db.steady(groupCtx, t, r.plan.BackfillRate, r.plan.Seconds)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return live, imported, err
+	}
+	want := t.content
+	if history != nil {
+		want.Records += history.content.Records
+		want.Anomalies += history.content.Anomalies
+		want.Alerts += history.content.Alerts
+	}
+	_, err = db.verify(ctx, want)
+	return live, imported, err
+}

@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// WriteTable writes the report for people: ratios first.
+func (r *Report) WriteTable(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	r.writeRates(table)
+	r.writeSteady(table)
+	r.writeGrowth(table)
+	r.writeRest(table)
+	fmt.Fprintf(table, "%s\n", strings.Join(r.Surroundings.lines(), "\n"))
+	return table.Flush()
+}
+
+func (r *Report) writeRates(w io.Writer) {
+	if len(r.Drain.PerSecond.Rounds) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "drain ÷ limit\t%s\tof bare COPY in the order of arrival\n", ratio(r.Ratio))
+	fmt.Fprintf(w, "\t%s\tof bare COPY sorted by customer\n\n", ratio(r.RatioSorted))
+	fmt.Fprintln(w, "READINGS A SECOND\tmedian\tmin – max\tCPU µs a reading: consumer\tPostgreSQL\tbroker\tbench\tidle")
+	for _, row := range []struct {
+		name string
+		rate Rate
+	}{
+		{"limit, in order of arrival", r.Limit}, {"limit, sorted", r.LimitSorted}, {"drain", r.Drain}, {"produce", r.Produce},
+	} {
+		usage := row.rate.Usage
+		fmt.Fprintf(w, "%s\t%s\t%s – %s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\n", row.name, thousands(row.rate.PerSecond.Median),
+			thousands(row.rate.PerSecond.Min), thousands(row.rate.PerSecond.Max),
+			usage.Consumer, usage.Database, usage.Broker, usage.Bench, usage.Idle)
+	}
+	d := r.DrainDetails
+	fmt.Fprintf(w, "\nof a drain: %.0f rows a transaction, %.0f bytes of WAL and %.0f of disk a reading, %.0f a row of heartbeat_records with its indexes; consumer's memory %s\n\n",
+		d.RowsPerTransaction, d.WALBytes, d.DiskBytes, d.TableBytes, mebibytes(d.ResidentBytes))
+}
+
+func (r *Report) writeSteady(w io.Writer) {
+	if len(r.Steady) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "STEADY, a second\tp50 ms\tp90\tp99\tp99.9\tmax\trows/tx\tlag max\tend\tconsumer %\tPostgreSQL %\tbroker %\tWAL B\tRSS")
+	for _, s := range r.Steady {
+		late := ""
+		if !s.KeptUp {
+			late = " (falls behind)"
+		}
+		percent := func(us float64) float64 { return us * float64(s.PerSecond) / 1e4 }
+		fmt.Fprintf(w, "%s%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%d\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%s\n", thousands(float64(s.PerSecond)), late,
+			s.Latency.P50, s.Latency.P90, s.Latency.P99, s.Latency.P999, s.Latency.Max, s.RowsPerTransaction, s.MaxLag, s.EndLag,
+			percent(s.Usage.Consumer), percent(s.Usage.Database), percent(s.Usage.Broker), s.WALBytes, mebibytes(s.ResidentBytes))
+	}
+	fmt.Fprintln(w)
+}
+
+func (r *Report) writeGrowth(w io.Writer) {
+	if len(r.Growth) == 0 {
+		return
+	}
+	fmt.Fprint(w, "GROWTH, rows stored")
+	for i, g := range r.Growth {
+		name := thousands(float64(g.Rows))
+		if i > 0 && g.Rows < r.Growth[i-1].Rows {
+			name = "emptied"
+		}
+		fmt.Fprintf(w, "\t%s", name)
+	}
+	row := func(name string, cell func(Growth) string) {
+		fmt.Fprintf(w, "\n%s", name)
+		for _, g := range r.Growth {
+			fmt.Fprintf(w, "\t%s", cell(g))
+		}
+	}
+	row("drain, a second", func(g Growth) string { return thousands(g.PerSecond) })
+	row("of that when empty", func(g Growth) string { return fmt.Sprintf("%.2f", g.OfEmpty) })
+	row("bytes a record", func(g Growth) string { return fmt.Sprintf("%.0f", g.BytesPerReading) })
+	row("WAL bytes a reading", func(g Growth) string { return fmt.Sprintf("%.0f", g.WALBytes) })
+	row("PostgreSQL, µs a reading", func(g Growth) string { return fmt.Sprintf("%.2f", g.Usage.Database) })
+	for i, query := range r.Growth[0].Queries {
+		row(query.Name+", ms", func(g Growth) string { return fmt.Sprintf("%.1f", g.Queries[i].Median) })
+	}
+	fmt.Fprint(w, "\n\n")
+}
+
+func (r *Report) writeRest(w io.Writer) {
+	if b := r.BigFleet; b != nil {
+		fmt.Fprintf(w, "%s customers: drain %s a second, consumer's memory %s\n", thousands(float64(b.Customers)), thousands(b.PerSecond), mebibytes(b.ResidentBytes))
+	}
+	if b := r.Backfill; b != nil {
+		fmt.Fprintf(w, "backfill of a day at %s a second beside %s live: live p99 %.1f ms, %.1f ms without (%.1f times)\n",
+			thousands(b.PerSecond), thousands(float64(b.LivePerSecond)), b.Beside.P99, b.Alone.P99, b.P99Ratio)
+	}
+	if r.BigFleet != nil || r.Backfill != nil {
+		fmt.Fprintln(w)
+	}
+}
+
+// lines tell what the figures depend on.
+func (s Surroundings) lines() []string {
+	var settings []string
+	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size"} {
+		settings = append(settings, name+"="+s.Settings[name])
+	}
+	return []string{
+		fmt.Sprintf("machine: %d cores of %s shared by everything, %d GiB, %s; load before the run %.1f", s.Cores, s.Processor, s.Memory>>30, s.System, s.LoadStart),
+		fmt.Sprintf("PostgreSQL %s (%s); broker: %s; %s customers", s.Postgres, strings.Join(settings, ", "), s.Broker, thousands(float64(s.Customers))),
+		fmt.Sprintf("heartbeat %s, %s", s.Revision, s.Go),
+	}
+}
+
+func ratio(s Spread) string { return fmt.Sprintf("%.2f (%.2f – %.2f)", s.Median, s.Min, s.Max) }
+
+func mebibytes(bytes int64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
+
+// thousands writes a number with its digits in groups.
+func thousands(number float64) string {
+	digits := fmt.Sprintf("%.0f", number)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
