@@ -2,9 +2,11 @@ package e2e_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,5 +196,9 @@ func (r *rig) auditAgainst(read contents) {
 // verify wants the product's own audit to agree.
 func (r *rig) verify() {
 	r.t.Helper()
-	r.run("verify", "--brokers", r.broker, "--topic", r.topic)
+	output := r.run("verify", "--json", "--brokers", r.broker, "--topic", r.topic)
+	var report struct{ OK bool }
+	if start := strings.Index(output, "{\n"); start < 0 || json.NewDecoder(strings.NewReader(output[start:])).Decode(&report) != nil || !report.OK {
+		r.t.Errorf("heartbeat verify --json does not say ok:\n%s", output)
+	}
 }
