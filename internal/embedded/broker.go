@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -39,8 +41,9 @@ type BrokerOptions struct {
 // topics they want: a misspelt name is an error, not a new topic.
 //
 // What it acknowledged survives the death of the process, however it dies, for it is in the system's page cache by then;
-// the death of the machine may cost the last seconds, as with Apache Kafka's own defaults. A log starts over at offset 0
-// only when its topic is deleted.
+// the death of the machine may cost the last seconds, as with Apache Kafka's own defaults. A batch whose acknowledgement
+// was lost when the process was killed may be stored a second time, for the broker has then forgotten what its producer had
+// sent. A log starts over at offset 0 only when its topic is deleted. Compacted topics are kept as they are.
 //
 // Its log is bounded in time by each topic's retention.ms, and in space by RetainBytes. Records are kept on disk alone,
 // but memory holds an index entry of 80 bytes for each batch, and a restart after a crash reads the whole log: at 2,000
@@ -126,10 +129,25 @@ func (b *Broker) open(options BrokerOptions, log *slog.Logger) error {
 		listener.Close()
 		return fmt.Errorf("open log in %s: %w", options.Dir, err)
 	}
-	if options.Dir != "" {
-		debug.FreeOSMemory() // after a crash the whole log was read, to index it
+	if options.Dir == "" {
+		return nil
+	}
+	debug.FreeOSMemory() // after a crash the whole log was read, to index it
+	if err := forgetSequences(options.Dir); err != nil {
+		b.cluster.Close()
+		return err
 	}
 	return nil
+}
+
+// forgetSequences removes kfake's note of how far each idempotent producer was at the last clean stop. It has been read; left
+// there, it would be stale after a crash, and a producer that lives on would be told that it skipped records.
+func forgetSequences(dir string) error {
+	err := os.Remove(filepath.Join(dir, "seq_windows.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // versions are those of a current broker, but for two answers of kfake's that Apache Kafka's own tools fail on, where they do

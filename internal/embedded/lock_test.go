@@ -32,7 +32,7 @@ func TestASecondLockIsRefusedAndNamesTheHolder(t *testing.T) {
 func TestALockEndsWithItsProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	holder, _ := child(t, "lock", dir)
+	holder, _ := child(t, "lock", dir, 0)
 	if _, err := Lock(dir); err == nil || !strings.Contains(err.Error(), strconv.Itoa(holder.Process.Pid)) {
 		t.Errorf("lock held by another process: got %v, want an error that names process %d", err, holder.Process.Pid)
 	}

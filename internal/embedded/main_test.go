@@ -8,16 +8,18 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// childVariable names what this test binary is to do as a child process, and childDir where.
+// childVariable names what this test binary is to do as a child process, and the others where.
 const (
 	childVariable = "HEARTBEAT_TEST_CHILD"
 	childDir      = "HEARTBEAT_TEST_DIR"
+	childPort     = "HEARTBEAT_TEST_PORT"
 )
 
 // children start something in a directory and return what to print when they are ready. They then live until killed.
@@ -34,7 +36,11 @@ var children = map[string]func(dir string) (ready string, err error){
 		return p.URL(), nil
 	},
 	"broker": func(dir string) (string, error) {
-		b, err := StartBroker(context.Background(), BrokerOptions{Dir: dir})
+		on, err := strconv.Atoi(os.Getenv(childPort))
+		if err != nil {
+			return "", err
+		}
+		b, err := StartBroker(context.Background(), BrokerOptions{Dir: dir, Port: on, PortAsked: true})
 		if err != nil {
 			return "", err
 		}
@@ -55,11 +61,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child runs one of the children and returns what it printed when it was ready.
-func child(t *testing.T, name, dir string) (*exec.Cmd, string) {
+// child runs one of the children, on a port where it takes one, and returns what it printed when it was ready.
+func child(t *testing.T, name, dir string, on int) (*exec.Cmd, string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childVariable+"="+name, childDir+"="+dir)
+	cmd.Env = append(os.Environ(), childVariable+"="+name, childDir+"="+dir, childPort+"="+strconv.Itoa(on))
 	cmd.Stderr = os.Stderr
 	output, err := cmd.StdoutPipe()
 	if err != nil {

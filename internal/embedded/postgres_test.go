@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -294,11 +293,8 @@ func TestPostgresThatDiesIsNoticedAndStartsAgain(t *testing.T) {
 func TestPostgresOfAKilledRunIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := directory(t)
-	run, url := child(t, "postgres", dir)
+	run, url := child(t, "postgres", dir, 0)
 	execute(t, url, fill)
-	if runtime.GOOS != "linux" {
-		defer kill(t, run)
-	}
 	kill(t, run)
 	p := startTest(t, postgresOptions(dir))
 	if got := query(t, p.URL(), count); got != "1000" {
