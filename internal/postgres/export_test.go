@@ -36,3 +36,19 @@ func CopyBare(ctx context.Context, conn *pgx.Conn, batch *pipeline.Batch, sorted
 	}
 	return load.copyRows(ctx, conn.PgConn())
 }
+
+// Hour is one hour's partition and its size.
+type Hour struct {
+	From  time.Time
+	Width time.Duration
+	Bytes int64
+}
+
+// NextWidth returns how wide the next partition of an hourly table will be.
+func NextWidth(now time.Time, regular []Hour) time.Duration {
+	state := partitions{now: now}
+	for _, hour := range regular {
+		state.regular = append(state.regular, partition{span: span{hour.From, hour.From.Add(hour.Width)}, bytes: hour.Bytes})
+	}
+	return state.step(partitionedTables[0])
+}

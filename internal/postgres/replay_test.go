@@ -59,12 +59,12 @@ func TestReplayStoresAReadingInItsPlaceOnce(t *testing.T) {
 	}
 	for query, want := range map[string]int64{
 		`SELECT count(*) FROM heartbeat_anomalies WHERE kafka_offset = 0 AND kafka_partition = 2 AND kafka_topic = 'heartbeat-events' AND heart_rate = 35`: 1,
-		`SELECT count(*) FROM pipeline_metrics WHERE metric_name = 'alert_bradycardia' AND kafka_offset = 0`:                                             1,
-		`SELECT count(*) FROM dead_letters WHERE replayed_at IS NULL`:                                                                                    2,
-		`SELECT dead_lettered FROM ingest_progress`:                                                                                                      2,
-		`SELECT anomalies FROM ingest_progress`:                                                                                                          1,
-		`SELECT sum(bradycardia_count)::bigint FROM fleet_minute`:                                                                                        1,
-		`SELECT count(*) FROM customer_state WHERE customer_id = 'CUST_00042'`:                                                                           1,
+		`SELECT count(*) FROM pipeline_metrics WHERE metric_name = 'alert_bradycardia' AND kafka_offset = 0`:                                               1,
+		`SELECT count(*) FROM dead_letters WHERE replayed_at IS NULL`:                                                                                      2,
+		`SELECT dead_lettered FROM ingest_progress`:                                                                                                        2,
+		`SELECT anomalies FROM ingest_progress`:                                                                                                            1,
+		`SELECT sum(bradycardia_count)::bigint FROM fleet_minute`:                                                                                          1,
+		`SELECT count(*) FROM customer_state WHERE customer_id = 'CUST_00042'`:                                                                             1,
 	} {
 		if got := pgtest.Value[int64](t, pool, query); got != want {
 			t.Errorf("%s: %d, want %d", query, got, want)

@@ -22,7 +22,7 @@ type table struct {
 var partitionedTables = [...]table{
 	{"heartbeat_records", "event_timestamp", time.Hour},
 	{"heartbeat_anomalies", "event_timestamp", time.Hour},
-	{"pipeline_metrics", "recorded_at", 24 * time.Hour},
+	{"pipeline_metrics", "recorded_at", day},
 }
 
 func (t table) history() string { return t.name + "_history" }
@@ -36,7 +36,7 @@ const (
 	// ahead is how early partitions are created: early enough for a night without anybody at work, and for lock timeouts.
 	ahead = 3 * time.Hour
 	// behind is how far back regular partitions begin for readings that come late.
-	behind = 24 * time.Hour
+	behind = day
 	// maintenanceLock is the key of the advisory lock that lets one process change partitions at a time.
 	maintenanceLock = 0x6865617274_0002
 )
@@ -77,7 +77,7 @@ func (t *Tables) maintain(ctx context.Context, table table) error {
 	if err != nil {
 		return err
 	}
-	for _, span := range missing(state.end(), state.now, table.step) {
+	for _, span := range missing(state.end(), state.now, state.step(table)) {
 		if err := t.create(ctx, table, span); err != nil {
 			return fmt.Errorf("create %s: %w", table.regular(span.from), err)
 		}
@@ -86,99 +86,6 @@ func (t *Tables) maintain(ctx context.Context, table table) error {
 		return nil
 	}
 	return t.retire(ctx, table)
-}
-
-// span is a stretch of time, with its beginning and without its end. A zero beginning is minus infinity.
-type span struct{ from, to time.Time }
-
-func (s span) sql() string {
-	if s.from.IsZero() {
-		return fmt.Sprintf(`FROM (MINVALUE) TO ('%s')`, literal(s.to))
-	}
-	return fmt.Sprintf(`FROM ('%s') TO ('%s')`, literal(s.from), literal(s.to))
-}
-
-func literal(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// missing returns the partitions to add after end. After a long pause one wide partition bridges the time in which nobody
-// maintained anything, so that neither the number of partitions nor the work grows with the pause.
-func missing(end, now time.Time, step time.Duration) []span {
-	var spans []span
-	if recent := now.Add(-behind).Truncate(step); end.Before(recent) {
-		spans = append(spans, span{end, recent})
-		end = recent
-	}
-	for horizon := now.Add(ahead); !end.After(horizon); {
-		next := end.Truncate(step).Add(step)
-		spans = append(spans, span{end, next})
-		end = next
-	}
-	return spans
-}
-
-// partitions are those of one table, without the default one, oldest first.
-type partitions struct {
-	now     time.Time // the server's
-	history span
-	regular []partition
-}
-
-type partition struct {
-	name string
-	span
-}
-
-// begin and end bound the regular partitions; without any both are where history ends.
-func (p *partitions) begin() time.Time {
-	if len(p.regular) == 0 {
-		return p.history.to
-	}
-	return p.regular[0].from
-}
-
-func (p *partitions) end() time.Time {
-	if len(p.regular) == 0 {
-		return p.history.to
-	}
-	return p.regular[len(p.regular)-1].to
-}
-
-// Bounds are read out of their printed form: the catalog has no other.
-const partitionsSQL = `
-SELECT part.relname::text,
-       (regexp_match(bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS begins,
-       (regexp_match(bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz,
-       now()
-  FROM pg_inherits
-  JOIN pg_class AS part ON part.oid = inhrelid
- CROSS JOIN LATERAL pg_get_expr(part.relpartbound, part.oid) AS bound
- WHERE inhparent = $1::regclass AND bound <> 'DEFAULT'
- ORDER BY begins`
-
-func (t *Tables) look(ctx context.Context, table table) (*partitions, error) {
-	rows, err := t.pool.Query(ctx, partitionsSQL, table.name)
-	if err != nil {
-		return nil, fmt.Errorf("list partitions: %w", err)
-	}
-	state := &partitions{}
-	var name string
-	var from *time.Time
-	var to time.Time
-	_, err = pgx.ForEachRow(rows, []any{&name, &from, &to, &state.now}, func() error {
-		if from == nil {
-			state.history = span{to: to}
-		} else {
-			state.regular = append(state.regular, partition{name, span{*from, to}})
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list partitions: %w", err)
-	}
-	if state.history.to.IsZero() {
-		return nil, fmt.Errorf("list partitions: %s is missing", table.history())
-	}
-	return state, nil
 }
 
 // create adds one regular partition unless another process has just done it.
