@@ -36,6 +36,10 @@ async function start(): Promise<void> {
   header(byId("header"), feed, clock, forever);
   notice(byId("notice"), feed, clock, forever);
   feed.on("link", () => feed.link === "unauthorized" && location.reload(), forever);
+  document.querySelector(".skip")!.addEventListener("click", (event) => {
+    event.preventDefault(); // the fragment names pages
+    byId("page").focus();
+  });
   feed.start();
   route(feed, clock);
 }
@@ -55,7 +59,10 @@ function route(feed: Feed, clock: Clock): void {
     page(root, { feed, clock, route: here, signal: shown.signal });
     window.scrollTo(0, 0);
   };
-  addEventListener("hashchange", show);
+  addEventListener("hashchange", () => {
+    show();
+    byId("page").focus({ preventScroll: true }); // a screen reader begins to read here
+  });
   show();
 }
 

@@ -22,7 +22,7 @@ export class Wall {
   onZoom: (level: number) => void = () => {};
 
   readonly #fleet: Fleet;
-  readonly #scroller = h("div", { class: "wall-scroll", tabindex: "-1" });
+  readonly #scroller = h("div", { class: "wall-scroll", tabindex: "-1", "aria-hidden": "true" });
   readonly #spacer = h("div", { class: "wall-spacer" });
   readonly #canvas = h("canvas", { class: "wall-canvas", "aria-hidden": "true" });
   readonly #ring = h("div", { class: "wall-ring", hidden: true });

@@ -118,7 +118,7 @@ function zoomButtons(wall: Wall): HTMLElement {
   const button = (text: string, label: string, to: () => number): HTMLButtonElement =>
     h("button", { type: "button", "aria-label": label, title: label, onclick: () => (wall.zoom = to()) }, text);
   const out = button("−", "Zoom out", () => wall.zoom - 1);
-  const all = button("All", "Show everybody", () => 0);
+  const all = button("All", "All: show everybody", () => 0);
   wall.onZoom = (level) => (out.disabled = all.disabled = level === 0);
   out.disabled = all.disabled = true;
   return h("div", { class: "segments", role: "group", "aria-label": "Zoom" }, out, all, button("+", "Zoom in", () => wall.zoom + 1));

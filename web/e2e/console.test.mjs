@@ -1,0 +1,237 @@
+// The console in a real browser against the whole system with ten thousand customers.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import { IMAGES, System, browser, reading, until, visit } from "./harness.mjs";
+
+const CUSTOMERS = 10_000;
+const LIVE = "#link >> text=Live";
+const number = (text) => Number(text.replaceAll(",", ""));
+
+describe("console", { timeout: 300_000 }, () => {
+  let system;
+  let chromium;
+  let pages = [];
+
+  before(async () => {
+    [system, chromium] = await Promise.all([System.start({ customers: CUSTOMERS, interval: "1s" }), browser()]);
+  });
+  after(async () => {
+    await chromium?.close();
+    await system?.stop();
+  });
+  afterEach(async () => {
+    const faults = pages.flatMap((page) => page.faults);
+    await Promise.all(pages.map((page) => page.context().close()));
+    pages = [];
+    assert.deepEqual(faults, [], "the browser complains");
+  });
+
+  async function open(options) {
+    const page = await visit(chromium, system, options);
+    pages.push(page);
+    await page.locator(LIVE).waitFor();
+    return page;
+  }
+
+  const chip = async (page, name) => number(await page.locator(`[data-state="${name}"] .chip-count`).innerText());
+
+  test("the fleet is all there and its totals are the database's", async () => {
+    const page = await open();
+    await until("everybody to be seen", async () => (await chip(page, "never_seen")) === 0);
+    const states = ["tachycardia", "bradycardia", "silent", "invalid", "very_high", "elevated", "low", "resting", "never_seen"];
+    const sum = await page.evaluate((names) => names.map((name) => document.querySelector(`[data-state="${name}"] .chip-count`).textContent).reduce((total, text) => total + Number(text.replaceAll(",", "")), 0), states);
+    assert.equal(sum, CUSTOMERS);
+    for (const [figure, name] of [["valid", "valid_records"], ["anomalies", "anomaly_records"]]) {
+      const earlier = (await system.get("totals"))[name];
+      await until(`${name} to reach ${earlier}`, async () => number(await page.locator(`#figure-${figure}`).innerText()) >= earlier, 3000);
+      const shown = number(await page.locator(`#figure-${figure}`).innerText());
+      await until(`${name} to reach ${shown}`, async () => (await system.get("totals"))[name] >= shown, 3000);
+    }
+    assert.equal(await page.locator("#figure-unaccounted").innerText(), "0");
+    await until("everybody to be active", async () => number(await page.locator("#figure-active").innerText()) >= CUSTOMERS);
+    assert.match(await page.locator(".headline").innerText(), /^[\d,]+ of 10,000 need attention$/);
+    const overflow = await page.evaluate(() => document.documentElement.scrollHeight - innerHeight);
+    assert.ok(overflow <= 0, `the first screen scrolls by ${overflow} px at 1440×900`);
+  });
+
+  test("a reading is on screen within a second", async () => {
+    system.produce(reading("CUST_20042", 75));
+    await until("the server to know the customer", async () => (await system.get("fleet?after=CUST_20041&limit=1")).customers.length === 1);
+    const page = await open({ hash: "#/customer/CUST_20042" });
+    await page.locator(".vital-rate", { hasText: "75" }).waitFor();
+    const took = [];
+    for (const rate of [231, 64, 222, 33, 0]) {
+      const sent = Date.now();
+      system.produce(reading("CUST_20042", rate));
+      await page.waitForFunction((text) => document.querySelector(".vital-rate").textContent === text, String(rate), { polling: "raf", timeout: 5000 });
+      took.push(Date.now() - sent);
+    }
+    console.log(`# from starting the producer to the screen: ${took.join(", ")} ms`);
+    assert.ok(Math.max(...took) < 1000, `took ${took} ms`);
+  });
+
+  test("the wall changes by itself", async () => {
+    const page = await open({ hash: "#/fleet?order=id" });
+    const picture = () => page.locator(".wall-canvas").screenshot();
+    const first = await picture();
+    await until("another picture", async () => !first.equals(await picture()), 2000);
+  });
+
+  test("filter, search and drill-down lead to one customer", async () => {
+    const page = await open({ hash: "#/fleet?order=id" });
+    await page.locator('[data-state="tachycardia"]').click();
+    assert.equal(await page.locator('[data-state="tachycardia"]').getAttribute("aria-pressed"), "true");
+    await page.locator('[data-state="tachycardia"]').click();
+    await page.locator("#find").fill("4711");
+    await page.keyboard.press("Enter");
+    await page.locator(".wall-detail", { hasText: "CUST_04711" }).waitFor();
+    assert.match(await page.locator(".wall-detail").innerText(), /bpm[\s\S]*since[\s\S]*last reading/);
+    await page.keyboard.press("Enter");
+    await page.locator("h1", { hasText: "CUST_04711" }).waitFor();
+    await page.locator(".chart-box canvas").first().waitFor();
+    await page.goto(`${system.url}/#/fleet`);
+    await page.locator("#find").fill("CUST_99999");
+    await page.locator("#find").press("Enter");
+    await page.locator(".search-error", { hasText: "Unknown" }).waitFor();
+    const link = page.locator(".attention-list a").first();
+    await link.waitFor();
+  });
+
+  test("pointing at a cell tells who, what and since when", async () => {
+    const page = await open({ hash: "#/fleet?order=id" });
+    await until("everybody to be seen", async () => (await chip(page, "never_seen")) === 0);
+    const box = await page.locator(".wall-canvas").boundingBox();
+    await page.mouse.move(box.x + 3, box.y + 3);
+    const tip = page.locator(".tooltip");
+    await tip.waitFor();
+    assert.match(await tip.innerText(), /CUST_00001[\s\S]+bpm[\s\S]+since \d\d:\d\d:\d\d[\s\S]+last reading/);
+  });
+
+  test("the keyboard reaches everything", async () => {
+    const page = await open({ hash: "#/fleet?order=id" });
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? document.activeElement?.textContent ?? "");
+    for (let i = 0; i < 60 && (await focused()) !== "Wall of customers"; i++) await page.keyboard.press("Tab");
+    assert.equal(await focused(), "Wall of customers");
+    for (const key of ["Home", "ArrowRight", "ArrowRight", "ArrowLeft"]) await page.keyboard.press(key);
+    await page.locator(".wall-detail", { hasText: "CUST_00002" }).waitFor();
+    assert.match(await page.locator("#wall-cell").getAttribute("aria-label"), /^CUST_00002: .* bpm/);
+    await page.keyboard.press("+");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("0");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/customer/);
+    await page.waitForFunction(() => document.activeElement.id === "page");
+    await page.reload();
+    await page.locator(LIVE).waitFor();
+    await page.keyboard.press("Tab");
+    assert.equal(await focused(), "Skip to content");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "page");
+  });
+
+  test("alerts come, wait while paused, and lead back in time", async () => {
+    const page = await open({ hash: "#/alerts" });
+    const rows = page.locator(".virtual-scroll .virtual-row:not([hidden])");
+    await rows.first().waitFor();
+    await page.locator("#pause").click();
+    const held = await rows.first().innerText();
+    await page.locator("[role=status]", { hasText: /Paused\. [1-9][\d,]* new/ }).waitFor();
+    assert.equal((await rows.first().innerText()).split("\n").at(-2), held.split("\n").at(-2));
+    await page.locator("#pause").click();
+    await until("new alerts on top", async () => (await rows.first().innerText()) !== held);
+    const elements = await page.locator(".virtual-row").count();
+    assert.ok(elements < 100, `${elements} rows exist at once`);
+    await page.locator(".virtual-scroll").evaluate((element) => (element.scrollTop = element.scrollHeight));
+    await until("older alerts", async () => page.locator(".virtual").evaluate((element) => Number(element.getAttribute("aria-rowcount")) > 400));
+    await rows.locator("a").nth(3).click();
+    await page.waitForURL(/customer\/CUST_/);
+  });
+
+  test("every range has its trends", async () => {
+    const page = await open({ hash: "#/trends" });
+    for (const range of ["1h", "24h", "7d", "15m"]) {
+      await page.locator(`input[value="${range}"]`).check();
+      await page.waitForResponse((response) => response.url().endsWith(`trends?range=${range}`) && response.ok());
+      await until(`charts of ${range}`, async () => (await page.locator(".chart-box canvas:visible").count()) >= 5);
+    }
+    const box = await page.locator(".chart-box .u-over").first().boundingBox();
+    await page.mouse.move(box.x + box.width - 5, box.y + 40);
+    await page.locator(".readout:visible").first().waitFor();
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2, box.y + 40, { steps: 4 });
+    await page.mouse.up();
+    await page.locator(".chart-reset:visible").first().click();
+  });
+
+  test("a customer's data can be taken away", async () => {
+    const page = await open({ hash: "#/customer/CUST_00042" });
+    const [download] = await Promise.all([page.waitForEvent("download"), page.locator(".segments >> text=CSV").click()]);
+    const lines = readFileSync(await download.path(), "utf8").trim().split("\r\n");
+    assert.equal(lines[0], "customer_id,event_timestamp,heart_rate,class");
+    assert.match(lines[1], /^CUST_00042,\d{4}-\d\d-\d\dT[\d:.]+Z,-?\d+,[A-Z]+$/);
+    assert.match(download.suggestedFilename(), /^CUST_00042_\d{8}T\d{6}Z\.csv$/);
+  });
+
+  test("a dead letter is shown with its reason and bytes", async () => {
+    system.produce("{not json", reading("CUST_1", 75), reading("CUST_00001", "75"));
+    const page = await open({ hash: "#/pipeline" });
+    await page.locator("#dead-letters tbody tr", { hasText: "not_json" }).first().waitFor();
+    await page.locator('[data-reason="wrong_type"]').click();
+    await page.locator("#dead-letters tbody tr", { hasText: "wrong_type" }).first().getByRole("button").click();
+    await page.locator("dialog .raw", { hasText: '"heart_rate":"75"' }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("dialog").waitFor({ state: "hidden" });
+    assert.match(await page.locator(".components").innerText(), /Database[\s\S]+Broker[\s\S]+Consumer[\s\S]+Accounting/);
+  });
+
+  test("a page says that it is stale and comes back by itself after the server was killed", async () => {
+    const page = await open();
+    page.tolerated = (text) => /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/.test(text);
+    await system.kill("serve");
+    await page.locator("#notice.shown", { hasText: "Stale" }).waitFor({ timeout: 5000 });
+    await page.locator("#link", { hasText: "Stale" }).waitFor();
+    await page.locator(".wall.stale").waitFor();
+    await system.serve();
+    await page.locator(LIVE).waitFor({ timeout: 20_000 });
+    await page.locator("#notice:not(.shown)").waitFor({ state: "attached" });
+    await until("a full wall again", async () => (await chip(page, "never_seen")) === 0);
+  });
+
+  for (const scheme of ["light", "dark"]) {
+    test(`pages are accessible in ${scheme} mode`, async () => {
+      const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+      const page = await open({ colorScheme: scheme });
+      for (const hash of ["#/fleet", "#/trends", "#/alerts", "#/customer/CUST_00042", "#/customer", "#/pipeline"]) {
+        await page.goto(`${system.url}/${hash}`);
+        await settled(page, hash);
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+        assert.deepEqual(violations.map((v) => `${hash}: ${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.failureSummary}`).join(" | ")}`), []);
+      }
+    });
+  }
+
+  for (const [mode, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true }]]) {
+    test(`pictures, ${mode}`, async () => {
+      const page = await open(options);
+      for (const hash of ["#/fleet", "#/trends", "#/alerts", "#/customer/CUST_00042", "#/pipeline"]) {
+        await page.goto(`${system.url}/${hash}`);
+        await settled(page, hash);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${hash} is ${wide} px too wide in ${mode} mode`);
+        await page.screenshot({ path: join(IMAGES, `console-${hash.split("/")[1]}-${mode}.png`) });
+      }
+    });
+  }
+
+  async function settled(page, hash) {
+    await page.locator(LIVE).waitFor();
+    if (hash === "#/fleet") await until("everybody", async () => (await chip(page, "never_seen")) === 0);
+    if (/trends|customer\//.test(hash)) await until("charts", async () => (await page.locator(".chart-box canvas:visible").count()) >= 2);
+    if (hash === "#/alerts") await page.locator(".virtual-scroll .virtual-row").first().waitFor();
+    if (hash === "#/pipeline") await page.locator(".components h3").first().waitFor();
+    await page.waitForTimeout(1200); // lets the figures of the next second arrive
+  }
+});
