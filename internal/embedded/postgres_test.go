@@ -82,7 +82,8 @@ func TestPostgresKeepsItsData(t *testing.T) {
 	for _, version := range []string{"", "18"} {
 		t.Run("version "+version, func(t *testing.T) {
 			t.Parallel()
-			options := postgresOptions(directory(t))
+			// Longer than the path of a Unix socket may be.
+			options := postgresOptions(filepath.Join(directory(t), "a "+strings.Repeat("long ", 30)+"path"))
 			options.Version = version
 			p := startTest(t, options)
 			if !strings.HasPrefix(p.Version, version) {

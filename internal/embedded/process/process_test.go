@@ -44,6 +44,15 @@ func TestAChildThatEndsByItselfSaysWhy(t *testing.T) {
 	}
 }
 
+func TestAChildHasAProcessGroupOfItsOwn(t *testing.T) {
+	t.Parallel()
+	p := start(t, Command{Path: "sleep", Args: []string{"600"}})
+	group, err := syscall.Getpgid(p.Pid())
+	if err != nil || group != p.Pid() {
+		t.Errorf("the child is in process group %d, %v; want its own, %d: Ctrl-C must not reach it", group, err, p.Pid())
+	}
+}
+
 func TestAStoppedChildHasNoError(t *testing.T) {
 	t.Parallel()
 	p := start(t, Command{Path: "sleep", Args: []string{"600"}})
