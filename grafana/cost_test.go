@@ -1,0 +1,125 @@
+package grafana_test
+
+import (
+	"encoding/json"
+	"flag"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// With -readings=20000000 the test loads as many and holds the time of each query against the limit. Loading takes minutes,
+// and times mean nothing on a busy machine; by default it holds the amount of work against a limit instead.
+var manyReadings = flag.Int("readings", 0, "load this many readings and measure the time that queries take")
+
+const (
+	limit = 10 * time.Millisecond
+	// workLimit is how many rows a query may read: about what fits into the limit.
+	workLimit = 40_000
+)
+
+// node is a step of a plan.
+type node struct {
+	NodeType  string  `json:"Node Type"`
+	Relation  string  `json:"Relation Name"`
+	Rows      float64 `json:"Actual Rows"`
+	Filtered  float64 `json:"Rows Removed by Filter"`
+	Rechecked float64 `json:"Rows Removed by Index Recheck"`
+	Loops     float64 `json:"Actual Loops"`
+	Plans     []node
+}
+
+type plan struct {
+	Plan      node
+	Planning  float64 `json:"Planning Time"`
+	Execution float64 `json:"Execution Time"`
+}
+
+// work counts the rows that scans touched.
+func (n node) work() float64 {
+	var work float64
+	if n.Relation != "" {
+		work = (n.Rows + n.Filtered + n.Rechecked) * n.Loops
+	}
+	for _, below := range n.Plans {
+		work += below.work()
+	}
+	return work
+}
+
+// scansWhole names a table of readings that is read from its beginning to its end, or nothing.
+func (n node) scansWhole() string {
+	readings := strings.HasPrefix(n.Relation, "heartbeat_") || strings.HasPrefix(n.Relation, "pipeline_metrics")
+	if n.NodeType == "Seq Scan" && readings && n.Loops*(n.Rows+n.Filtered) > 1000 {
+		return n.Relation
+	}
+	for _, below := range n.Plans {
+		if name := below.scansWhole(); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+func explain(t testing.TB, pool *pgxpool.Pool, sql string) plan {
+	t.Helper()
+	var text string
+	if err := pool.QueryRow(t.Context(), "EXPLAIN (ANALYZE, FORMAT JSON) "+sql, pgx.QueryExecModeSimpleProtocol).Scan(&text); err != nil {
+		t.Fatalf("%v:\n%s", err, sql)
+	}
+	var plans []plan
+	if err := json.Unmarshal([]byte(text), &plans); err != nil {
+		t.Fatal(err)
+	}
+	return plans[0]
+}
+
+func TestNoQueryNeedsLongHoweverMuchIsStored(t *testing.T) {
+	readings, customers := 300_000, 10_000
+	if *manyReadings > 0 {
+		readings = *manyReadings
+	}
+	pool := seeded(t, readings, customers)
+	for _, name := range []string{"main.json", "customer.json"} {
+		d := readDashboard(t, name)
+		for _, p := range d.Panels {
+			for _, target := range p.Targets {
+				checkCost(t, pool, name+"/"+p.Title, expand(target.RawSQL, spanOf(t, p)))
+			}
+		}
+		for _, v := range d.Templating.List {
+			checkCost(t, pool, name+"/$"+v.Name, expand(v.Query, spanOf(t, panel{})))
+		}
+		for _, annotation := range d.Annotations.List {
+			checkCost(t, pool, name+"/"+annotation.Name, expand(annotation.Target.RawSQL, spanOf(t, panel{})))
+		}
+	}
+	for _, rule := range alertRules(t) {
+		checkCost(t, pool, "rule/"+rule.Title, rule.sql())
+	}
+}
+
+func checkCost(t *testing.T, pool *pgxpool.Pool, name, sql string) {
+	t.Helper()
+	var times []time.Duration
+	var last plan
+	for range 5 {
+		last = explain(t, pool, sql)
+		times = append(times, time.Duration((last.Planning+last.Execution)*float64(time.Millisecond)).Round(10*time.Microsecond))
+	}
+	slices.Sort(times)
+	t.Logf("%-50s median %8v, at most %8v, %6.0f rows read", name, times[2], times[4], last.Plan.work())
+	if table := last.Plan.scansWhole(); table != "" {
+		t.Errorf("%s reads the whole of %s", name, table)
+	}
+	if work := last.Plan.work(); work > workLimit {
+		t.Errorf("%s reads %.0f rows, want at most %d", name, work, workLimit)
+	}
+	if *manyReadings > 0 && times[2] > limit {
+		t.Errorf("%s takes %v, want at most %v", name, times[2], limit)
+	}
+}

@@ -1,0 +1,122 @@
+package grafana_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/pgtest"
+)
+
+// seeded returns a database that holds the last hour of a fleet, at the simulator's shares: raw rows, rollups, states,
+// statistics and dead letters, which agree with each other.
+func seeded(t testing.TB, readings, customers int) *pgxpool.Pool {
+	t.Helper()
+	pool := pgtest.Database(t)
+	if err := postgres.NewTables(pool, 0).Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// Loading a large fleet takes longer than any statement of the product may.
+	load := func(sql string, args ...any) {
+		t.Helper()
+		connection, err := pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Release()
+		if _, err := connection.Exec(t.Context(), `SET statement_timeout = 0`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := connection.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	load(`
+CREATE UNLOGGED TABLE event AS
+SELECT n, 'CUST_' || lpad((1 + floor(random() * $2))::integer::text, 5, '0') AS customer_id,
+       now() - ($1::bigint - n) * (interval '1 hour' / $1::bigint) AS at, (n % 3)::integer AS partition,
+       CASE WHEN dice < 0.005 THEN 'INVALID' WHEN dice < 0.03 THEN 'BRADYCARDIA' WHEN dice < 0.055 THEN 'TACHYCARDIA' ELSE 'NORMAL' END AS class,
+       CASE WHEN dice < 0.005 THEN 400 WHEN dice < 0.03 THEN 30 WHEN dice < 0.055 THEN 200 ELSE 40 + (random() * 100)::integer END AS heart_rate
+  FROM (SELECT n, random() AS dice FROM generate_series(1, $1::bigint) AS n) AS drawn`, readings, customers)
+	// Rows lie as the writer puts them: batch by batch, and in each by customer.
+	load(`
+INSERT INTO heartbeat_records (event_timestamp, ingestion_timestamp, kafka_offset, kafka_partition, heart_rate, customer_id, kafka_topic)
+SELECT at, at + interval '40 milliseconds', n, partition, heart_rate, customer_id, 'heartbeat-events'
+  FROM event WHERE class = 'NORMAL' ORDER BY n / 3000, customer_id`)
+	load(`
+INSERT INTO heartbeat_anomalies (event_timestamp, ingestion_timestamp, kafka_offset, kafka_partition, heart_rate, customer_id, kafka_topic, anomaly_type, raw_message)
+SELECT at, at + interval '40 milliseconds', n, partition, heart_rate, customer_id, 'heartbeat-events', class,
+       '{"customer_id":"CUST_00042","heart_rate":200,"timestamp":"2026-02-20T10:00:00.123456+00:00"}'
+  FROM event WHERE class <> 'NORMAL' ORDER BY n / 3000, customer_id`)
+	load(`
+INSERT INTO pipeline_metrics (recorded_at, metric_value, kafka_offset, event_timestamp, kafka_partition, metric_name, metric_unit, kafka_topic)
+SELECT at, heart_rate, n, at, partition, 'alert_' || lower(class), 'bpm', 'heartbeat-events'
+  FROM event WHERE class <> 'NORMAL' ORDER BY n / 3000, customer_id`)
+	load(`
+INSERT INTO pipeline_metrics (recorded_at, metric_value, metric_name, metric_unit)
+SELECT at, second * 10, name, 'records'
+  FROM generate_series(0, 3599) AS second, LATERAL (SELECT now() - interval '1 hour' + second * interval '1 second' AS at) AS snapshot,
+       unnest(ARRAY['valid_processed', 'anomaly_processed', 'errors']) AS name`)
+	load(`
+INSERT INTO fleet_minute (minute, kafka_topic, kafka_partition, valid_count, bpm_sum, bpm_min, bpm_max, bradycardia_count, tachycardia_count, invalid_count)
+SELECT date_trunc('minute', at), 'heartbeat-events', partition,
+       count(*) FILTER (WHERE class = 'NORMAL'), coalesce(sum(heart_rate) FILTER (WHERE class = 'NORMAL'), 0),
+       min(heart_rate) FILTER (WHERE class = 'NORMAL'), max(heart_rate) FILTER (WHERE class = 'NORMAL'),
+       count(*) FILTER (WHERE class = 'BRADYCARDIA'), count(*) FILTER (WHERE class = 'TACHYCARDIA'), count(*) FILTER (WHERE class = 'INVALID')
+  FROM event GROUP BY 1, 3`)
+	// The day before, for what reads more than an hour of minutes.
+	load(`
+INSERT INTO fleet_minute
+SELECT minute, 'heartbeat-events', partition, 1000, 75000, 40, 140, 26, 26, 5
+  FROM generate_series(date_trunc('minute', now()) - interval '1 day', date_trunc('minute', now()) - interval '62 minutes', interval '1 minute') AS minute,
+       generate_series(0, 2) AS partition`)
+	load(`
+INSERT INTO customer_state (customer_id, event_timestamp, kafka_offset, kafka_partition, heart_rate, class, kafka_topic)
+SELECT DISTINCT ON (customer_id) customer_id, at, n, partition, heart_rate, class, 'heartbeat-events'
+  FROM event ORDER BY customer_id, at DESC`)
+	load(`
+INSERT INTO dead_letters (kafka_topic, kafka_partition, kafka_offset, reason, detail, raw_value, raw_length, raw_sha256)
+SELECT 'heartbeat-events', 0, $1::bigint + n, CASE WHEN n % 3 = 0 THEN 'bad_timestamp' ELSE 'not_json' END, 'test', 'x', 1, 'x'
+  FROM generate_series(1, 300) AS n`, readings)
+	load(`
+INSERT INTO ingest_progress (kafka_topic, partition, topic_id, topic_name, incarnation, first_offset, next_offset, state_from, fence, stored, anomalies, owner)
+SELECT 'heartbeat-events', partition, '00000000-0000-0000-0000-000000000001', 'heartbeat-events', 1, 0, count(*), count(*), 1,
+       count(*) FILTER (WHERE class = 'NORMAL'), count(*) FILTER (WHERE class <> 'NORMAL'), 'test/1'
+  FROM event GROUP BY partition`)
+	load(`
+INSERT INTO data_incidents (kind, kafka_topic, partition, from_offset, to_offset, detail)
+VALUES ('retention_passed', 'heartbeat-events', 0, 5, 7, 'two records were never read')`)
+	load(`DROP TABLE event`)
+	load(`VACUUM ANALYZE`)
+	return pool
+}
+
+// span is the time range that a panel is asked for.
+type span struct {
+	from, to time.Time
+	interval time.Duration
+}
+
+// spanOf returns the range of a panel: the dashboard's hour unless the panel has its own.
+func spanOf(t testing.TB, p panel) span {
+	t.Helper()
+	length := time.Hour
+	if p.TimeFrom != "" {
+		var err error
+		if length, err = time.ParseDuration(p.TimeFrom); err != nil {
+			t.Fatalf("panel %q: %v", p.Title, err)
+		}
+	}
+	now := time.Now().UTC()
+	s := span{from: now.Add(-length), to: now, interval: 15 * time.Second}
+	if p.Interval != "" {
+		least, err := time.ParseDuration(p.Interval)
+		if err != nil {
+			t.Fatalf("panel %q: %v", p.Title, err)
+		}
+		s.interval = max(s.interval, least)
+	}
+	return s
+}
