@@ -1,0 +1,142 @@
+package e2e_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+var (
+	poison     = flag.Int("poison", 200_000, "how many records of poison among good ones")
+	poisonSeed = flag.Uint64("poison-seed", 1, "seed of the poison")
+)
+
+// Poison among good records: each is exactly one dead letter with the right reason, or stored with the right class; its
+// neighbours are stored, and nothing stops.
+func TestPoisonAmongGood(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.allowLargeRecords()
+	brew := &brewer{random: rand.New(rand.NewPCG(*poisonSeed, 2)), now: time.Now().Truncate(time.Millisecond)}
+	brew.cases = boundaryCases(brew.now)
+	const portion = 50_000
+	for sent := 0; sent < *poison; sent += portion {
+		var cases []boundaryCase
+		for range min(portion, *poison-sent) {
+			cases = append(cases, boundaryCase{value: brew.next()})
+		}
+		r.sendCases(cases, brew.now)
+	}
+	began := time.Now()
+	r.drain()
+	took := time.Since(began)
+	read := r.audit()
+	reasons := map[string]int{}
+	for _, what := range read.facts {
+		reasons[what.Class+what.Reason]++
+	}
+	for _, want := range []string{
+		"NORMAL", "BRADYCARDIA", "TACHYCARDIA", "INVALID", "empty", "too_large", "bad_utf8", "not_json", "not_object",
+		"duplicate_field", "missing_field", "wrong_type", "bad_customer_id", "bad_timestamp", "timestamp_out_of_range",
+	} {
+		if reasons[want] == 0 {
+			t.Errorf("no record was %s: the poison is not strong enough", want)
+		}
+	}
+	t.Logf("%d records stored in %v: %v", len(read.facts), took.Round(time.Millisecond), reasons)
+}
+
+// sendCases produces values in order, over three partitions, with the same Kafka timestamp.
+func (r *rig) sendCases(cases []boundaryCase, at time.Time) {
+	r.t.Helper()
+	records := make([]*kgo.Record, len(cases))
+	for i, c := range cases {
+		records[i] = &kgo.Record{Partition: int32(i % 3), Timestamp: at, Key: []byte("CUST_00042"), Value: c.value}
+	}
+	r.send(records)
+}
+
+// allowLargeRecords lets the topic take what no default broker takes.
+func (r *rig) allowLargeRecords() {
+	r.t.Helper()
+	size := "4194304"
+	admin := kadm.NewClient(client(r.t, r.broker))
+	answer, err := admin.AlterTopicConfigs(r.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &size}}, r.topic)
+	if err != nil || len(answer) != 1 || answer[0].Err != nil {
+		r.t.Fatalf("allow large records: %v, %v", err, answer)
+	}
+}
+
+// brewer makes records, half of them good, a third from the list of poisons, the others mutations of good ones.
+type brewer struct {
+	random *rand.Rand
+	now    time.Time
+	cases  []boundaryCase
+	count  int
+}
+
+func (b *brewer) next() []byte {
+	b.count++
+	switch {
+	case b.count%20_000 == 7:
+		return bytes.Repeat([]byte{byte(b.random.Uint32())}, 2<<20)
+	case b.count%20_000 == 11:
+		return append(b.good(), bytes.Repeat([]byte(" "), 700<<10)...)
+	case b.random.IntN(2) == 0:
+		return b.good()
+	case b.random.IntN(3) > 0:
+		// The large ones are rare, or the topic would be of nothing else.
+		if c := b.cases[b.random.IntN(len(b.cases))]; len(c.value) < 4_000 || b.random.IntN(100) == 0 {
+			return c.value
+		}
+	}
+	return b.mutant()
+}
+
+func (b *brewer) good() []byte {
+	at := b.now.Add(-time.Duration(b.random.Int64N(int64(time.Hour))))
+	return event(fmt.Sprintf("CUST_%05d", 1+b.random.IntN(10_000)), fmt.Sprint(b.random.IntN(330)-5), stamp(at))
+}
+
+// mutant is a good record with one to three faults.
+func (b *brewer) mutant() []byte {
+	text := b.good()
+	for range 1 + b.random.IntN(3) {
+		at := b.random.IntN(len(text) + 1)
+		end := min(len(text), at+b.random.IntN(8))
+		switch b.random.IntN(6) {
+		case 0:
+			text = append(text[:at:at], text[end:]...)
+		case 1:
+			text = append(text[:at:at], append([]byte{byte(b.random.Uint32())}, text[at:]...)...)
+		case 2:
+			text = append(text[:at:at], append(bytes.Clone(text[at:end]), text[at:]...)...)
+		case 3:
+			text = append(text[:at:at], append([]byte(tokens[b.random.IntN(len(tokens))]), text[end:]...)...)
+		case 4:
+			text = []byte(strings.Replace(string(text), fields[b.random.IntN(3)], fields[b.random.IntN(3)], 1))
+		case 5:
+			text = text[:at]
+		}
+		if len(text) == 0 {
+			return text
+		}
+	}
+	return text
+}
+
+var fields = [...]string{"customer_id", "heart_rate", "timestamp"}
+
+// tokens are pieces that JSON, UTF-8, numbers, ids and times go wrong at.
+var tokens = [...]string{
+	`"`, `\`, `\u0000`, `\ud800`, `\udc00`, `\ud83d\ude00`, "\xff", "\xed\xa0\x80", "\x00", "\ufeff", "{", "}", "[", "]", ",", ":", "null", "true", "false",
+	"NaN", "Infinity", "-0", "1e999", "-1e999", "99999", "180.9", "39.9", "0.5", "e", ".", "-", "00", "Z", "+25:00", "T25:00", "-02-30T", "9999-", "0001-", "1999-",
+	"CUST_", "cust_", "CUST_1", "０", "'; --", `"a":1,"a":2,`, `{"a":{"a":1,"a":1}}`, " ", "\n", "\t",
+}
