@@ -50,16 +50,17 @@ type variable struct {
 }
 
 type panel struct {
-	ID          int
-	Type        string
-	Title       string
-	Description string
-	Datasource  datasource
-	GridPos     box
-	Targets     []target
-	TimeFrom    string
-	Interval    string
-	FieldConfig struct {
+	ID            int
+	Type          string
+	Title         string
+	Description   string
+	Datasource    datasource
+	GridPos       box
+	Targets       []target
+	TimeFrom      string
+	Interval      string
+	MaxDataPoints int
+	FieldConfig   struct {
 		Defaults  struct{ Unit string }
 		Overrides []struct {
 			Matcher    struct{ ID, Options string }

@@ -1,6 +1,7 @@
 package grafana_test
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -110,7 +111,8 @@ func spanOf(t testing.TB, p panel) span {
 		}
 	}
 	now := time.Now().UTC()
-	s := span{from: now.Add(-length), to: now, interval: 15 * time.Second}
+	points := cmp.Or(p.MaxDataPoints, 1000) // a panel has about as many as it has pixels
+	s := span{from: now.Add(-length), to: now, interval: max(length/time.Duration(points), time.Second).Truncate(time.Second)}
 	if p.Interval != "" {
 		least, err := time.ParseDuration(p.Interval)
 		if err != nil {
