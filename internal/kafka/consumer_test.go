@@ -131,7 +131,7 @@ type bubble struct {
 
 func newBubble(t *testing.T, options ...kfake.Opt) *bubble {
 	b := &bubble{t: t, network: &kfake.VirtualNetwork{}, ledger: newLedger()}
-	options = append([]kfake.Opt{kfake.NumBrokers(1), kfake.ListenFn(b.network.Listen), kfake.SeedTopics(3, topic)}, options...)
+	options = append([]kfake.Opt{kfake.NumBrokers(1), kfake.Ports(19092), kfake.ListenFn(b.network.Listen), kfake.SeedTopics(3, topic)}, options...)
 	var err error
 	if b.cluster, err = kfake.NewCluster(options...); err != nil {
 		t.Fatal(err)
