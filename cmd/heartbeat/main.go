@@ -43,7 +43,10 @@ type commands struct {
 	Verify     verifyCommand     `cmd:"" help:"Prove that everything is stored, and stored once."`
 	Doctor     doctorCommand     `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
 	Bench      benchCommand      `cmd:"" help:"Measure speed, latency and cost on this machine."`
+	Grafana    grafanaCommand    `cmd:"" help:"Write the files that make Grafana show all this."`
 	Version    versionCommand    `cmd:"" help:"Print what this is."`
+
+	Healthcheck healthcheckCommand `cmd:"" hidden:"" help:"Ask a role of this machine how it is, for containers."`
 }
 
 func main() {

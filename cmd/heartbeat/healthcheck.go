@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+type healthcheckCommand struct {
+	URL string `arg:"" placeholder:"URL" help:"What to ask, such as http://127.0.0.1:9464/readyz."`
+}
+
+const healthcheckTimeout = 3 * time.Second
+
+// Run asks a role in the same container how it is. The image holds nothing but the binary, so nothing else could.
+func (c *healthcheckCommand) Run(ctx context.Context, env *environment) error {
+	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
+	if err != nil {
+		return fmt.Errorf("check health: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("check health: %w", err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if err != nil {
+		return fmt.Errorf("check health at %s: %w", c.URL, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("check health at %s: %s: %s", c.URL, response.Status, strings.TrimSpace(string(answer)))
+	}
+	fmt.Fprintln(env.stdout, strings.TrimSpace(string(answer)))
+	return nil
+}
