@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 type Options struct {
 	URL string // postgres://user:password@host:port/database?…; wins over the five fields below
 
-	Host     string
+	Host     string // a name, an address, or the directory of a Unix socket
 	Port     int
 	Database string
 	User     string
@@ -36,11 +37,12 @@ func (o Options) address() (string, error) {
 	if o.Host == "" || o.Database == "" || o.User == "" {
 		return "", errors.New("host, database and user must be given")
 	}
-	address := url.URL{
-		Scheme: "postgres",
-		User:   url.UserPassword(o.User, o.Password),
-		Host:   net.JoinHostPort(o.Host, strconv.Itoa(cmp.Or(o.Port, 5432))),
-		Path:   "/" + o.Database,
+	port := strconv.Itoa(cmp.Or(o.Port, 5432))
+	address := url.URL{Scheme: "postgres", User: url.UserPassword(o.User, o.Password), Path: "/" + o.Database}
+	if filepath.IsAbs(o.Host) {
+		address.RawQuery = url.Values{"host": {o.Host}, "port": {port}}.Encode()
+	} else {
+		address.Host = net.JoinHostPort(o.Host, port)
 	}
 	return address.String(), nil
 }
