@@ -36,6 +36,10 @@ func (w *Worker) reconcile(ctx context.Context) (start int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("claim partition: %w", err)
 	}
+	if claim.Replaced != nil {
+		w.announce(*claim.Replaced)
+		claim.Replaced = nil
+	}
 	w.claim = claim
 	clear(w.behind)
 	// Only now does nobody else move the position: bounds read before could lie behind it.
@@ -60,9 +64,14 @@ func (w *Worker) reconcile(ctx context.Context) (start int64, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("record incident: %w", err)
 	}
+	w.announce(incident)
+	return start, nil
+}
+
+// announce tells people of an incident that is on record.
+func (w *Worker) announce(incident Incident) {
 	w.logger.Error("data incident", "kind", incident.Kind, "from", incident.From, "to", incident.To, "detail", incident.Detail)
 	w.meter.incident(w.partition, incident)
-	return start, nil
 }
 
 // lossSince tells what Kafka lost around the next offset to read, if anything: end is where the log that was read

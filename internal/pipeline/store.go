@@ -24,6 +24,8 @@ type Claim struct {
 	Next      int64 // the first offset that is not stored yet
 	Epoch     int32 // leader epoch of the record before Next, -1 when unknown
 	StateFrom int64 // the first offset that the stored customer states do not cover yet, at most Next
+	// Replaced is the incident that this very claim has left, nil where it has left none: it is the caller's to announce.
+	Replaced *Incident
 }
 
 // Store is where batches end. Every method is one transaction. An error is classed by KindOf.

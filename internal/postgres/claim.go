@@ -35,7 +35,7 @@ func (s *Store) Claim(ctx context.Context, partition pipeline.Partition, start i
 		}
 		current, found := known.current(partition)
 		if !found {
-			if current, err = s.beginLog(ctx, conn, known, partition, start); err != nil {
+			if current, claim.Replaced, err = s.beginLog(ctx, conn, known, partition, start); err != nil {
 				return err
 			}
 		}

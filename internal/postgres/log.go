@@ -119,24 +119,25 @@ SELECT kafka_topic, topic_id, partition, incarnation, next_offset
 }
 
 // beginLog stores a new log for the partition, and an incident when it takes the place of another topic's.
-func (s *Store) beginLog(ctx context.Context, conn *pgx.Conn, known logRows, partition pipeline.Partition, start int64) (logRow, error) {
+func (s *Store) beginLog(ctx context.Context, conn *pgx.Conn, known logRows, partition pipeline.Partition, start int64) (logRow, *pipeline.Incident, error) {
 	incarnation := known.incarnation(partition)
 	fresh := logRow{
 		topic: partition.Topic, label: label(partition.Topic, incarnation), topicID: partition.TopicID,
 		partition: partition.Number, incarnation: incarnation, next: start, stateFrom: start,
 	}
 	if err := s.insertLog(ctx, conn, fresh); err != nil {
-		return fresh, err
+		return fresh, nil, err
 	}
 	gone, ok := known.last(partition.Number)
 	if !ok {
-		return fresh, nil
+		return fresh, nil, nil
 	}
-	return fresh, insertIncident(ctx, conn, gone.label, partition.Number, pipeline.Incident{
+	incident := pipeline.Incident{
 		Kind: pipeline.TopicReplaced, From: gone.next, To: start,
 		Detail: fmt.Sprintf("topic %s was deleted and created anew: what its log %s held from offset %d on was never read; the new log is %s",
 			partition.Topic, gone.label, gone.next, fresh.label),
-	})
+	}
+	return fresh, &incident, insertIncident(ctx, conn, gone.label, partition.Number, incident)
 }
 
 func (s *Store) insertLog(ctx context.Context, conn *pgx.Conn, l logRow) error {
