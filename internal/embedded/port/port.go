@@ -12,6 +12,7 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // Host is the address that everything embedded listens on.
@@ -24,6 +25,8 @@ const (
 	// stopped server's port can be given that very port, and talks to itself.
 	lowest, highest = 15_000, 32_000
 	attempts        = 1_000
+
+	looks, lookAgain = 5, 20 * time.Millisecond
 )
 
 // Choose returns the port to listen on: any free one for 0, the port itself where it is free, and otherwise the next
@@ -61,7 +64,20 @@ func free() (int, error) {
 
 // Probe tells whether one could listen on the port. It looks at IPv6 too: "localhost" may mean either address, and a client
 // must not meet a stranger there.
+//
+// A port that seems taken is looked at again: a child that this process is just forking holds a copy of every socket, of
+// a probe of a moment ago too, until it has become another program.
 func Probe(port int) error {
+	for attempt := 1; ; attempt++ {
+		err := probe(port)
+		if attempt == looks || !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+		time.Sleep(lookAgain)
+	}
+}
+
+func probe(port int) error {
 	for _, host := range []string{Host, "::1"} {
 		listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err == nil {
