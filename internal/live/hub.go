@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"heartbeat/internal/heartbeat"
@@ -45,6 +46,10 @@ type Hub struct {
 	timeline  timeline
 	swept     time.Time
 	beaten    chan struct{} // closed and replaced at each beat; nobody ever sends on it
+
+	// whole is the first frame of whoever joins between two beats. What it misses of the time since it was made is in
+	// the next frame.
+	whole atomic.Pointer[Frame]
 }
 
 // New returns an empty Hub.
@@ -168,11 +173,24 @@ func (h *Hub) Seconds(from time.Time) []Second {
 
 func (h *Hub) update(cursor Cursor) Update {
 	frame := h.frame
-	if cursor.Frame != frame.From {
+	switch cursor.Frame {
+	case 0:
+		frame = h.everybody()
+	case frame.From:
+	default:
 		frame = h.since(cursor.Frame)
 	}
 	alerts, missed := h.ring.after(cursor.Alert, h.options.AlertBatch)
 	return Update{Frame: frame, Alerts: alerts, Missed: missed, Cursor: Cursor{Frame: frame.To, Alert: h.ring.last}}
+}
+
+func (h *Hub) everybody() *Frame {
+	if whole := h.whole.Load(); whole != nil && whole.To == h.frame.To {
+		return whole
+	}
+	whole := h.since(0)
+	h.whole.Store(whole)
+	return whole
 }
 
 // since makes a frame of every cell that changed after a frame. What changed after the last beat is in it too, and

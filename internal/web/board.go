@@ -14,6 +14,7 @@ import (
 
 const (
 	boardEvery   = time.Second
+	activeEvery  = 2 * time.Second
 	boardTimeout = 5 * time.Second
 	// restFactor keeps a slow database from being asked all the time: it rests this many times as long as it worked.
 	restFactor = 9
@@ -47,6 +48,7 @@ type board struct {
 	log     Log
 	feed    Feed
 	now     atomic.Pointer[Board]
+	active  slowFigure
 	rates   rates
 	judge   judge
 	seconds series
@@ -111,8 +113,30 @@ func (b *board) askStore(ctx context.Context) (facts.Totals, []facts.Progress, e
 	if err != nil {
 		return facts.Totals{}, nil, err
 	}
+	if totals.ActiveCustomers, err = b.active.get(ctx, b.store.ActiveCustomers); err != nil {
+		return facts.Totals{}, nil, err
+	}
 	progress, err := b.store.Progress(ctx)
 	return totals, progress, err
+}
+
+// slowFigure is a figure that takes long to count, counted the less often the longer it takes.
+type slowFigure struct {
+	value int64
+	due   time.Time
+}
+
+func (f *slowFigure) get(ctx context.Context, count func(context.Context) (int64, error)) (int64, error) {
+	began := time.Now()
+	if began.Before(f.due) {
+		return f.value, nil
+	}
+	value, err := count(ctx)
+	if err != nil {
+		return 0, err
+	}
+	f.value, f.due = value, time.Now().Add(max(activeEvery, restFactor*time.Since(began)))
+	return value, nil
 }
 
 func (b *board) askLog(ctx context.Context) (map[int32]int64, error) {

@@ -28,7 +28,8 @@ type Store interface {
 
 // History is what is stored of the whole fleet.
 type History interface {
-	Totals(ctx context.Context) (facts.Totals, error)
+	Totals(ctx context.Context) (facts.Totals, error) // without ActiveCustomers
+	ActiveCustomers(ctx context.Context) (int64, error)
 	Trend(ctx context.Context, span facts.Span) ([]facts.Bucket, error)
 	Anomalies(ctx context.Context, query facts.AnomalyQuery) ([]facts.Anomaly, error)
 }

@@ -132,7 +132,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 
 // sendBuffer bounds what the kernel holds for a viewer that reads slowly: frames that wait there are frames that are
 // old when they are read.
-const sendBuffer = 128 << 10
+const sendBuffer = 32 << 10
 
 func smallBuffer(ctx context.Context, connection net.Conn) context.Context {
 	if tcp, ok := connection.(*net.TCPConn); ok {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,11 @@ const (
 	quietAfter = 10 * time.Second
 )
 
-// errViewerLeft ends a stream whose viewer is gone or does not read.
-var errViewerLeft = errors.New("viewer left")
+// What ends a stream from the viewer's side. The request's context does not tell them apart: a failed write ends it too.
+var (
+	errLeft    = errors.New("viewer left")
+	errStalled = errors.New("viewer does not read")
+)
 
 // viewer is one open stream. It belongs to the goroutine of its request.
 type viewer struct {
@@ -63,14 +67,17 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	v := &viewer{server: s, out: w, control: http.NewResponseController(w), cursor: s.resume(r.Header.Get("Last-Event-ID"))}
 	ctx, cancel := context.WithTimeout(r.Context(), s.options.Lifetime)
 	defer cancel()
-	if err := v.run(ctx); !errors.Is(err, errViewerLeft) {
+	err := v.run(ctx)
+	switch err {
+	case errStalled:
+		s.metrics.dropped.Inc()
+		s.log.Debug("viewer dropped", "remote", r.RemoteAddr, "cause", err)
+		return nil
+	case errLeft:
+		return nil
+	default:
 		return err
 	}
-	if r.Context().Err() == nil {
-		s.metrics.dropped.Inc()
-		s.log.Debug("viewer dropped: it does not read", "remote", r.RemoteAddr)
-	}
-	return http.ErrAbortHandler
 }
 
 func (v *viewer) run(ctx context.Context) error {
@@ -165,8 +172,11 @@ func (v *viewer) write(text []byte) error {
 		if err == nil {
 			err = v.control.Flush()
 		}
-		if err != nil {
-			return errViewerLeft
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return errStalled
+		case err != nil:
+			return errLeft
 		}
 	}
 	return nil

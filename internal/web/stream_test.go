@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/live"
@@ -234,11 +235,15 @@ func TestStreamOfAnotherProcessBeginsAnew(t *testing.T) {
 func TestStalledViewerIsDroppedWithinSeconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := open(t, func(o *web.Options) { o.MaxViewers = 1 })
+		registry := prometheus.NewRegistry()
+		r := open(t, func(o *web.Options) { o.MaxViewers, o.Registry = 1, registry })
 		stalled := r.connect(t, "")
 		stalled.await("hello") // and then never reads again
 		time.Sleep(6 * time.Second)
 		synctest.Wait()
+		if got := counter(t, registry, "heartbeat_viewers_dropped_total"); got != 1 {
+			t.Errorf("%v viewers were dropped, want 1", got)
+		}
 		rates := map[uint64]int64{}
 		observe(r.hub, 1, 75)
 		wall(t, r.connect(t, "").await("frame"), rates) // the only seat is free again
@@ -248,6 +253,21 @@ func TestStalledViewerIsDroppedWithinSeconds(t *testing.T) {
 			}
 		}
 	})
+}
+
+func counter(t *testing.T, registry *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
 }
 
 func TestViewersBeyondTheLimitAreToldToComeBack(t *testing.T) {

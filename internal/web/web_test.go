@@ -32,8 +32,10 @@ func pointer[T any](value T) *T { return &value }
 func noon() time.Time { return time.Date(2026, 2, 20, 12, 0, 0, 123456000, time.UTC) }
 
 func (s stored) Totals(context.Context) (facts.Totals, error) {
-	return facts.Totals{Valid: 900, Anomalies: 100, RecentAnomalies: 5, ActiveCustomers: 42}, s.fault
+	return facts.Totals{Valid: 900, Anomalies: 100, RecentAnomalies: 5}, s.fault
 }
+
+func (s stored) ActiveCustomers(context.Context) (int64, error) { return 42, s.fault }
 
 func (s stored) Trend(context.Context, facts.Span) ([]facts.Bucket, error) {
 	return []facts.Bucket{

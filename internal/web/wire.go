@@ -112,17 +112,29 @@ func encodeAlerts(update live.Update) []byte {
 	return append(b, "]}"...)
 }
 
-// encoder encodes the newest frame once for all the viewers that share it.
+// encoder encodes a frame once for all the viewers that share it.
 type encoder struct {
+	newest, whole encoded // what those in step get, and those who join
+}
+
+type encoded struct {
 	mu    sync.Mutex // guards frame and data; held while encoding, so that one viewer does it for the others
 	frame *live.Frame
 	data  []byte
 }
 
 func (e *encoder) encode(frame *live.Frame) ([]byte, error) {
-	if frame.From == 0 || frame.To != frame.From+1 {
+	switch {
+	case frame.From == 0:
+		return e.whole.encode(frame)
+	case frame.To == frame.From+1:
+		return e.newest.encode(frame)
+	default:
 		return encodeFrame(frame) // this viewer's own
 	}
+}
+
+func (e *encoded) encode(frame *live.Frame) ([]byte, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.frame == frame {

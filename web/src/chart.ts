@@ -3,6 +3,8 @@ import "uplot/dist/uPlot.min.css";
 import type { Clock } from "./format";
 import { short } from "./format";
 import { h, replace, setText } from "./element";
+import { shape, symbol } from "./glyph";
+import type { State } from "./state";
 
 export interface Line {
   readonly label: string;
@@ -11,6 +13,7 @@ export interface Line {
   readonly dash?: number[];
   readonly fill?: string;
   readonly points?: uPlot.Series.Points;
+  readonly mark?: State; // each value is drawn as this state's shape, without a line
   readonly format?: (n: number) => string;
 }
 
@@ -23,6 +26,9 @@ export interface Spec {
   readonly range?: uPlot.Scale.Range;
   readonly sync?: string;
 }
+
+/** Marks are drawn this much smaller than a legend's symbol. */
+const MARK_SCALE = 0.75;
 
 /** A place without a value is a gap in the line where it is null, and nothing at all where it is undefined. */
 export type Column = readonly (number | null | undefined)[];
@@ -141,7 +147,7 @@ export class Chart {
       hooks: {
         setCursor: [(plot) => this.#point(plot)],
         setSelect: [(plot) => this.#selected(plot)],
-        draw: [(plot) => this.#limits(plot, color)],
+        draw: [(plot) => this.#limits(plot, color), (plot) => this.#marks(plot, color)],
       },
     };
   }
@@ -184,9 +190,28 @@ export class Chart {
       c.lineTo(left + width, y);
       c.stroke();
       c.textAlign = "left";
-      c.fillText(limit.label, left + 4 * devicePixelRatio, y - 4 * devicePixelRatio);
+      c.textBaseline = "bottom";
+      c.fillText(limit.label, left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
     }
     c.restore();
+  }
+
+  #marks(plot: uPlot, color: (name: string) => string): void {
+    const [c, scale] = [plot.ctx, devicePixelRatio * MARK_SCALE];
+    const { min = 0, max = 0 } = plot.scales["x"] as { min?: number; max?: number };
+    this.#spec.lines.forEach((line, n) => {
+      if (line.mark === undefined) return;
+      const path = shape(line.mark);
+      c.save();
+      c.fillStyle = color(line.color);
+      this.#data[0].forEach((at, i) => {
+        const value = this.#data[n + 1]?.[i];
+        if (value === null || value === undefined || at < min || at > max) return;
+        c.setTransform(scale, 0, 0, scale, plot.valToPos(at, "x", true), plot.valToPos(value, "y", true));
+        c.fill(path, "evenodd");
+      });
+      c.restore();
+    });
   }
 }
 
@@ -195,7 +220,7 @@ function series(line: Line, color: (name: string) => string): uPlot.Series {
   return {
     label: line.label,
     stroke,
-    width: line.width ?? 1.5,
+    width: line.mark === undefined ? (line.width ?? 1.5) : 0,
     spanGaps: false,
     points: line.points ?? { show: false },
     ...(line.dash ? { dash: line.dash } : {}),
@@ -203,11 +228,12 @@ function series(line: Line, color: (name: string) => string): uPlot.Series {
   };
 }
 
-function legend(spec: Spec): HTMLElement[] {
+function legend(spec: Spec): Element[] {
   return spec.lines.length < 2 || spec.bands ? [] : spec.lines.map((line) => h("span", { class: "legend" }, swatch(line), line.label));
 }
 
-function swatch(line: Line): HTMLElement {
+function swatch(line: Line): Element {
+  if (line.mark !== undefined) return symbol(line.mark);
   const mark = h("span", { class: `swatch${line.dash ? " swatch-dashed" : ""}`, "aria-hidden": "true" });
   mark.style.color = `var(${line.color})`;
   return mark;

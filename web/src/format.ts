@@ -5,6 +5,11 @@ export function count(n: number | null | undefined): string {
   return n === null || n === undefined ? "–" : whole.format(n);
 }
 
+/** A count with at most twelve characters. */
+export function big(n: number | null | undefined): string {
+  return n !== null && n !== undefined && n >= 1e9 ? (n / 1e9).toFixed(3) + " bn" : count(n);
+}
+
 export function rate(n: number | null | undefined): string {
   if (n === null || n === undefined) return "–";
   return n >= 100 ? whole.format(n) : one.format(n);

@@ -14,6 +14,13 @@ const SHAPES: Readonly<Record<State, string>> = {
   [State.Tachycardia]: "M2 12h12L8 2.5z",
 };
 
+/** A state's shape, centred on 0 in a box of 16. */
+export function shape(state: State): Path2D {
+  const path = new Path2D();
+  path.addPath(new Path2D(SHAPES[state]), new DOMMatrix([1, 0, 0, 1, -8, -8]));
+  return path;
+}
+
 /** The colours of a state's cell, as the style sheet defines them. */
 export interface Ink {
   readonly fill: string;

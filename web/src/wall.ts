@@ -44,6 +44,7 @@ export class Wall {
   #focus: number | undefined; // slot
   #frame = 0;
   #stale = false;
+  #arranged = -1; // how many cells the layout is for
   #repaint = true;
 
   constructor(fleet: Fleet, signal: AbortSignal) {
@@ -71,7 +72,11 @@ export class Wall {
     if (this.#place.length < this.#fleet.ids.length) this.#place = new Int32Array(this.#fleet.ids.length);
     this.#place.fill(-1);
     for (let i = 0; i < order.length; i++) this.#place[order[i]!] = i;
-    this.#layout();
+    this.#repaint = true;
+    if (order.length === this.#arranged) this.#schedule();
+    else this.#layout();
+    this.#arranged = order.length;
+    this.#placeRing();
   }
 
   /** Paints slots whose value changed. */

@@ -18,8 +18,6 @@ const HIGHEST = 220;
 /** A stretch without readings this many times the usual one is a gap. */
 const GAP = 5;
 
-const marks = (size: number): uPlot.Series.Points => ({ show: true, size, width: 0 });
-
 /** The raw trace over the minutes. An anomaly is a mark of its own, a gap is a gap. */
 export class Trace {
   readonly element: HTMLElement;
@@ -36,9 +34,9 @@ export class Trace {
       title: "Raw trace", unit: "bpm, each reading", sync: "customer", limits, range,
       lines: [
         { label: "reading", color: "--line", width: 1.25, points: { show: true, size: 3, width: 0 } },
-        { label: "tachycardia", color: "--series-tachycardia", width: 0, points: marks(8) },
-        { label: "bradycardia", color: "--series-bradycardia", width: 0, points: marks(8) },
-        { label: "sensor error", color: "--series-invalid", width: 0, points: marks(8) },
+        { label: "tachycardia", color: "--series-tachycardia", mark: State.Tachycardia },
+        { label: "bradycardia", color: "--series-bradycardia", mark: State.Bradycardia },
+        { label: "sensor error", color: "--series-invalid", mark: State.Invalid },
       ],
     }, clock, signal);
     this.#minutes = new Chart({

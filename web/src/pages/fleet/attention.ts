@@ -52,12 +52,21 @@ export function attention(context: Context): HTMLElement {
   );
 }
 
-/** The slots that need attention: by state, then those in it longest. */
+/** The slots that need attention: by priority, then those in their state longest. Only the first few are ever in order. */
 function longest(fleet: Fleet, limit: number): number[] {
+  const { states, sinces, ids } = fleet;
+  const rank = (slot: number): number => (states[slot]! >= State.Bradycardia ? 2 : states[slot]! === State.Silent ? 1 : 0);
+  const before = (a: number, b: number): boolean =>
+    (rank(b) - rank(a) || sinces[a]! - sinces[b]! || ids[a]! - ids[b]!) < 0;
   const found: number[] = [];
-  for (let slot = 0; slot < fleet.size; slot++) if (needsAttention(fleet.states[slot]!)) found.push(slot);
-  const rank = (slot: number): number => (fleet.states[slot]! >= State.Bradycardia ? 2 : fleet.states[slot]! === State.Silent ? 1 : 0);
-  return found.sort((a, b) => rank(b) - rank(a) || fleet.sinces[a]! - fleet.sinces[b]! || fleet.ids[a]! - fleet.ids[b]!).slice(0, limit);
+  for (let slot = 0; slot < fleet.size; slot++) {
+    if (!needsAttention(states[slot]!)) continue;
+    if (found.length === limit && !before(slot, found[limit - 1]!)) continue;
+    let i = found.length < limit ? found.length : limit - 1;
+    for (; i > 0 && before(slot, found[i - 1]!); i--) found[i] = found[i - 1]!;
+    found[i] = slot;
+  }
+  return found;
 }
 
 /** Rows are changed in place: focus and reading position survive. */

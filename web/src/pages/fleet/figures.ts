@@ -1,5 +1,5 @@
 import type { Context } from "../../context";
-import { count, rate } from "../../format";
+import { big, count, rate } from "../../format";
 import { h, setText } from "../../element";
 import { href } from "../../router";
 
@@ -28,8 +28,8 @@ export function figures({ feed, signal }: Context): HTMLElement {
     const board = feed.board!;
     const totals = board.totals;
     setText(f.active.value, count(totals?.active_customers_last_60_min));
-    setText(f.valid.value, count(totals?.valid_records));
-    setText(f.anomalies.value, count(totals?.anomaly_records));
+    setText(f.valid.value, big(totals?.valid_records));
+    setText(f.anomalies.value, big(totals?.anomaly_records));
     setText(f.recent.value, count(totals?.anomalies_last_5_min));
     setText(f.letters.value, count(totals?.dead_letters_pending));
     setText(f.lag.value, count(board.lag));
