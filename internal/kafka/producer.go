@@ -124,17 +124,24 @@ func (p *Producer) Close() error {
 // settle ends the life of one event.
 func (p *Producer) settle(d *delivery, err error) {
 	if err != nil {
-		err = fmt.Errorf("deliver event to topic %s: %w", p.config.Topic, p.patience.explain(err))
-		p.failed.Add(1)
-		p.failure.CompareAndSwap(nil, &err)
-	} else {
-		p.acknowledged.Add(1)
+		p.giveUp(d, err)
+		return
 	}
+	p.acknowledged.Add(1)
+	if p.onDelivery != nil {
+		p.onDelivery(Delivery{Partition: d.record.Partition, Offset: d.record.Offset, Value: d.record.Value})
+	}
+	p.pool.Put(d)
+}
+
+// giveUp settles an event that was not acknowledged. Its memory is not used again: a request that was cancelled may
+// still be reading it.
+func (p *Producer) giveUp(d *delivery, cause error) {
+	err := fmt.Errorf("deliver event to topic %s: %w", p.config.Topic, p.patience.explain(cause))
+	p.failed.Add(1)
+	p.failure.CompareAndSwap(nil, &err)
 	if p.onDelivery != nil {
 		p.onDelivery(Delivery{Partition: d.record.Partition, Offset: d.record.Offset, Value: d.record.Value, Err: err})
-	}
-	if err == nil { // a request that was given up may still be reading the record
-		p.pool.Put(d)
 	}
 }
 
