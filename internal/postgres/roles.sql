@@ -1,0 +1,79 @@
+-- Who may do what. Applied by the owner of the database after the migrations, as often as one likes: it grants what is
+-- here and takes back what is not.
+--
+--   heartbeat_owner      owns the schema; nobody signs in as it but who migrates
+--   heartbeat_ingest     stores readings: consume, deadletter
+--   heartbeat_dashboard  reads everything: serve, verify
+--   heartbeat_grafana    reads what dashboards show, and no message as it came from a device
+--
+-- The tables that are partitioned by time belong to heartbeat_ingest: partitions come and go while it stores, and only the
+-- owner of a table may add or drop one. Roles belong to the server, not to a database: a server that holds several
+-- Heartbeat databases shares them.
+
+DO $$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['heartbeat_owner', 'heartbeat_ingest', 'heartbeat_dashboard', 'heartbeat_grafana'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+        END IF;
+        -- Who runs this may act as each of them: that is how an object gets another owner.
+        IF NOT pg_has_role(current_user, role, 'MEMBER') THEN
+            EXECUTE format('GRANT %I TO CURRENT_USER', role);
+        END IF;
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA public FROM %I', role);
+        EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM %I', role);
+        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);
+        EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', role);
+    END LOOP;
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+END
+$$;
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT CREATE ON SCHEMA public TO heartbeat_owner, heartbeat_ingest;
+GRANT heartbeat_ingest TO heartbeat_owner; -- for the views, which read with their owner's rights
+
+DO $$
+DECLARE
+    object record;
+BEGIN
+    FOR object IN
+        SELECT class.oid::regclass AS name, class.relkind, class.relowner,
+               CASE WHEN coalesce(pg_partition_root(class.oid), class.oid)
+                         IN ('heartbeat_records'::regclass, 'heartbeat_anomalies'::regclass, 'pipeline_metrics'::regclass)
+                    THEN 'heartbeat_ingest'
+                    ELSE 'heartbeat_owner'
+               END AS owner
+          FROM pg_class AS class
+         WHERE class.relnamespace = 'public'::regnamespace
+           AND class.relkind IN ('r', 'p', 'v')
+    LOOP
+        IF object.relowner <> object.owner::regrole THEN
+            EXECUTE format('ALTER %s %s OWNER TO %I', CASE object.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, object.name, object.owner);
+        END IF;
+        -- An owner has all rights on what it owns, however they were taken back above.
+        EXECUTE format('GRANT ALL ON %s TO %I', object.name, object.owner);
+        EXECUTE format('GRANT SELECT ON %s TO heartbeat_dashboard', object.name);
+    END LOOP;
+END
+$$;
+
+GRANT SELECT, INSERT, UPDATE ON ingest_progress, customer_state, retired_rows TO heartbeat_ingest;
+GRANT SELECT, INSERT, UPDATE, DELETE ON fleet_minute TO heartbeat_ingest; -- minutes go with the readings they count
+GRANT SELECT, INSERT ON dead_letters, data_incidents TO heartbeat_ingest;
+GRANT UPDATE (replayed_at) ON dead_letters TO heartbeat_ingest;
+GRANT SELECT ON schema_migrations, vw_customer_bpm_summary, vw_recent_anomalies, vw_pipeline_summary TO heartbeat_ingest;
+
+GRANT SELECT ON heartbeat_records, pipeline_metrics, fleet_minute, customer_state, ingest_progress, data_incidents,
+                vw_customer_bpm_summary, vw_recent_anomalies, vw_pipeline_summary TO heartbeat_grafana;
+GRANT SELECT (anomaly_id, event_timestamp, ingestion_timestamp, kafka_offset, kafka_partition, heart_rate, customer_id,
+              kafka_topic, anomaly_type) ON heartbeat_anomalies TO heartbeat_grafana;
+GRANT SELECT (dead_letter_id, kafka_topic, kafka_partition, kafka_offset, kafka_timestamp, reason, recorded_at, replayed_at)
+   ON dead_letters TO heartbeat_grafana;
+
+-- A second lock on the door, and an end to a question that would keep the server busy.
+ALTER ROLE heartbeat_dashboard SET default_transaction_read_only = on;
+ALTER ROLE heartbeat_grafana SET default_transaction_read_only = on;
+ALTER ROLE heartbeat_grafana SET statement_timeout = '10s';
