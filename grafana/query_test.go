@@ -2,6 +2,7 @@ package grafana_test
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,6 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/pgtest"
 )
 
 var (
@@ -262,5 +266,44 @@ UNION ALL SELECT customer_id FROM heartbeat_anomalies WHERE event_timestamp >= $
 		if got != want || want == int64(0) {
 			t.Errorf("panel %q shows %v, the rows say %v", p.Title, got, want)
 		}
+	}
+}
+
+// A datasource that could read more would show it to whoever can edit a dashboard.
+func TestTheRoleOfGrafanaMayAskEverything(t *testing.T) {
+	t.Parallel()
+	owner := seeded(t, 3_000, 100)
+	const password = "read-only"
+	if err := postgres.ApplyRoles(t.Context(), owner, map[postgres.Role]string{postgres.GrafanaRole: password}); err != nil {
+		t.Fatal(err)
+	}
+	address, err := url.Parse(pgtest.URL(owner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.User = url.UserPassword(string(postgres.GrafanaRole), password)
+	pool, err := postgres.Open(t.Context(), postgres.Options{URL: address.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	for _, name := range dashboards {
+		d := readDashboard(t, name)
+		for _, p := range d.Panels {
+			for _, target := range p.Targets {
+				if target.RawSQL != "" {
+					ask(t, pool, expand(target.RawSQL, spanOf(t, p)))
+				}
+			}
+		}
+		for _, v := range d.Templating.List {
+			ask(t, pool, expand(v.Query, spanOf(t, panel{})))
+		}
+		for _, annotation := range d.Annotations.List {
+			ask(t, pool, expand(annotation.Target.RawSQL, spanOf(t, panel{})))
+		}
+	}
+	for _, rule := range alertRules(t) {
+		ask(t, pool, rule.sql())
 	}
 }

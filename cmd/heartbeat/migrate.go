@@ -7,12 +7,21 @@ import (
 	"time"
 
 	"heartbeat/internal/app"
+	"heartbeat/internal/postgres"
 )
 
 type migrateCommand struct {
 	postgresFlags `group:"PostgreSQL"`
 
 	Status bool `help:"Show which migrations are applied, and change nothing."`
+	Roles  bool `help:"Then create the roles heartbeat_owner, _ingest, _dashboard and _grafana and grant each what it needs. Those with a password in HEARTBEAT_INGEST_PASSWORD, HEARTBEAT_DASHBOARD_PASSWORD or HEARTBEAT_GRAFANA_PASSWORD, or in the file that one of these with _FILE names, may sign in with it."`
+}
+
+// rolePasswords names the variables of the roles' passwords.
+var rolePasswords = map[postgres.Role]string{
+	postgres.IngestRole:    "HEARTBEAT_INGEST_PASSWORD",
+	postgres.DashboardRole: "HEARTBEAT_DASHBOARD_PASSWORD",
+	postgres.GrafanaRole:   "HEARTBEAT_GRAFANA_PASSWORD",
 }
 
 // Run applies what is pending, or shows it.
@@ -34,6 +43,27 @@ func (c *migrateCommand) Run(ctx context.Context, env *environment) error {
 	if len(applied) == 0 {
 		fmt.Fprintln(env.stdout, "nothing to do: the schema is this binary's")
 	}
+	if c.Roles {
+		return applyRoles(ctx, env, database)
+	}
+	return nil
+}
+
+func applyRoles(ctx context.Context, env *environment, database postgres.Options) error {
+	passwords := map[postgres.Role]string{}
+	for role, variable := range rolePasswords {
+		password, found, err := secret(variable)
+		if err != nil {
+			return err
+		}
+		if found && password != "" {
+			passwords[role] = password
+		}
+	}
+	if err := app.ApplyRoles(ctx, database, passwords, env.logger); err != nil {
+		return err
+	}
+	fmt.Fprintf(env.stdout, "applied roles; %d of %d may sign in with a password set now\n", len(passwords), len(rolePasswords))
 	return nil
 }
 
