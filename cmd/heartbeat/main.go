@@ -42,6 +42,7 @@ type commands struct {
 	Deadletter deadletterCommand `cmd:"" help:"List, show and replay records that are not readings."`
 	Verify     verifyCommand     `cmd:"" help:"Prove that everything is stored, and stored once."`
 	Doctor     doctorCommand     `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
+	Partitions partitionsCommand `cmd:"" help:"List the partitions of the tables: size, rows, age, and when they go."`
 	Bench      benchCommand      `cmd:"" help:"Measure speed, latency and cost on this machine."`
 	Grafana    grafanaCommand    `cmd:"" help:"Write the files that make Grafana show all this."`
 	Version    versionCommand    `cmd:"" help:"Print what this is."`

@@ -1,0 +1,83 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Part is one partition of a table: what it holds, and when it goes.
+type Part struct {
+	Table      string     `json:"table"`
+	Name       string     `json:"partition"`
+	From       *time.Time `json:"from"` // nil: from the beginning of time, or of the default partition
+	To         *time.Time `json:"to"`   // nil of the default partition
+	Rows       int64      `json:"rows_estimate"`
+	TableBytes int64      `json:"table_bytes"`
+	IndexBytes int64      `json:"index_bytes"`
+	Age        Seconds    `json:"age_seconds"` // of the youngest reading that belongs there; 0 while more may come
+	DropAt     *time.Time `json:"drop_at"`     // under the retention; nil: never
+}
+
+// Seconds is a duration that JSON shows in seconds.
+type Seconds time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, "%.0f", time.Duration(s).Seconds()), nil
+}
+
+// Rows are estimated as the planner does, by how many a page held when it was last analyzed, and before that by what the
+// statistics collector counted. Bounds are read out of their printed form: the catalog has no other.
+const inventoryQuery = `
+SELECT parent.relname::text, part.relname::text, bounds.begins, bounds.ends,
+       CASE WHEN part.relpages > 0
+            THEN part.reltuples::float8 / part.relpages * (pg_relation_size(part.oid) / current_setting('block_size')::integer)
+            ELSE pg_stat_get_live_tuples(part.oid)
+       END::bigint,
+       pg_table_size(part.oid), pg_indexes_size(part.oid), now()
+  FROM pg_inherits
+  JOIN pg_class AS parent ON parent.oid = inhparent
+  JOIN pg_class AS part ON part.oid = inhrelid
+ CROSS JOIN LATERAL (
+       SELECT (regexp_match(bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS begins,
+              (regexp_match(bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz AS ends
+         FROM pg_get_expr(part.relpartbound, part.oid) AS bound) AS bounds
+ WHERE parent.relname = ANY ($1) AND parent.relnamespace = current_schema()::regnamespace
+ ORDER BY array_position($1, parent.relname::text), bounds.ends DESC NULLS FIRST`
+
+// Inventory lists all partitions, those of one table together, newest first.
+func (t *Tables) Inventory(ctx context.Context) ([]Part, error) {
+	var names []string
+	for _, table := range partitionedTables {
+		names = append(names, table.name)
+	}
+	rows, err := t.pool.Query(ctx, inventoryQuery, names)
+	if err != nil {
+		return nil, fmt.Errorf("list partitions: %w", err)
+	}
+	parts, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (part Part, err error) {
+		var now time.Time
+		err = row.Scan(&part.Table, &part.Name, &part.From, &part.To, &part.Rows, &part.TableBytes, &part.IndexBytes, &now)
+		part.date(now, t.retention)
+		return part, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list partitions: %w", err)
+	}
+	return parts, nil
+}
+
+// date tells how old the partition is and when the retention drops it: as soon as everything in it is too old.
+func (p *Part) date(now time.Time, retention time.Duration) {
+	if p.To == nil {
+		return
+	}
+	p.Age = Seconds(max(now.Sub(*p.To), 0))
+	if retention > 0 {
+		drop := p.To.Add(retention)
+		p.DropAt = &drop
+	}
+}
