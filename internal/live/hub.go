@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"heartbeat/internal/heartbeat"
@@ -47,9 +46,7 @@ type Hub struct {
 	swept     time.Time
 	beaten    chan struct{} // closed and replaced at each beat; nobody ever sends on it
 
-	// whole is the first frame of whoever joins between two beats. What it misses of the time since it was made is in
-	// the next frame.
-	whole atomic.Pointer[Frame]
+	late lateFrames
 }
 
 // New returns an empty Hub.
@@ -173,24 +170,11 @@ func (h *Hub) Seconds(from time.Time) []Second {
 
 func (h *Hub) update(cursor Cursor) Update {
 	frame := h.frame
-	switch cursor.Frame {
-	case 0:
-		frame = h.everybody()
-	case frame.From:
-	default:
-		frame = h.since(cursor.Frame)
+	if cursor.Frame != frame.From {
+		frame = h.late.get(cursor.Frame, frame.To, h.since)
 	}
 	alerts, missed := h.ring.after(cursor.Alert, h.options.AlertBatch)
 	return Update{Frame: frame, Alerts: alerts, Missed: missed, Cursor: Cursor{Frame: frame.To, Alert: h.ring.last}}
-}
-
-func (h *Hub) everybody() *Frame {
-	if whole := h.whole.Load(); whole != nil && whole.To == h.frame.To {
-		return whole
-	}
-	whole := h.since(0)
-	h.whole.Store(whole)
-	return whole
 }
 
 // since makes a frame of every cell that changed after a frame. What changed after the last beat is in it too, and

@@ -113,8 +113,9 @@ func (v *viewer) hello() error {
 	if err != nil {
 		return fmt.Errorf("encode greeting: %w", err)
 	}
-	v.begin()
-	v.event("hello", data)
+	if err := v.event("hello", data); err != nil {
+		return err
+	}
 	return v.flush()
 }
 
@@ -124,38 +125,51 @@ func (v *viewer) show(update live.Update) error {
 	if err != nil {
 		return fmt.Errorf("encode frame: %w", err)
 	}
-	v.begin()
 	if len(update.Alerts) > 0 || update.Missed > 0 {
-		v.event("alerts", encodeAlerts(update))
+		if err := v.event("alerts", encodeAlerts(update)); err != nil {
+			return err
+		}
 	}
 	if board := v.server.board.current(); board != v.board {
-		v.event("board", board.text)
+		if err := v.event("board", board.text); err != nil {
+			return err
+		}
 		v.board = board
 	}
 	v.cursor = update.Cursor
 	v.buffer = append(v.buffer, "id: "...)
 	v.buffer = append(v.buffer, v.server.eventID(update.Cursor)...)
 	v.buffer = append(v.buffer, '\n')
-	v.event("frame", data)
+	if err := v.event("frame", data); err != nil {
+		return err
+	}
 	return v.flush()
 }
 
-func (v *viewer) begin() { v.buffer = v.buffer[:0] }
-
-func (v *viewer) event(name string, data []byte) {
+// event collects an event. Data larger than a piece is sent from where it is, which all viewers share: a copy for each
+// of many who join a large fleet at once would be what fills the memory.
+func (v *viewer) event(name string, data []byte) error {
 	v.buffer = append(v.buffer, "event: "...)
 	v.buffer = append(v.buffer, name...)
 	v.buffer = append(v.buffer, "\ndata: "...)
-	v.buffer = append(v.buffer, data...)
+	if len(data) <= pieceBytes {
+		v.buffer = append(v.buffer, data...)
+	} else {
+		if err := v.flush(); err != nil {
+			return err
+		}
+		if err := v.write(data); err != nil {
+			return err
+		}
+	}
 	v.buffer = append(v.buffer, "\n\n"...)
+	return nil
 }
 
-// flush sends what was collected. A large first frame is not kept in memory for the life of the stream.
+// flush sends what was collected.
 func (v *viewer) flush() error {
 	err := v.write(v.buffer)
-	if cap(v.buffer) > 4*pieceBytes {
-		v.buffer = nil
-	}
+	v.buffer = v.buffer[:0]
 	return err
 }
 

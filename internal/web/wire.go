@@ -112,37 +112,25 @@ func encodeAlerts(update live.Update) []byte {
 	return append(b, "]}"...)
 }
 
-// encoder encodes a frame once for all the viewers that share it.
+// encoder encodes each of the newest frames once for all the viewers that share it.
 type encoder struct {
-	newest, whole encoded // what those in step get, and those who join
-}
-
-type encoded struct {
-	mu    sync.Mutex // guards frame and data; held while encoding, so that one viewer does it for the others
-	frame *live.Frame
-	data  []byte
+	mu     sync.Mutex // guards both below; held while encoding, so that one viewer does it for the others
+	to     uint64
+	frames map[*live.Frame][]byte // the frames that end with to
 }
 
 func (e *encoder) encode(frame *live.Frame) ([]byte, error) {
-	switch {
-	case frame.From == 0:
-		return e.whole.encode(frame)
-	case frame.To == frame.From+1:
-		return e.newest.encode(frame)
-	default:
-		return encodeFrame(frame) // this viewer's own
-	}
-}
-
-func (e *encoded) encode(frame *live.Frame) ([]byte, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.frame == frame {
-		return e.data, nil
+	if e.to < frame.To {
+		e.to, e.frames = frame.To, map[*live.Frame][]byte{}
+	}
+	if data, done := e.frames[frame]; done {
+		return data, nil
 	}
 	data, err := encodeFrame(frame)
-	if err == nil {
-		e.frame, e.data = frame, data
+	if err == nil && e.to == frame.To {
+		e.frames[frame] = data
 	}
 	return data, err
 }
