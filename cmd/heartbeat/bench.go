@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"heartbeat/internal/bench"
@@ -42,10 +44,27 @@ func (c *benchMeasureCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
+	if c.Report != "" {
+		if err := c.write(report); err != nil {
+			return err
+		}
+	}
 	if c.JSON {
 		return writeJSON(env.stdout, report)
 	}
 	return report.WriteTable(env.stdout)
+}
+
+// write writes the document, which names the command as it was given.
+func (c *benchMeasureCommand) write(report *bench.Report) error {
+	var document bytes.Buffer
+	if err := report.WriteMarkdown(&document, strings.Join(append([]string{"heartbeat"}, os.Args[1:]...), " ")); err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.Report, document.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
 }
 
 type benchBrokerCommand struct {

@@ -53,6 +53,7 @@ func (d *database) drain(ctx context.Context, t *topic) (result drained, err err
 	if err != nil {
 		return result, err
 	}
+	began := time.Now()
 	consumer, err := d.consume(t)
 	if err != nil {
 		return result, err
@@ -70,6 +71,9 @@ func (d *database) drain(ctx context.Context, t *topic) (result drained, err err
 		return result, err
 	}
 	after := d.stage.spent(consumer.Pid())
+	if last.stored == first.stored { // too few to be seen under way: starting up is all there was
+		first = sight{began, stored}
+	}
 	readings := last.stored - first.stored
 	result.pace = pace{float64(readings) / last.at.Sub(first.at).Seconds(), after.since(before, readings)}
 	result.resident = residentPeak(consumer.Pid())

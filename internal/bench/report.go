@@ -26,6 +26,7 @@ type Report struct {
 	BigFleet *BigFleet `json:"big_fleet,omitempty"`
 	Backfill *Backfill `json:"backfill,omitempty"`
 
+	Targets      []Target     `json:"targets"`
 	Surroundings Surroundings `json:"surroundings"`
 	StartedAt    time.Time    `json:"started_at"`
 	Seconds      float64      `json:"seconds"`
@@ -95,6 +96,7 @@ func revision() string {
 }
 
 func (r *Report) finish() {
+	r.Targets = r.targets()
 	r.Seconds = time.Since(r.StartedAt).Round(time.Second).Seconds()
 }
 
@@ -121,6 +123,7 @@ func (r *rounds) details() Drain {
 		return spreadOf(values).Median
 	}
 	details := Drain{
+		Events:             r.events,
 		RowsPerTransaction: median(func(d *drained) float64 { return d.rowsPerTransaction }),
 		WALBytes:           median(func(d *drained) float64 { return d.walPerReading }),
 		TableBytes:         median(func(d *drained) float64 { return d.tablePerReading }),

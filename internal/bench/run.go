@@ -113,7 +113,7 @@ func (r *run) rounds(ctx context.Context) error {
 	if err := r.preload(ctx, t, load{fleet: r.options.fleet(), events: r.plan.Events, keep: true}); err != nil {
 		return err
 	}
-	var turns rounds
+	turns := rounds{events: t.offsets()}
 	for round := range r.plan.Rounds {
 		if r.plan.Patience > 0 && round > 0 && time.Since(r.report.StartedAt) > r.plan.Patience {
 			break
@@ -128,6 +128,7 @@ func (r *run) rounds(ctx context.Context) error {
 
 // rounds are the results of all rounds so far.
 type rounds struct {
+	events                    int64
 	arrival, sorted, produced []pace
 	drained                   []drained
 }

@@ -9,13 +9,31 @@ import (
 
 // WriteTable writes the report for people: ratios first.
 func (r *Report) WriteTable(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	r.writeRates(table)
-	r.writeSteady(table)
-	r.writeGrowth(table)
-	r.writeRest(table)
-	fmt.Fprintf(table, "%s\n", strings.Join(r.Surroundings.lines(), "\n"))
-	return table.Flush()
+	var b strings.Builder
+	for _, table := range []func(io.Writer){r.writeRates, r.writeSteady, r.writeGrowth, r.writeRest, r.writeTargets} {
+		aligned(&b, table)
+		b.WriteString("\n")
+	}
+	b.WriteString(strings.Join(r.Surroundings.lines(), "\n") + "\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// aligned writes a table with its columns one below the other.
+func aligned(b *strings.Builder, table func(io.Writer)) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	table(w)
+	w.Flush() // into memory
+}
+
+func (r *Report) writeTargets(w io.Writer) {
+	for _, target := range r.Targets {
+		mark := "met   "
+		if !target.Met {
+			mark = "MISSED"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\twant %s\n", mark, target.Name, target.Got, target.Want)
+	}
 }
 
 func (r *Report) writeRates(w io.Writer) {
@@ -37,8 +55,8 @@ func (r *Report) writeRates(w io.Writer) {
 			usage.Consumer, usage.Database, usage.Broker, usage.Bench, usage.Idle)
 	}
 	d := r.DrainDetails
-	fmt.Fprintf(w, "\nof a drain: %.0f rows a transaction, %.0f bytes of WAL and %.0f of disk a reading, %.0f a row of heartbeat_records with its indexes; consumer's memory %s\n\n",
-		d.RowsPerTransaction, d.WALBytes, d.DiskBytes, d.TableBytes, mebibytes(d.ResidentBytes))
+	fmt.Fprintf(w, "\nof a drain: %.0f rows a transaction, %.0f bytes of WAL and %.0f of disk a reading, %.0f a row of heartbeat_records with its indexes; consumer's memory %s\n",
+		d.RowsPerTransaction, d.WALBytes, d.DiskBytes, d.TableBytes, mebibytes(float64(d.ResidentBytes)))
 }
 
 func (r *Report) writeSteady(w io.Writer) {
@@ -54,9 +72,8 @@ func (r *Report) writeSteady(w io.Writer) {
 		percent := func(us float64) float64 { return us * float64(s.PerSecond) / 1e4 }
 		fmt.Fprintf(w, "%s%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%d\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%s\n", thousands(float64(s.PerSecond)), late,
 			s.Latency.P50, s.Latency.P90, s.Latency.P99, s.Latency.P999, s.Latency.Max, s.RowsPerTransaction, s.MaxLag, s.EndLag,
-			percent(s.Usage.Consumer), percent(s.Usage.Database), percent(s.Usage.Broker), s.WALBytes, mebibytes(s.ResidentBytes))
+			percent(s.Usage.Consumer), percent(s.Usage.Database), percent(s.Usage.Broker), s.WALBytes, mebibytes(float64(s.ResidentBytes)))
 	}
-	fmt.Fprintln(w)
 }
 
 func (r *Report) writeGrowth(w io.Writer) {
@@ -85,19 +102,16 @@ func (r *Report) writeGrowth(w io.Writer) {
 	for i, query := range r.Growth[0].Queries {
 		row(query.Name+", ms", func(g Growth) string { return fmt.Sprintf("%.1f", g.Queries[i].Median) })
 	}
-	fmt.Fprint(w, "\n\n")
+	fmt.Fprintln(w)
 }
 
 func (r *Report) writeRest(w io.Writer) {
 	if b := r.BigFleet; b != nil {
-		fmt.Fprintf(w, "%s customers: drain %s a second, consumer's memory %s\n", thousands(float64(b.Customers)), thousands(b.PerSecond), mebibytes(b.ResidentBytes))
+		fmt.Fprintf(w, "%s customers: drain %s a second, consumer's memory %s\n", thousands(float64(b.Customers)), thousands(b.PerSecond), mebibytes(float64(b.ResidentBytes)))
 	}
 	if b := r.Backfill; b != nil {
 		fmt.Fprintf(w, "backfill of a day at %s a second beside %s live: live p99 %.1f ms, %.1f ms without (%.1f times)\n",
 			thousands(b.PerSecond), thousands(float64(b.LivePerSecond)), b.Beside.P99, b.Alone.P99, b.P99Ratio)
-	}
-	if r.BigFleet != nil || r.Backfill != nil {
-		fmt.Fprintln(w)
 	}
 }
 
@@ -116,7 +130,7 @@ func (s Surroundings) lines() []string {
 
 func ratio(s Spread) string { return fmt.Sprintf("%.2f (%.2f – %.2f)", s.Median, s.Min, s.Max) }
 
-func mebibytes(bytes int64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
+func mebibytes(bytes float64) string { return fmt.Sprintf("%.0f MiB", bytes/(1<<20)) }
 
 // thousands writes a number with its digits in groups.
 func thousands(number float64) string {

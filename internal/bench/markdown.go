@@ -1,0 +1,81 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteMarkdown writes the report as a document. The command is the one that measured.
+func (r *Report) WriteMarkdown(w io.Writer, command string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Performance\n\nWhat `%s` wrote on %s, in %.0f minutes. Run it to have the figures of your own machine.\n\n",
+		command, r.StartedAt.Format("2006-01-02 15:04 UTC"), r.Seconds/60)
+	for _, line := range r.Surroundings.lines() {
+		fmt.Fprintf(&b, "- %s\n", line)
+	}
+	fmt.Fprintf(&b, "\n| target | want | measured | met |\n|---|---|---|---|\n")
+	for _, target := range r.Targets {
+		met := "no"
+		if target.Met {
+			met = "yes"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", target.Name, target.Want, target.Got, met)
+	}
+	r.describe(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// describe writes each table that was measured, and what bounds its figures.
+func (r *Report) describe(b *strings.Builder) {
+	section := func(title string, measured bool, table func(io.Writer), text string) {
+		if measured {
+			fmt.Fprintf(b, "\n## %s\n\n```text\n", title)
+			aligned(b, table)
+			fmt.Fprintf(b, "```\n\n%s\n", text)
+		}
+	}
+	section("Drain, limit and produce", len(r.Drain.PerSecond.Rounds) > 0, r.writeRates, r.aboutRates())
+	section("Latency at a steady rate", len(r.Steady) > 0, r.writeSteady, aboutSteady)
+	section("Growth", len(r.Growth) > 0, r.writeGrowth, aboutGrowth)
+	section("Many customers, and backfill", r.BigFleet != nil || r.Backfill != nil, r.writeRest, aboutRest)
+}
+
+// aboutRates says what bounds the drain, by the processor's time that this run has measured.
+func (r *Report) aboutRates() string {
+	usage := r.Drain.Usage
+	total := usage.Consumer + usage.Database + usage.Broker + usage.Bench
+	share := func(of float64) float64 { return 100 * of / max(total, 1e-9) }
+	return fmt.Sprintf(`**Limit** is COPY in binary of the same rows into the same tables with their checks and indexes: readings, anomalies and
+alerts, encoded beforehand, one session for each partition, transactions of as many readings as the consumer's. It is bound by the
+processor: PostgreSQL takes %.1f µs for a row in the order of arrival and %.1f µs for a sorted one, of which the customer index is
+more than half. Sorting lets neighbours in the index share their pages.
+
+**Drain** is the consumer's own process, from a full topic to tables whose rows were counted afterwards. On %d cores that
+everything shares it is bound by the processor, too. PostgreSQL has %.0f %% of it, the consumer %.0f %% (reading
+from Kafka and decompressing, decoding and checking JSON, sorting and encoding), the broker %.0f %%. Exactly-once costs a row of progress for each
+transaction; rollups cost one row a minute and partition, and the states of the customers at most once a second.
+
+**Produce** is the simulator's own process sending as fast as it can, bound by one core: encoding, compression and the client library.
+
+The clock of a drain runs from the first transaction that is seen to the last. The three are measured in turns, and a ratio is taken round
+by round, so that a busy machine slows both sides of it.`,
+		r.Limit.Usage.Database, r.LimitSorted.Usage.Database, r.Surroundings.Cores, share(usage.Database), share(usage.Consumer), share(usage.Broker))
+}
+
+const aboutSteady = `Latency runs from the event's own time to the moment at which an observer, who looks once a millisecond, sees its row committed. Events are dated
+when they are due, whether or not the producer could send them then, so nothing that holds a reading up is left out. Rates are for all
+partitions together, and 100 % is one core.
+
+At low rates latency is the sum of a fetch, a few statements and a COMMIT that waits for the disk; batches have few rows then, and the processor's time
+a reading is the price of a transaction. As the rate grows so do the batches, by themselves: each takes what has come in while the one before was stored.
+Close to the limit latency is the time of a transaction with thousands of rows, and beyond it the lag grows for as long as the rate holds.`
+
+const aboutGrowth = `All rows lie within the current hour, in one partition of each table: the most that the hottest index ever has to hold. The last column is an
+empty database again, at the end of the run; what is slower there than in the first column is the machine, not the size.
+The customer index grows at one place for each customer, so the pages that are written stay the same few however large it is. Dashboards read rollups, the latest states,
+or a stretch that an index bounds; what grows with the number of rows is named above.`
+
+const aboutRest = `A consumer remembers one reading for each customer whose stored state is behind, which is all of its customers once a second at most. The backfill is a second
+consumer with a topic of its own, whose readings are spread over the day before; both write to the same tables.`

@@ -1,0 +1,72 @@
+package bench
+
+import "fmt"
+
+// Target is a promise about speed and what this run says of it.
+type Target struct {
+	Name string `json:"name"`
+	Want string `json:"want"`
+	Got  string `json:"got"`
+	Met  bool   `json:"met"`
+}
+
+const (
+	wantRatio       = 1.0
+	wantRatioSorted = 0.85
+	wantProduce     = 500_000
+	wantRowBytes    = 150
+	wantResident    = 100 << 20
+	wantBigResident = 1 << 30
+	wantDecline     = 0.95
+	wantBackfill    = 2.0
+)
+
+// wantP99 is the longest that the slowest reading of a hundred may take, in milliseconds, by rate.
+var wantP99 = map[int]float64{10_000: 10, 100_000: 50}
+
+// targets judges what was measured.
+func (r *Report) targets() []Target {
+	var all []Target
+	atLeast := func(name string, want, got float64, form func(float64) string) {
+		all = append(all, Target{name, "≥ " + form(want), form(got), got >= want})
+	}
+	atMost := func(name string, want, got float64, form func(float64) string) {
+		all = append(all, Target{name, "≤ " + form(want), form(got), got <= want})
+	}
+	if len(r.Drain.PerSecond.Rounds) > 0 {
+		atLeast("drain ÷ limit in the order of arrival", wantRatio, r.DrainRatio, hundredths)
+		atLeast("drain ÷ limit sorted", wantRatioSorted, r.DrainRatioSorted, hundredths)
+		atLeast("produce, events a second", wantProduce, r.Produce.PerSecond.Median, thousands)
+		atMost("consumer's memory in a drain", wantResident, float64(r.DrainDetails.ResidentBytes), mebibytes)
+	}
+	for _, s := range r.Steady {
+		if want, ok := wantP99[s.PerSecond]; ok {
+			atMost(fmt.Sprintf("p99 at %s a second, ms", thousands(float64(s.PerSecond))), want, s.Latency.P99, tenths)
+		}
+	}
+	r.growthTargets(atLeast, atMost)
+	if b := r.BigFleet; b != nil {
+		atMost(fmt.Sprintf("consumer's memory with %s customers", thousands(float64(b.Customers))), wantBigResident, float64(b.ResidentBytes), mebibytes)
+	}
+	if b := r.Backfill; b != nil {
+		atMost("live p99 beside a backfill ÷ alone", wantBackfill, b.P99Ratio, hundredths)
+	}
+	return all
+}
+
+type judge func(name string, want, got float64, form func(float64) string)
+
+func (r *Report) growthTargets(atLeast, atMost judge) {
+	if len(r.Growth) < 2 {
+		return
+	}
+	fullest := r.Growth[len(r.Growth)-2] // the last is empty again
+	atMost("bytes of table and indexes a record", wantRowBytes, fullest.BytesPerReading, thousands)
+	if len(r.Growth) > 2 {
+		atLeast(fmt.Sprintf("drain at %s rows ÷ empty", thousands(float64(fullest.Rows))), wantDecline, fullest.OfEmpty, hundredths)
+	}
+}
+
+func tenths(f float64) string { return fmt.Sprintf("%.1f", f) }
+
+func hundredths(f float64) string { return fmt.Sprintf("%.2f", f) }
