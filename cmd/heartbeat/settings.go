@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"strings"
 	"time"
 
 	"heartbeat/internal/kafka"
@@ -42,6 +40,7 @@ func (f logFlags) level() slog.Level {
 type kafkaFlags struct {
 	Brokers []string `env:"KAFKA_BOOTSTRAP_SERVERS" default:"localhost:9092" placeholder:"HOST:PORT" help:"Brokers to ask first (${env}; ${default})."`
 	topicFlags
+	securityFlags
 }
 
 type topicFlags struct {
@@ -53,7 +52,7 @@ type groupFlags struct {
 }
 
 func (f kafkaFlags) config(env *environment) kafka.Config {
-	return kafka.Config{Brokers: f.Brokers, Topic: f.Topic, Logger: env.logger}
+	return kafka.Config{Brokers: f.Brokers, Topic: f.Topic, Security: f.security(), Logger: env.logger}
 }
 
 type postgresFlags struct {
@@ -61,6 +60,7 @@ type postgresFlags struct {
 	Host     string `name:"postgres-host" env:"POSTGRES_HOST" default:"localhost" help:"(${env}; ${default})"`
 	Port     int    `name:"postgres-port" env:"POSTGRES_PORT" default:"5433" help:"(${env}; ${default})"`
 	credentialFlags
+	tlsFlags
 }
 
 // credentialFlags leave the password to the environment: an argument list is open to everybody on the machine.
@@ -73,15 +73,9 @@ type credentialFlags struct {
 const defaultPassword = "heartbeat_pass"
 
 func password() (string, error) {
-	if path := os.Getenv("POSTGRES_PASSWORD_FILE"); path != "" {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return "", fmt.Errorf("read POSTGRES_PASSWORD_FILE: %w", err)
-		}
-		return strings.TrimRight(string(text), "\r\n"), nil
-	}
-	if password, ok := os.LookupEnv("POSTGRES_PASSWORD"); ok {
-		return password, nil
+	given, found, err := secret("POSTGRES_PASSWORD")
+	if err != nil || found {
+		return given, err
 	}
 	return defaultPassword, nil
 }
@@ -91,16 +85,17 @@ func (f postgresFlags) Validate() error {
 	if f.Port < 1 || f.Port > 65535 {
 		return fmt.Errorf("POSTGRES_PORT %d: want 1 to 65535", f.Port)
 	}
-	return nil
+	return f.tlsFlags.Validate()
 }
 
 func (f postgresFlags) options(role string) (postgres.Options, error) {
-	secret, err := password()
+	password, err := password()
 	if err != nil {
 		return postgres.Options{}, err
 	}
 	return postgres.Options{
-		URL: f.Database, Host: f.Host, Port: f.Port, Database: f.DB, User: f.User, Password: secret, Role: role,
+		URL: f.Database, Host: f.Host, Port: f.Port, Database: f.DB, User: f.User, Password: password, Role: role,
+		SSLMode: f.SSLMode, SSLRootCert: f.SSLRootCert,
 	}, nil
 }
 

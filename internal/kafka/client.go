@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,8 @@ type Config struct {
 	Topic    string
 	ClientID string // how the brokers' logs and metrics name us
 	Logger   *slog.Logger
+
+	Security Security
 
 	Attempts      int           // tries to connect before giving up, 10 when zero
 	RetryInterval time.Duration // between two tries, 5 s when zero
@@ -87,7 +90,11 @@ func (c Config) newClient(log kgo.Logger, options []kgo.Opt) (*kgo.Client, error
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("set up Kafka client: %w", err)
 	}
-	client, err := kgo.NewClient(append(c.options(log), options...)...)
+	security, err := c.Security.options()
+	if err != nil {
+		return nil, fmt.Errorf("set up Kafka client: %w", err)
+	}
+	client, err := kgo.NewClient(slices.Concat(c.options(log), security, options)...)
 	if err != nil {
 		return nil, fmt.Errorf("set up Kafka client for %s: %w", c.address(), err)
 	}
@@ -106,12 +113,14 @@ func (c *Client) awaitBroker(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("connect to Kafka at %s: %w", c.config.address(), context.Cause(ctx))
 		}
+		if advice := refusalAdvice(err); advice != "" {
+			return fmt.Errorf("connect to Kafka at %s: %w; %s", c.config.address(), err, advice)
+		}
 		c.log.Warn("broker not reachable", "attempt", fmt.Sprintf("%d of %d", attempt, attempts),
 			"address", c.config.address(), "cause", err)
 		if attempt == attempts {
-			return fmt.Errorf("connect to Kafka at %s: no answer in %d attempts: %w; "+
-				"start a broker there (heartbeat up brings one) or set KAFKA_BOOTSTRAP_SERVERS to where yours listens",
-				c.config.address(), attempts, err)
+			return fmt.Errorf("connect to Kafka at %s: no answer in %d attempts: %w; %s",
+				c.config.address(), attempts, err, c.config.Security.silenceAdvice(err))
 		}
 		if err := sleep(ctx, c.config.RetryInterval); err != nil {
 			return fmt.Errorf("connect to Kafka at %s: %w", c.config.address(), err)
@@ -178,5 +187,5 @@ func (c Config) Validate() error {
 	if !topicName.MatchString(c.Topic) || c.Topic == "." || c.Topic == ".." {
 		return fmt.Errorf("KAFKA_TOPIC %q: want 1 to 249 letters, digits, dots, underscores or dashes", c.Topic)
 	}
-	return nil
+	return c.Security.validate()
 }

@@ -140,7 +140,7 @@ func (p *Producer) settle(d *delivery, err error) {
 // giveUp settles an event that was not acknowledged. Its memory is not used again: a request that was cancelled may
 // still be reading it.
 func (p *Producer) giveUp(d *delivery, cause error) {
-	err := fmt.Errorf("deliver event to topic %s: %w", p.config.Topic, p.patience.explain(cause))
+	err := fmt.Errorf("deliver event to topic %s: %w", p.config.Topic, withAdvice(p.patience.explain(cause)))
 	p.failed.Add(1)
 	p.failure.CompareAndSwap(nil, &err)
 	if p.onDelivery != nil {

@@ -316,10 +316,10 @@ func (s *session) judge(fetch *kgo.FetchPartition) error {
 	// The client tries again many times a second.
 	s.complaints.Do(func() {
 		if _, ok := errors.AsType[*kgo.ErrGroupSession](err); ok {
-			s.logger.Warn("consumer group session lost, joining again", "error", err)
+			s.logger.Warn("consumer group session lost, joining again", "error", withAdvice(err))
 			return
 		}
-		s.logger.Error("fetch does not succeed", "partition", fetch.Partition, "error", err)
+		s.logger.Error("fetch does not succeed", "partition", fetch.Partition, "error", withAdvice(err))
 	})
 	return nil
 }

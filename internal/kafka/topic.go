@@ -50,7 +50,7 @@ func (c *Client) EnsureTopic(ctx context.Context) error {
 		return c.createTopic(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("look up topic %s: %w", topic, err)
+		return fmt.Errorf("look up topic %s: %w", topic, withAdvice(err))
 	}
 	if partitions != topicPartitions {
 		c.log.Warn("topic has another number of partitions than usual; it bounds how many consumers can share the work",

@@ -3,12 +3,15 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -25,6 +28,9 @@ type Options struct {
 	User     string
 	Password string
 
+	SSLMode     string // as libpq has it, such as verify-full; empty leaves it to the address and the environment
+	SSLRootCert string // file of the authorities to trust, in PEM; as SSLMode
+
 	Role     string // what the process does, such as consume: sessions are named heartbeat-<role>
 	MaxConns int32  // 0: four, or the number of cores where that is more
 }
@@ -32,7 +38,7 @@ type Options struct {
 // address returns the connection string. What it leaves out, such as sslmode, comes from libpq's environment.
 func (o Options) address() (string, error) {
 	if o.URL != "" {
-		return o.URL, nil
+		return o.secure(o.URL)
 	}
 	if o.Host == "" || o.Database == "" || o.User == "" {
 		return "", errors.New("host, database and user must be given")
@@ -44,7 +50,27 @@ func (o Options) address() (string, error) {
 	} else {
 		address.Host = net.JoinHostPort(o.Host, port)
 	}
-	return address.String(), nil
+	return o.secure(address.String())
+}
+
+// secure adds the settings for TLS, which win over those in the address: who sets them means them.
+func (o Options) secure(address string) (string, error) {
+	if o.SSLMode == "" && o.SSLRootCert == "" {
+		return address, nil
+	}
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Scheme == "" {
+		return "", errors.New("the address is no URL, so POSTGRES_SSLMODE and POSTGRES_SSLROOTCERT cannot be added to it")
+	}
+	query := parsed.Query()
+	if o.SSLMode != "" {
+		query.Set("sslmode", o.SSLMode)
+	}
+	if o.SSLRootCert != "" {
+		query.Set("sslrootcert", o.SSLRootCert)
+	}
+	parsed.RawQuery = query.Encode()
+	return parsed.String(), nil
 }
 
 // Open returns a pool of sessions that keep to this package's rules. It connects on first use: Ping tells whether there
@@ -117,10 +143,29 @@ func Ping(ctx context.Context, pool *pgxpool.Pool) error {
 		config.Host, config.Port, config.Database, config.User, err, advice(err))
 }
 
+// untrusted tells whether a server could not prove that it is the one that we mean.
+func untrusted(err error) bool {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	_, wrongName := errors.AsType[x509.HostnameError](err)
+	return untrusted || unknown || wrongName
+}
+
+// speaksNoTLS tells whether a server has no TLS to offer. The library has no type for it.
+func speaksNoTLS(err error) bool {
+	return strings.Contains(err.Error(), "server refused TLS connection")
+}
+
 // advice tells a person what to do about a database that cannot be reached.
 func advice(err error) string {
 	refusal, answered := errors.AsType[*pgconn.PgError](err)
 	if !answered {
+		if untrusted(err) {
+			return "the server's certificate is not trusted: set POSTGRES_SSLROOTCERT to the authority that signed it, and POSTGRES_HOST to the name in it"
+		}
+		if speaksNoTLS(err) {
+			return "the server does not speak TLS: turn it on there, or choose another POSTGRES_SSLMODE where the network is yours alone"
+		}
 		return "is it running there? Check POSTGRES_HOST and POSTGRES_PORT"
 	}
 	switch refusal.Code {

@@ -101,7 +101,7 @@ func Unavailable(err error) bool {
 	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return kindOfState(refusal.Code) == pipeline.Transient
 	}
-	return isOutage(err)
+	return isOutage(err) && !untrusted(err) && !speaksNoTLS(err)
 }
 
 // Describe names a database for people, without its password.

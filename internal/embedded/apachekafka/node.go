@@ -65,6 +65,10 @@ func freeAddresses(n int) ([]string, error) {
 // Address returns where the node itself listens for clients, whatever it advertises.
 func (n *Node) Address() string { return n.address }
 
+// Inner returns where nodes talk to each other, in plain text whatever clients must speak: the way in for a test that
+// creates users.
+func (n *Node) Inner() string { return n.internal }
+
 // Start starts the node, for the first time or again, and returns once it serves clients.
 func (n *Node) Start(ctx context.Context) error {
 	output, err := os.OpenFile(filepath.Join(n.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
