@@ -83,23 +83,23 @@ func TestNoQueryNeedsLongHoweverMuchIsStored(t *testing.T) {
 	if *manyReadings > 0 {
 		readings = *manyReadings
 	}
-	pool := seeded(t, readings, customers)
+	pool, now := seeded(t, readings, customers)
 	for _, name := range []string{"main.json", "customer.json"} {
 		d := readDashboard(t, name)
 		for _, p := range d.Panels {
 			for _, target := range p.Targets {
-				checkCost(t, pool, name+"/"+p.Title, expand(target.RawSQL, spanOf(t, p)))
+				checkCost(t, pool, name+"/"+p.Title, expand(target.RawSQL, spanOf(t, p, now)))
 			}
 		}
 		for _, v := range d.Templating.List {
-			checkCost(t, pool, name+"/$"+v.Name, expand(v.Query, spanOf(t, panel{})))
+			checkCost(t, pool, name+"/$"+v.Name, expand(v.Query, spanOf(t, panel{}, now)))
 		}
 		for _, annotation := range d.Annotations.List {
-			checkCost(t, pool, name+"/"+annotation.Name, expand(annotation.Target.RawSQL, spanOf(t, panel{})))
+			checkCost(t, pool, name+"/"+annotation.Name, expand(annotation.Target.RawSQL, spanOf(t, panel{}, now)))
 		}
 	}
 	for _, rule := range alertRules(t) {
-		checkCost(t, pool, "rule/"+rule.Title, rule.sql())
+		checkCost(t, pool, "rule/"+rule.Title, at(rule.sql(), now))
 	}
 }
 

@@ -88,13 +88,13 @@ func kindOf(oid uint32) string {
 
 func TestEveryPanelsQueryAnswersInTheShapeThatThePanelShows(t *testing.T) {
 	t.Parallel()
-	pool := seeded(t, 30_000, 100)
+	pool, now := seeded(t, 30_000, 100)
 	for _, name := range []string{"main.json", "customer.json"} {
 		for _, p := range readDashboard(t, name).Panels {
 			t.Run(name+"/"+p.Title, func(t *testing.T) {
 				t.Parallel()
 				for _, target := range p.Targets {
-					a := ask(t, pool, expand(target.RawSQL, spanOf(t, p)))
+					a := ask(t, pool, expand(target.RawSQL, spanOf(t, p, now)))
 					if len(a.rows) == 0 {
 						t.Fatal("no row")
 					}
@@ -192,8 +192,8 @@ func checkOverrides(t *testing.T, p panel, target target, a answer) {
 
 func TestEveryVariableAndAnnotationAnswers(t *testing.T) {
 	t.Parallel()
-	pool := seeded(t, 30_000, 1_000)
-	hour := spanOf(t, panel{})
+	pool, now := seeded(t, 30_000, 1_000)
+	hour := spanOf(t, panel{}, now)
 	for _, name := range dashboards {
 		d := readDashboard(t, name)
 		for _, v := range d.Templating.List {
@@ -218,9 +218,9 @@ func TestEveryVariableAndAnnotationAnswers(t *testing.T) {
 
 func TestEveryAlertRulesQueryGivesOneNumber(t *testing.T) {
 	t.Parallel()
-	pool := seeded(t, 30_000, 1_000)
+	pool, now := seeded(t, 30_000, 1_000)
 	for _, rule := range alertRules(t) {
-		a := ask(t, pool, rule.sql())
+		a := ask(t, pool, at(rule.sql(), now))
 		if len(a.rows) != 1 || len(a.kinds) != 1 || a.kinds[0] != "number" || a.rows[0][0] == nil {
 			t.Errorf("rule %q gives columns %v of %v and %d rows, want one number", rule.Title, a.names, a.kinds, len(a.rows))
 		}
@@ -229,11 +229,11 @@ func TestEveryAlertRulesQueryGivesOneNumber(t *testing.T) {
 
 func TestNewDatabaseShowsZeroAndNoError(t *testing.T) {
 	t.Parallel()
-	pool := newFleet(t, 1).pool
+	pool, now := newFleet(t, 1).pool, time.Now().UTC()
 	for _, name := range []string{"main.json", "customer.json"} {
 		for _, p := range readDashboard(t, name).Panels {
 			for _, target := range p.Targets {
-				a := ask(t, pool, expand(target.RawSQL, spanOf(t, p)))
+				a := ask(t, pool, expand(target.RawSQL, spanOf(t, p, now)))
 				if p.Type == "stat" && name == "main.json" && (len(a.rows) != 1 || fmt.Sprint(a.rows[0][0]) != "0") {
 					t.Errorf("panel %q shows %v, want 0", p.Title, a.rows)
 				}
@@ -245,7 +245,7 @@ func TestNewDatabaseShowsZeroAndNoError(t *testing.T) {
 // The figures of the main dashboard must be those of the raw rows.
 func TestStatsAgreeWithTheRows(t *testing.T) {
 	t.Parallel()
-	pool := seeded(t, 30_000, 100)
+	pool, now := seeded(t, 30_000, 100)
 	for _, p := range readDashboard(t, "main.json").Panels {
 		var truth string
 		switch p.Title {
@@ -261,7 +261,7 @@ UNION ALL SELECT customer_id FROM heartbeat_anomalies WHERE event_timestamp >= $
 		default:
 			continue
 		}
-		s := spanOf(t, p)
+		s := spanOf(t, p, now)
 		got, want := ask(t, pool, expand(p.Targets[0].RawSQL, s)).rows[0][0], ask(t, pool, expand(truth, s)).rows[0][0]
 		if got != want || want == int64(0) {
 			t.Errorf("panel %q shows %v, the rows say %v", p.Title, got, want)
@@ -272,7 +272,7 @@ UNION ALL SELECT customer_id FROM heartbeat_anomalies WHERE event_timestamp >= $
 // A datasource that could read more would show it to whoever can edit a dashboard.
 func TestTheRoleOfGrafanaMayAskEverything(t *testing.T) {
 	t.Parallel()
-	owner := seeded(t, 3_000, 100)
+	owner, now := seeded(t, 3_000, 100)
 	const password = "read-only"
 	if err := postgres.ApplyRoles(t.Context(), owner, map[postgres.Role]string{postgres.GrafanaRole: password}); err != nil {
 		t.Fatal(err)
@@ -292,18 +292,18 @@ func TestTheRoleOfGrafanaMayAskEverything(t *testing.T) {
 		for _, p := range d.Panels {
 			for _, target := range p.Targets {
 				if target.RawSQL != "" {
-					ask(t, pool, expand(target.RawSQL, spanOf(t, p)))
+					ask(t, pool, expand(target.RawSQL, spanOf(t, p, now)))
 				}
 			}
 		}
 		for _, v := range d.Templating.List {
-			ask(t, pool, expand(v.Query, spanOf(t, panel{})))
+			ask(t, pool, expand(v.Query, spanOf(t, panel{}, now)))
 		}
 		for _, annotation := range d.Annotations.List {
-			ask(t, pool, expand(annotation.Target.RawSQL, spanOf(t, panel{})))
+			ask(t, pool, expand(annotation.Target.RawSQL, spanOf(t, panel{}, now)))
 		}
 	}
 	for _, rule := range alertRules(t) {
-		ask(t, pool, rule.sql())
+		ask(t, pool, at(rule.sql(), now))
 	}
 }

@@ -3,7 +3,6 @@ package grafana_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -126,10 +125,9 @@ func (w *watch) evaluate(at time.Time) {
 }
 
 // score runs the rule's query with the simulated clock.
-func (w *watch) score(rule alertRule, at time.Time) (score float64) {
+func (w *watch) score(rule alertRule, now time.Time) (score float64) {
 	w.t.Helper()
-	sql := strings.ReplaceAll(rule.sql(), "now()", "'"+at.Format(time.RFC3339)+"'::timestamptz")
-	if err := w.fleet.pool.QueryRow(w.t.Context(), sql).Scan(&score); err != nil {
+	if err := w.fleet.pool.QueryRow(w.t.Context(), at(rule.sql(), now)).Scan(&score); err != nil {
 		w.t.Fatalf("rule %q: %v", rule.Title, err)
 	}
 	return score

@@ -2,6 +2,7 @@ package grafana_test
 
 import (
 	"cmp"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,9 +13,10 @@ import (
 )
 
 // seeded returns a database that holds the last hour of a fleet, at the simulator's shares: raw rows, rollups, states,
-// statistics and dead letters, which agree with each other.
-func seeded(t testing.TB, readings, customers int) *pgxpool.Pool {
+// statistics and dead letters, which agree with each other. The hour ends at the time that it returns too.
+func seeded(t testing.TB, readings, customers int) (*pgxpool.Pool, time.Time) {
 	t.Helper()
+	now := time.Now().UTC().Truncate(time.Microsecond)
 	pool := pgtest.Database(t)
 	if err := postgres.NewTables(pool, 0).Maintain(t.Context()); err != nil {
 		t.Fatal(err)
@@ -30,6 +32,7 @@ func seeded(t testing.TB, readings, customers int) *pgxpool.Pool {
 		if _, err := connection.Exec(t.Context(), `SET statement_timeout = 0`); err != nil {
 			t.Fatal(err)
 		}
+		sql = at(sql, now) // loading a large fleet takes minutes
 		if _, err := connection.Exec(t.Context(), sql, args...); err != nil {
 			t.Fatalf("%s: %v", sql, err)
 		}
@@ -87,11 +90,16 @@ SELECT 'heartbeat-events', partition, '00000000-0000-0000-0000-000000000001', 'h
        count(*) FILTER (WHERE class = 'NORMAL'), count(*) FILTER (WHERE class <> 'NORMAL'), 'test/1'
   FROM event GROUP BY partition`)
 	load(`
-INSERT INTO data_incidents (kind, kafka_topic, partition, from_offset, to_offset, detail)
-VALUES ('retention_passed', 'heartbeat-events', 0, 5, 7, 'two records were never read')`)
+INSERT INTO data_incidents (kind, kafka_topic, partition, from_offset, to_offset, detail, recorded_at)
+VALUES ('retention_passed', 'heartbeat-events', 0, 5, 7, 'two records were never read', now() - interval '1 minute')`)
 	load(`DROP TABLE event`)
 	load(`VACUUM ANALYZE`)
-	return pool
+	return pool, now
+}
+
+// at puts a time in the place of the database's clock.
+func at(sql string, now time.Time) string {
+	return strings.ReplaceAll(sql, "now()", "'"+now.Format(time.RFC3339Nano)+"'::timestamptz")
 }
 
 // span is the time range that a panel is asked for.
@@ -101,7 +109,7 @@ type span struct {
 }
 
 // spanOf returns the range of a panel: the dashboard's hour unless the panel has its own.
-func spanOf(t testing.TB, p panel) span {
+func spanOf(t testing.TB, p panel, now time.Time) span {
 	t.Helper()
 	length := time.Hour
 	if p.TimeFrom != "" {
@@ -110,7 +118,6 @@ func spanOf(t testing.TB, p panel) span {
 			t.Fatalf("panel %q: %v", p.Title, err)
 		}
 	}
-	now := time.Now().UTC()
 	points := cmp.Or(p.MaxDataPoints, 1000) // a panel has about as many as it has pixels
 	s := span{from: now.Add(-length), to: now, interval: max(length/time.Duration(points), time.Second).Truncate(time.Second)}
 	if p.Interval != "" {
