@@ -8,6 +8,9 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 var crashes = flag.Int("crashes", 8, "how often to kill the consumer at each of the named crash points")
@@ -102,17 +105,21 @@ func TestZombieCannotWrite(t *testing.T) {
 		zombie := r.consume()
 		r.storedMore(1_000)
 		r.freeze(zombie, proxy)
-		heir := r.consumeDirectly()
-		r.claimedAnew(heir)
-		r.storedMore(1_000)
+		// The heir claims and is held back as well: its claim alone must shut the zombie out.
+		heirs := startProxy(t, proxy.target)
+		held := heirs.holdNextWrite()
+		heir := r.consumeBy(heirs.through(r.database))
+		heir.saysTimes("partition claimed", 3)
+		hold(t, held)
 		refused := proxy.refused.Load()
 		proxy.resume()
 		await(t, patience, func() string {
 			if proxy.refused.Load() == refused {
-				return fmt.Sprintf("freeze %d: the database has refused no write", freeze+1)
+				return fmt.Sprintf("P3, freeze %d: the database has refused no write of the zombie", freeze+1)
 			}
 			return ""
 		})
+		heirs.resume()
 		zombie.signal(syscall.SIGCONT)
 		r.storedMore(1_000)
 		if zombie.ended() {
@@ -130,17 +137,108 @@ func TestZombieCannotWrite(t *testing.T) {
 // freeze stops the consumer when a batch is on its way to the database, and holds that back.
 func (r *rig) freeze(consumer *role, proxy *proxy) {
 	r.t.Helper()
-	held := proxy.holdNextWrite()
-	select {
-	case <-held:
-	case <-r.t.Context().Done():
-		r.t.Fatal("no batch to hold back")
-	}
+	hold(r.t, proxy.holdNextWrite())
 	consumer.signal(syscall.SIGSTOP)
 }
 
-// claimedAnew waits until the consumer has claimed all partitions.
-func (r *rig) claimedAnew(consumer *role) {
+// hold waits until a batch is held back.
+func hold(t testing.TB, held <-chan struct{}) {
+	t.Helper()
+	await(t, patience, func() string {
+		select {
+		case <-held:
+			return ""
+		default:
+			return "no batch to hold back"
+		}
+	})
+}
+
+// A claim that comes while a batch of the owner before is under way waits for that batch and goes on behind it.
+func TestClaimWaitsForTheBatchUnderWay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	producer := r.produce("--rate", "2000", "--seed", "22")
+	first := r.consume()
+	r.storedMore(2_000)
+	// Not the table is locked, for a starting consumer needs that too, but what a trigger on it waits for.
+	if _, err := r.pool.Exec(t.Context(), `
+CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END';
+CREATE TRIGGER wait BEFORE INSERT ON heartbeat_records FOR EACH STATEMENT EXECUTE FUNCTION wait()`); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := r.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Exec(t.Context(), `SELECT pg_advisory_xact_lock(42)`); err != nil {
+		t.Fatal(err)
+	}
+	waiting := func(query string, want int64) {
+		t.Helper()
+		await(t, patience, func() string {
+			if n := value[int64](t, r.pool, query); n < want {
+				return fmt.Sprintf("%d of %d sessions wait: %s", n, want, query)
+			}
+			return ""
+		})
+	}
+	waiting(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, 3)
+	second := r.consume("--group", r.group+"-other")
+	waiting(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'`, 1)
+	if err := lock.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first.says("belongs to another consumer now")
+	first.kill()
+	r.storedMore(2_000)
+	producer.interrupt()
+	r.caughtUp(patience)
+	if second.said("belongs to another consumer now") > 0 {
+		t.Errorf("P3, the fence: the last to claim was shut out:\n%s", tail(second.lines.String(), 20))
+	}
+	second.interrupt()
+	auditSending(t, r.audit())
+}
+
+// What Kafka is told for lag tools never lies ahead of what is stored.
+func TestHintNeverLiesAheadOfWhatIsStored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	producer := r.produce("--rate", "2000", "--seed", "23")
+	consumer := r.consume()
+	r.storedMore(5_000)
+	lock, err := r.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Exec(t.Context(), `LOCK TABLE heartbeat_records IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	elapse(t, 5*time.Second) // hints go out every second
+	hints := r.hints()
+	for partition, hint := range hints {
+		if next := value[int64](t, r.pool, `SELECT next_offset FROM ingest_progress WHERE partition = $1`, partition); hint > next {
+			t.Errorf("P1, partition %d: Kafka was told %d, stored is what lies below %d", partition, hint, next)
+		}
+	}
+	if len(hints) < 3 {
+		t.Errorf("Kafka has hints for %d partitions, want 3", len(hints))
+	}
+	if err := lock.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.finish(producer, consumer)
+}
+
+// hints returns the offsets that the consumer group has committed to Kafka.
+func (r *rig) hints() map[int32]int64 {
 	r.t.Helper()
-	consumer.saysTimes("partition claimed", 3)
+	offsets, err := kadm.NewClient(client(r.t, r.broker)).FetchOffsets(r.t.Context(), r.group)
+	if err != nil {
+		r.t.Fatalf("fetch offsets of group %s: %v", r.group, err)
+	}
+	hints := map[int32]int64{}
+	offsets.Each(func(o kadm.OffsetResponse) { hints[o.Partition] = o.At })
+	return hints
 }

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -51,6 +52,36 @@ func TestPoisonAmongGood(t *testing.T) {
 		}
 	}
 	t.Logf("%d records stored in %v: %v", len(read.facts), took.Round(time.Millisecond), reasons)
+}
+
+// A record that the database refuses, for a reason nobody foresaw, is found among thousands and becomes the only dead
+// letter; all others are stored.
+func TestRecordRefusedByTheDatabase(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if _, err := r.pool.Exec(t.Context(), `ALTER TABLE heartbeat_records ADD CONSTRAINT a_test_refuses CHECK (customer_id <> 'CUST_00666')`); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().Truncate(time.Millisecond)
+	var cases []boundaryCase
+	for i := range 6_000 {
+		customer := fmt.Sprintf("CUST_%05d", 1+i%600)
+		if i == 1_234 || i == 1_237 || i == 5_999 {
+			customer = "CUST_00666"
+		}
+		cases = append(cases, boundaryCase{value: event(customer, "75", stamp(now))})
+	}
+	r.sendCases(cases, now)
+	r.drain()
+	read := readTopic(t, r.broker, r.topic, r.topic, 0)
+	for at, what := range read.facts {
+		if what.Customer == "CUST_00666" {
+			text := read.events[at]
+			read.facts[at] = fact{verdict: verdict{Reason: "rejected_by_database"}, Length: int64(len(text)), Digest: sha256.Sum256([]byte(text))}
+			read.keys[at] = sha256.Sum256([]byte("CUST_00042"))
+		}
+	}
+	r.auditAgainst(read)
 }
 
 // sendCases produces values in order, over three partitions, with the same Kafka timestamp.

@@ -181,16 +181,16 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// What the messages contain that this proxy looks for. The writer of batches spells its statements in capitals, the
-// library that begins all other transactions does not.
+// What the messages contain that this proxy looks for.
 var (
 	beginText  = []byte("BEGIN\x00")
-	commitText = []byte("COMMIT\x00") // the request, and the answer
+	moveText   = []byte("move_progress\x00") // with BEGIN: the first message of a batch
+	commitText = []byte("COMMIT\x00")        // the request, and the answer
 	movedNone  = []byte("UPDATE 0\x00")
 )
 
 func (p *proxy) request(l *link, text []byte) (pass int, end bool) {
-	if bytes.Contains(text, beginText) {
+	if bytes.Contains(text, beginText) && bytes.Contains(text, moveText) {
 		p.holdBegin()
 	}
 	at := bytes.Index(text, commitText)

@@ -76,12 +76,6 @@ func (r *rig) consumeArguments(more ...string) []string {
 	}, more...)
 }
 
-// consumeDirectly starts a consumer whose way to the database has no proxy.
-func (r *rig) consumeDirectly(more ...string) *role {
-	r.t.Helper()
-	return r.consumeBy(r.database, more...)
-}
-
 // throughProxy puts a proxy between the consumers and the database.
 func (r *rig) throughProxy() *proxy {
 	r.t.Helper()

@@ -93,6 +93,7 @@ func TestPartitionsAdded(t *testing.T) {
 	if answer, err := admin.UpdatePartitions(t.Context(), 6, r.topic); err != nil || answer.Error() != nil {
 		t.Fatalf("add partitions: %v, %v", err, answer.Error())
 	}
+	late := r.produce("--rate", "2000", "--seed", "65") // a producer learns of new partitions within minutes, a new one at once
 	await(t, patience, func() string {
 		if with := value[int64](t, r.pool, `SELECT count(*) FROM ingest_progress WHERE stored > 0`); with < 6 {
 			return fmt.Sprintf("readings of %d partitions are stored, want 6", with)
@@ -100,6 +101,7 @@ func TestPartitionsAdded(t *testing.T) {
 		return ""
 	})
 	producer.interrupt()
+	late.interrupt()
 	r.caughtUp(patience)
 	consumer.interrupt()
 	r.audit()

@@ -1,0 +1,163 @@
+package e2e_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"heartbeat/internal/embedded/apachekafka"
+)
+
+var (
+	producerKills = flag.Int("producer-kills", 5, "how often to kill the producer")
+	brokerKills   = flag.Int("broker-kills", 3, "how often to kill a broker")
+	brokerAway    = flag.Duration("broker-away", 30*time.Second, "how long the broker stays away from the producer")
+)
+
+// A producer that is killed leaves every event that it knows acknowledged in the topic, none twice.
+func TestKilledProducer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	consumer := r.consume()
+	for kill := range *producerKills {
+		producer := r.produce("--rate", "10000", "--seed", fmt.Sprint(80+kill))
+		r.acknowledged(5_000)
+		producer.kill()
+	}
+	r.caughtUp(patience)
+	consumer.interrupt()
+	auditSending(t, r.audit())
+}
+
+// acknowledged waits until the last producer knows of so many acknowledged events.
+func (r *rig) acknowledged(count int) {
+	r.t.Helper()
+	ledger := r.ledgers[len(r.ledgers)-1]
+	await(r.t, patience, func() string {
+		text, _ := os.ReadFile(ledger) // the producer may not have begun
+		if lines := bytes.Count(text, []byte("\n")); lines < count {
+			return fmt.Sprintf("%d events acknowledged, want %d", lines, count)
+		}
+		return ""
+	})
+}
+
+// apacheOnly is for what the embedded broker cannot suffer: it lives in the process of the tests.
+func apacheOnly(t *testing.T) {
+	t.Helper()
+	if !onApache() {
+		t.Skip("needs Apache Kafka: make test-kafka runs it")
+	}
+}
+
+// A broker that is killed and comes back has what it acknowledged; producer and consumer go on by themselves.
+func TestBrokerKilledAndRestarted(t *testing.T) {
+	apacheOnly(t)
+	t.Parallel()
+	kafka := ownApache(t, apachekafka.Options{})
+	r := rigOn(t, kafka.address(), sharedDatabase(t))
+	producer := r.produce("--rate", "2000", "--seed", "90")
+	consumer := r.consume()
+	for kill := range *brokerKills {
+		r.storedMore(3_000)
+		if err := kafka.Node(1).Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if kill == 0 {
+			elapse(t, *brokerAway)
+		}
+		if err := kafka.Node(1).Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.storedMore(3_000)
+	producer.interrupt()
+	r.caughtUp(patience)
+	consumer.interrupt()
+	auditSending(t, r.audit())
+	r.wantNoDeadLetters()
+	r.wantNoIncidents()
+}
+
+// Of three brokers the leader is killed, time and again: what two have acknowledged stays.
+func TestLeaderOfThreeKilled(t *testing.T) {
+	apacheOnly(t)
+	t.Parallel()
+	kafka := ownApache(t, apachekafka.Options{Nodes: 3})
+	r := rigOn(t, kafka.address(), sharedDatabase(t))
+	producer := r.produce("--rate", "2000", "--seed", "91")
+	consumer := r.consume()
+	for range *brokerKills {
+		r.storedMore(3_000)
+		leader := kafka.Node(r.leader())
+		if err := leader.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		r.storedMore(6_000) // without it
+		if err := leader.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	producer.interrupt()
+	r.caughtUp(patience)
+	consumer.interrupt()
+	auditSending(t, r.audit())
+	r.wantNoDeadLetters()
+	r.wantNoIncidents()
+}
+
+// leader returns the number of the broker that leads partition 0.
+func (r *rig) leader() int {
+	r.t.Helper()
+	topics, err := kadm.NewClient(client(r.t, r.broker)).ListTopics(r.t.Context(), r.topic)
+	if err != nil {
+		r.t.Fatalf("look for the leader: %v", err)
+	}
+	return int(topics[r.topic].Partitions[0].Leader)
+}
+
+// Of three brokers one is cut off from all clients by the network, with its connections open: events wait and arrive once.
+func TestBrokerPartitionedAway(t *testing.T) {
+	apacheOnly(t)
+	t.Parallel()
+	proxies := map[int]*proxy{}
+	kafka := ownApache(t, apachekafka.Options{Nodes: 3, Advertise: func(node int, address string) (string, error) {
+		proxies[node] = startProxy(t, address)
+		return proxies[node].listener.Addr().String(), nil
+	}})
+	r := rigOn(t, kafka.address(), sharedDatabase(t))
+	producer := r.produce("--rate", "2000", "--seed", "92")
+	consumer := r.consume()
+	for range *brokerKills {
+		r.storedMore(3_000)
+		away := proxies[r.leader()]
+		stored := r.stored()
+		away.suspend()
+		elapse(t, *brokerAway/2)
+		away.cut() // the network forgets the connections
+		away.resume()
+		r.storedMore(3_000)
+		if r.stored() == stored {
+			t.Error("nothing was stored after the partition")
+		}
+	}
+	producer.interrupt()
+	r.caughtUp(patience)
+	consumer.interrupt()
+	auditSending(t, r.audit())
+	r.wantNoDeadLetters()
+	r.wantNoIncidents()
+}
+
+// wantNoIncidents wants nothing to be on record as lost.
+func (r *rig) wantNoIncidents() {
+	r.t.Helper()
+	if have := r.incidents(); len(have) > 0 {
+		r.t.Errorf("P8, what was acknowledged is not lost: incidents are %+v", have)
+	}
+}
