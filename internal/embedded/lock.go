@@ -26,7 +26,16 @@ func Lock(dir string) (release func() error, err error) {
 		file.Close()
 		return nil, err
 	}
-	return file.Close, nil
+	return func() error { return unlock(file) }, nil
+}
+
+// unlock says so before it closes: a child that this process is just forking holds a copy of the file, and the lock with it,
+// until it has become another program.
+func unlock(file *os.File) error {
+	if err := errors.Join(unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close()); err != nil {
+		return fmt.Errorf("unlock data directory: %w", err)
+	}
+	return nil
 }
 
 func lock(file *os.File, dir string) error {
