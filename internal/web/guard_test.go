@@ -67,7 +67,7 @@ func TestWritesFromAnotherOriginAreRefused(t *testing.T) {
 func TestTokenGuardsEverythingButHealthAndPages(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, withToken)
-	for _, target := range []string{"/", "/healthz", "/readyz", "/api/v1/session", "/api/v1/openapi.json"} {
+	for _, target := range []string{"/", "/healthz", "/api/v1/session", "/api/v1/openapi.json"} {
 		if w := get(server, target); w.Code != http.StatusOK {
 			t.Errorf("%s without token got %d", target, w.Code)
 		}

@@ -6,7 +6,10 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-export const IMAGES = join(ROOT, "docs/images");
+
+/** UPDATE_IMAGES=1 makes the pictures of the README anew, after a quarter of an hour, so that the charts are full. */
+export const UPDATE_IMAGES = Boolean(process.env.UPDATE_IMAGES);
+export const IMAGES = UPDATE_IMAGES ? join(ROOT, "docs/images") : mkdtempSync("/var/tmp/heartbeat-images-");
 
 const ARGUMENTS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -43,7 +46,7 @@ export async function until(what, condition, timeout = 20_000) {
   }
 }
 
-/** The whole system on ports of its own, with the console in a process of its own so that it can be restarted. */
+/** The whole system on ports of its own: `up`, and a console in a process of its own where a test restarts or measures it. */
 export class System {
   #dir = mkdtempSync("/var/tmp/heartbeat-e2e-");
   #processes = new Map();
@@ -55,28 +58,29 @@ export class System {
     return system;
   }
 
-  async #start({ customers, interval, console: extra = {} }) {
+  async #start({ customers, interval }) {
     if (!existsSync(this.#binary)) throw new Error(`${this.#binary} is missing: make build, or set HEARTBEAT_BIN`);
     chmodSync(this.#dir, 0o755); // PostgreSQL runs as somebody else where we are root
-    [this.kafka, this.postgres, this.port] = [await freePort(), await freePort(), await freePort()];
+    [this.kafka, this.postgres, this.port, this.servePort] = [await freePort(), await freePort(), await freePort(), await freePort()];
     this.customers = customers;
-    this.extra = extra;
     this.url = `http://127.0.0.1:${this.port}`;
+    this.serveURL = `http://127.0.0.1:${this.servePort}`;
     this.#run("up", ["up", "--data-dir", join(this.#dir, "data"), "--kafka-port", this.kafka, "--postgres-port", this.postgres,
-      "--customers", customers, "--interval", interval, "--log-level", "ERROR"]);
+      "--listen", `127.0.0.1:${this.port}`, "--customers", customers, "--interval", interval, "--log-level", "ERROR"]);
     await until("up to be up", () => this.log("up").includes("Heartbeat is up"), 60_000);
-    await this.serve();
-  }
-
-  async serve() {
-    this.#run("serve", ["serve", "--listen", `127.0.0.1:${this.port}`, "--max-viewers", 1000], this.extra);
     await until("the console to answer", async () => (await fetch(`${this.url}/healthz`)).ok);
   }
 
-  #run(name, args, extra = {}) {
+  /** Starts a console of its own at serveURL. */
+  async serve() {
+    this.#run("serve", ["serve", "--listen", `127.0.0.1:${this.servePort}`]);
+    await until("the console to answer", async () => (await fetch(`${this.serveURL}/healthz`)).ok);
+  }
+
+  #run(name, args) {
     const child = spawn(this.#binary, args.map(String), {
       cwd: this.#dir, // where no .env is
-      env: { ...process.env, POSTGRES_PORT: this.postgres, KAFKA_BOOTSTRAP_SERVERS: `127.0.0.1:${this.kafka}`, CUSTOMER_POOL_SIZE: this.customers, ...extra },
+      env: { ...process.env, POSTGRES_PORT: this.postgres, KAFKA_BOOTSTRAP_SERVERS: `127.0.0.1:${this.kafka}`, CUSTOMER_POOL_SIZE: this.customers },
     });
     const entry = { child, text: "", ended: new Promise((done) => child.once("exit", done)) };
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (entry.text = (entry.text + data).slice(-50_000)));
@@ -138,7 +142,7 @@ export async function browser() {
 }
 
 /** Opens a page that fails the test at any console error, policy violation, exception or request to another host. */
-export async function visit(chromium, system, { hash = "#/fleet", ...options } = {}) {
+export async function visit(chromium, url, { hash = "#/fleet", ...options } = {}) {
   const context = await chromium.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   const page = await context.newPage();
   page.faults = [];
@@ -147,9 +151,9 @@ export async function visit(chromium, system, { hash = "#/fleet", ...options } =
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && fault(`console: ${message.text()}`));
   page.on("pageerror", (error) => fault(`exception: ${error.stack}`));
   page.on("request", (request) => {
-    if (!request.url().startsWith(system.url) && !/^(data|blob):/.test(request.url())) fault(`outside request: ${request.url()}`);
+    if (!request.url().startsWith(url) && !/^(data|blob):/.test(request.url())) fault(`outside request: ${request.url()}`);
   });
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)));
-  await page.goto(`${system.url}/${hash}`);
+  await page.goto(`${url}/${hash}`);
   return page;
 }

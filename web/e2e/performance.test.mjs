@@ -13,6 +13,7 @@ for (const [customers, interval] of [[10_000, "1s"], [100_000, "10s"]]) {
     let chromium;
     before(async () => {
       [system, chromium] = await Promise.all([System.start({ customers, interval }), browser()]);
+      await system.serve();
     });
     after(async () => {
       await chromium?.close();
@@ -20,7 +21,7 @@ for (const [customers, interval] of [[10_000, "1s"], [100_000, "10s"]]) {
     });
 
     test("the page never blocks for long", async () => {
-      const page = await visit(chromium, system);
+      const page = await visit(chromium, system.url);
       try {
         await until("everybody to be seen", () => page.evaluate(() => document.querySelector('[data-state="never_seen"] .chip-count')?.textContent === "0"), 60_000);
         await sleep(3000);
@@ -53,10 +54,10 @@ async function crowd(system, round) {
     await sleep(10_000);
     return ((await system.get("totals")).valid_records - before) / ((Date.now() - from) / 1000);
   };
-  const metrics = async (name) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(await (await fetch(`${system.url}/metrics`)).text())[1]);
+  const metrics = async (name) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(await (await fetch(`${system.serveURL}/metrics`)).text())[1]);
   const alone = await stored();
   const quiet = system.memory("serve");
-  const viewers = Array.from({ length: 200 }, (_, i) => viewer(system.port, i >= 20));
+  const viewers = Array.from({ length: 200 }, (_, i) => viewer(system.servePort, i >= 20));
   try {
     await until("all to be connected", async () => viewers.filter((v) => v.bytes > 0).length >= 180);
     const joined = Date.now();

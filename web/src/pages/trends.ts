@@ -1,5 +1,5 @@
 import type { Context } from "../context";
-import type { Range, Trend } from "../api";
+import type { Bucket, Range, Trend } from "../api";
 import { get } from "../api";
 import { Chart } from "../chart";
 import { donut } from "../donut";
@@ -89,13 +89,21 @@ function show(charts: ReturnType<typeof build>, types: ReturnType<typeof donut>,
   const to = Date.parse(trend.to) / 1000;
   const window: [number, number] = [to - secondsOf(trend.range), to];
   const at = trend.buckets.map((b) => Date.parse(b.at) / 1000);
-  const minutes = trend.step_seconds / 60;
   const column = <T>(items: readonly T[], value: (item: T) => number | null): (number | null)[] => items.map(value);
   const b = trend.buckets;
+  // Of the step under way, the rate over the part that has passed, once that is enough to tell.
+  const perSecond = (bucket: Bucket, n: number): number | null => {
+    const passed = Math.min(trend.step_seconds, to - Date.parse(bucket.at) / 1000);
+    return passed < trend.step_seconds / 4 ? null : n / passed;
+  };
+  const perMinute = (bucket: Bucket, n: number): number | null => {
+    const rate = perSecond(bucket, n);
+    return rate === null ? null : 60 * rate;
+  };
   const nothing = "No readings in this range.";
   charts.fleet.show(at, [column(b, (x) => x.max_bpm), column(b, (x) => x.avg_bpm), column(b, (x) => x.min_bpm)], window, nothing);
-  charts.anomalies.show(at, [column(b, (x) => x.tachycardia / minutes), column(b, (x) => x.bradycardia / minutes), column(b, (x) => x.invalid / minutes)], window, nothing);
-  charts.throughput.show(at, [column(b, (x) => perSecond(x, trend, to))], window, nothing);
+  charts.anomalies.show(at, [column(b, (x) => perMinute(x, x.tachycardia)), column(b, (x) => perMinute(x, x.bradycardia)), column(b, (x) => perMinute(x, x.invalid))], window, nothing);
+  charts.throughput.show(at, [column(b, (x) => perSecond(x, x.valid + x.bradycardia + x.tachycardia + x.invalid))], window, nothing);
   charts.latency.show(at, [column(b, (x) => x.latency_p95_ms), column(b, (x) => x.latency_p50_ms)], window, "No sample in this range.");
   const seconds = trend.seconds;
   charts.second.show(seconds.map((s) => Date.parse(s.at) / 1000),
@@ -107,11 +115,4 @@ function show(charts: ReturnType<typeof build>, types: ReturnType<typeof donut>,
     { label: "Bradycardia", value: sum((x) => x.bradycardia), color: "--series-bradycardia" },
     { label: "Sensor error", value: sum((x) => x.invalid), color: "--series-invalid" },
   ]);
-}
-
-/** The rate of a step; of the step under way, over the part that has passed. */
-function perSecond(bucket: Trend["buckets"][number], trend: Trend, now: number): number | null {
-  const passed = Math.min(trend.step_seconds, now - Date.parse(bucket.at) / 1000);
-  const all = bucket.valid + bucket.bradycardia + bucket.tachycardia + bucket.invalid;
-  return passed < trend.step_seconds / 4 ? null : all / passed;
 }
