@@ -12,6 +12,16 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// proves says which promises a scenario is about, so that its failure names them, whatever way it fails.
+func proves(t testing.TB, promises string) {
+	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s does not prove %s", t.Name(), promises)
+		}
+	})
+}
+
 // differences collects what does not add up, and shows the first few.
 type differences struct {
 	t     testing.TB

@@ -11,6 +11,7 @@ import (
 // exactly once, and its neighbours are stored.
 func TestEveryNamedValueThroughTheWholePath(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1")
 	r := newRig(t)
 	now := time.Now().Truncate(time.Millisecond)
 	cases := boundaryCases(now)
@@ -38,6 +39,7 @@ func TestEveryNamedValueThroughTheWholePath(t *testing.T) {
 // With a retention, an event older than that before its Kafka timestamp is a dead letter, and one just within is stored.
 func TestRetentionRefusesWhatIsTooOld(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P10")
 	r := newRig(t)
 	const retention = 48 * time.Hour
 	now := time.Now().Truncate(time.Millisecond)

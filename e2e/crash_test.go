@@ -32,6 +32,7 @@ func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 	for i, point := range []string{"after-insert", "before-commit", "after-commit", "before-hint"} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
+			proves(t, "P1, P4, P6")
 			r := newRig(t)
 			rate := []string{"2000", "20000"}[i%2]
 			producer := r.produce("--rate", rate, "--seed", fmt.Sprint(10+i))
@@ -63,6 +64,7 @@ var cuts = flag.Int("cuts", 20, "how often to cut the database connection at COM
 // A connection that is cut at COMMIT leaves the consumer in doubt; the progress row settles it, either way.
 func TestConnectionCutAtCommitIsHarmless(t *testing.T) {
 	t.Parallel()
+	proves(t, "P4")
 	r := newRig(t)
 	proxy := r.throughProxy()
 	producer := r.produce("--rate", "2000", "--seed", "20")
@@ -98,6 +100,7 @@ var freezes = flag.Int("freezes", 5, "how often to stop a consumer beyond its se
 // heir's claim: the database refuses it.
 func TestZombieCannotWrite(t *testing.T) {
 	t.Parallel()
+	proves(t, "P3")
 	r := newRig(t)
 	proxy := r.throughProxy()
 	producer := r.produce("--rate", "2000", "--seed", "21")
@@ -157,6 +160,7 @@ func hold(t testing.TB, held <-chan struct{}) {
 // A claim that comes while a batch of the owner before is under way waits for that batch and goes on behind it.
 func TestClaimWaitsForTheBatchUnderWay(t *testing.T) {
 	t.Parallel()
+	proves(t, "P3")
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "22")
 	first := r.consume()
@@ -204,6 +208,7 @@ CREATE TRIGGER wait BEFORE INSERT ON heartbeat_records FOR EACH STATEMENT EXECUT
 // What Kafka is told for lag tools never lies ahead of what is stored.
 func TestHintNeverLiesAheadOfWhatIsStored(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1")
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "23")
 	consumer := r.consume()

@@ -63,6 +63,7 @@ func foreignRecords(count int) []*kgo.Record {
 // Events of aborted transactions are not stored, and the offsets that they and the markers take are accounted for.
 func TestAbortedTransactionsAreAccountedFor(t *testing.T) {
 	t.Parallel()
+	proves(t, "P2")
 	r := newRig(t)
 	producer := client(t, r.broker, kgo.TransactionalID(r.topic), kgo.DefaultProduceTopic(r.topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	aborted := 0

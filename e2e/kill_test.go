@@ -12,6 +12,7 @@ var kills = flag.Int("kills", 5, "how often to kill the consumer at random times
 // A consumer that is killed again and again in the midst of its work loses nothing and stores nothing twice.
 func TestKilledConsumerLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P2, P6")
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "1")
 	for kill := range *kills {
@@ -45,6 +46,7 @@ func (r *rig) behind() int64 {
 // A consumer that is interrupted ends in good order: the next one has nothing to repair.
 func TestInterruptedConsumerLeavesInGoodOrder(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P2")
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "2")
 	for range 3 {
@@ -60,6 +62,7 @@ func TestInterruptedConsumerLeavesInGoodOrder(t *testing.T) {
 // Several consumers share the partitions, and the end of one is made up for by the others.
 func TestConsumersShareThePartitions(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P3, P7")
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "3")
 	first, second := r.consume(), r.consume()

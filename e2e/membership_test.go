@@ -14,6 +14,7 @@ var rebalanceFor = flag.Duration("rebalance", 2*time.Minute, "how long members c
 // customer's in their order.
 func TestMembersComeAndGo(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P3, P7")
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "50")
 	crew := []*role{r.consume()}

@@ -35,6 +35,7 @@ func TestConsumerRefusesAForeignSchema(t *testing.T) {
 // A migration that is killed anywhere leaves whole steps behind, and the next one goes on.
 func TestMigrationKilledHalfWay(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1")
 	server := sharedDatabase(t)
 	applied := map[int64]bool{}
 	for attempt := range *migrations {
@@ -95,6 +96,7 @@ func TestMigrationsAtOnce(t *testing.T) {
 // Customers whose clocks are wrong by hours or years lose nothing, and make no partitions of their own.
 func TestStrayClocksStayBounded(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P9")
 	r := newRig(t)
 	partitions := func() int64 {
 		return value[int64](t, r.pool, `SELECT count(*) FROM pg_inherits`)

@@ -18,6 +18,7 @@ var (
 // A database that is stopped at once under load, and started again, has every event once.
 func TestDatabaseStoppedUnderLoad(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P4, P5")
 	server := ownDatabase(t, nil)
 	r := rigOn(t, sharedBroker(t).address(), server)
 	producer := r.produce("--rate", "2000", "--seed", "30")
@@ -44,6 +45,7 @@ func TestDatabaseStoppedUnderLoad(t *testing.T) {
 // A database that is away for long costs nothing but time: no dead letters, no loss, no membership, no memory.
 func TestDatabaseAwayForLong(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P5, P9")
 	r := newRig(t)
 	proxy := r.throughProxy()
 	producer := r.produce("--rate", "5000", "--seed", "31")
@@ -73,6 +75,7 @@ func TestDatabaseAwayForLong(t *testing.T) {
 // A table that stays locked holds the consumer up and costs it nothing else.
 func TestTableLockedForLong(t *testing.T) {
 	t.Parallel()
+	proves(t, "P5, P9")
 	r := newRig(t)
 	producer := r.produce("--rate", "5000", "--seed", "32")
 	consumer := r.consume()
@@ -106,6 +109,7 @@ func TestTableLockedForLong(t *testing.T) {
 // A statement that takes too long is an outage like any other.
 func TestStatementTimeoutIsWaitedOut(t *testing.T) {
 	t.Parallel()
+	proves(t, "P5")
 	r := newRig(t)
 	r.via = r.database + "&statement_timeout=500"
 	producer := r.produce("--rate", "2000", "--seed", "33")
@@ -129,6 +133,7 @@ func TestStatementTimeoutIsWaitedOut(t *testing.T) {
 // The victim of a deadlock comes again with the same batch.
 func TestDeadlockIsWaitedOut(t *testing.T) {
 	t.Parallel()
+	proves(t, "P5")
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "34")
 	consumer := r.consume()
@@ -193,6 +198,7 @@ func TestPassingErrorsAreWaitedOut(t *testing.T) {
 // An error that nobody foresaw stops the partition loudly; once a person has repaired the cause it goes on.
 func TestUnforeseenErrorStopsLoudlyAndLosesNothing(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P5")
 	r := newRig(t)
 	r.failWrites("42501", 1)
 	r.produce("--max-events", "2000", "--rate", "2000", "--seed", "36").succeed(patience)
@@ -227,6 +233,7 @@ CREATE TRIGGER fail BEFORE INSERT ON heartbeat_records FOR EACH STATEMENT EXECUT
 // A server without a free connection is waited out.
 func TestTooManyConnectionsAreWaitedOut(t *testing.T) {
 	t.Parallel()
+	proves(t, "P5")
 	server := ownDatabase(t, map[string]string{"max_connections": "20"})
 	r := rigOn(t, sharedBroker(t).address(), server)
 	producer := r.produce("--rate", "2000", "--seed", "37")
@@ -258,6 +265,7 @@ func (r *rig) occupy(server *postgresServer) (release func()) {
 // A database whose disk is full is waited out with a word about it, and goes on when there is room.
 func TestDatabaseDiskFull(t *testing.T) {
 	t.Parallel()
+	proves(t, "P5, P9")
 	server := ownDatabase(t, nil)
 	disk := newSmallDisk(t, server, 96<<20)
 	r := &rig{t: t, broker: sharedBroker(t).address(), database: disk.createDatabase(t)}
@@ -283,6 +291,7 @@ func TestDatabaseDiskFull(t *testing.T) {
 // A slow database makes lag, not memory.
 func TestSlowDatabaseMakesLagNotMemory(t *testing.T) {
 	t.Parallel()
+	proves(t, "P9")
 	r := newRig(t)
 	proxy := r.throughProxy()
 	producer := r.produce("--rate", "2000", "--seed", "39")

@@ -23,6 +23,7 @@ var (
 // neighbours are stored, and nothing stops.
 func TestPoisonAmongGood(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P5")
 	r := newRig(t)
 	r.allowLargeRecords()
 	brew := &brewer{random: rand.New(rand.NewPCG(*poisonSeed, 2)), now: time.Now().Truncate(time.Millisecond)}
@@ -58,6 +59,7 @@ func TestPoisonAmongGood(t *testing.T) {
 // letter; all others are stored.
 func TestRecordRefusedByTheDatabase(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P5")
 	r := newRig(t)
 	if _, err := r.pool.Exec(t.Context(), `ALTER TABLE heartbeat_records ADD CONSTRAINT a_test_refuses CHECK (customer_id <> 'CUST_00666')`); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ var (
 // A producer that is killed leaves every event that it knows acknowledged in the topic, none twice.
 func TestKilledProducer(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1")
 	r := newRig(t)
 	consumer := r.consume()
 	for kill := range *producerKills {
@@ -59,6 +60,7 @@ func apacheOnly(t *testing.T) {
 func TestBrokerKilledAndRestarted(t *testing.T) {
 	apacheOnly(t)
 	t.Parallel()
+	proves(t, "P1, P8")
 	kafka := ownApache(t, apachekafka.Options{})
 	r := rigOn(t, kafka.address(), sharedDatabase(t))
 	producer := r.produce("--rate", "2000", "--seed", "90")
@@ -88,6 +90,7 @@ func TestBrokerKilledAndRestarted(t *testing.T) {
 func TestLeaderOfThreeKilled(t *testing.T) {
 	apacheOnly(t)
 	t.Parallel()
+	proves(t, "P1, P8")
 	kafka := ownApache(t, apachekafka.Options{Nodes: 3})
 	r := rigOn(t, kafka.address(), sharedDatabase(t))
 	producer := r.produce("--rate", "2000", "--seed", "91")
@@ -125,6 +128,7 @@ func (r *rig) leader() int {
 func TestBrokerPartitionedAway(t *testing.T) {
 	apacheOnly(t)
 	t.Parallel()
+	proves(t, "P1, P8")
 	proxies := map[int]*proxy{}
 	kafka := ownApache(t, apachekafka.Options{Nodes: 3, Advertise: func(node int, address string) (string, error) {
 		proxies[node] = startProxy(t, address)

@@ -32,25 +32,50 @@ func (r *rig) incidents() []incident {
 // those stored before nor waited for, and the change is on record.
 func TestTopicRecreatedUnderItsName(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	r.produce("--max-events", "6000", "--rate", "5000", "--seed", "60").succeed(patience)
-	consumer := r.consume()
-	r.caughtUp(patience)
-	old := readTopic(t, r.broker, r.topic, r.topic, 0)
-	admin := kadm.NewClient(client(t, r.broker))
-	if _, err := admin.DeleteTopic(t.Context(), r.topic); err != nil {
-		t.Fatalf("delete topic: %v", err)
+	for name, running := range map[string]bool{"running": true, "stopped": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proves(t, "P1, P8")
+			r := newRig(t)
+			r.produce("--max-events", "6000", "--rate", "5000", "--seed", "60").succeed(patience)
+			consumer := r.consume()
+			r.caughtUp(patience)
+			old := readTopic(t, r.broker, r.topic, r.topic, 0)
+			if !running {
+				consumer.interrupt()
+			}
+			r.recreateTopic()
+			r.ledgers = nil
+			r.produce("--max-events", "9000", "--rate", "5000", "--seed", "61").succeed(patience)
+			if !running {
+				consumer = r.consume()
+			}
+			r.auditReplaced(consumer, old)
+		})
 	}
-	await(t, patience, func() string {
-		topics, err := admin.ListTopics(t.Context(), r.topic)
+}
+
+// recreateTopic deletes the topic and creates it anew.
+func (r *rig) recreateTopic() {
+	r.t.Helper()
+	admin := kadm.NewClient(client(r.t, r.broker))
+	if _, err := admin.DeleteTopic(r.t.Context(), r.topic); err != nil {
+		r.t.Fatalf("delete topic: %v", err)
+	}
+	await(r.t, patience, func() string {
+		topics, err := admin.ListTopics(r.t.Context(), r.topic)
 		if err != nil || topics.Has(r.topic) {
 			return fmt.Sprintf("the topic is still there (%v)", err)
 		}
 		return ""
 	})
-	createTopic(t, r.broker, r.topic, 3)
-	r.ledgers = nil
-	r.produce("--max-events", "9000", "--rate", "5000", "--seed", "61").succeed(patience)
+	createTopic(r.t, r.broker, r.topic, 3)
+}
+
+// auditReplaced wants the events of both topics stored, and the change on record.
+func (r *rig) auditReplaced(consumer *role, old contents) {
+	t := r.t
+	t.Helper()
 	again := r.topic + "#2"
 	await(t, patience, func() string {
 		stored := value[int64](t, r.pool, `SELECT coalesce(sum(next_offset), 0)::bigint FROM ingest_progress WHERE kafka_topic = $1`, again)
@@ -85,6 +110,7 @@ func TestTopicRecreatedUnderItsName(t *testing.T) {
 // Partitions that are added are consumed from their start.
 func TestPartitionsAdded(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1")
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "62")
 	consumer := r.consume()
@@ -111,6 +137,7 @@ func TestPartitionsAdded(t *testing.T) {
 // stored.
 func TestRetentionPassesAStoppedConsumer(t *testing.T) {
 	t.Parallel()
+	proves(t, "P8")
 	r := newRig(t)
 	r.produce("--max-events", "5000", "--rate", "5000", "--seed", "63").succeed(patience)
 	r.drain()

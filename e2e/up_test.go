@@ -113,6 +113,7 @@ func (s *system) audit(ledgers ...string) contents {
 // A newcomer's first two runs: everything works, and the second goes on from where the first ended.
 func TestUpTwiceOnTheSameData(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P2")
 	s := newSystem(t)
 	began := time.Now()
 	first := s.up("--duration", "20s")
@@ -218,6 +219,7 @@ func TestInterruptedStartLeavesNothingBehind(t *testing.T) {
 // acknowledged to a producer of another process is stored.
 func TestKilledUpLosesNothing(t *testing.T) {
 	t.Parallel()
+	proves(t, "P1, P2")
 	s := newSystem(t)
 	run := s.up("--rate", "500")
 	run.says("Heartbeat is up")

@@ -1,0 +1,178 @@
+//go:build mutants
+
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// edit replaces a piece of the product's code.
+type edit struct{ file, old, new string }
+
+// mutant is a defect that the suite must find.
+type mutant struct {
+	name     string
+	edits    []edit
+	scenario string   // the test that must fail
+	options  []string // of its run
+	promise  string   // that its failure must name
+}
+
+var mutants = []mutant{
+	{
+		name: "commit past a failed record", scenario: "TestRecordRefusedByTheDatabase", promise: "P1",
+		edits: []edit{{"internal/pipeline/worker.go", `	return w.write(ctx, reject(batch, records[0], err))`, `	batch.Readings = nil
+	batch.Skipped++
+	return w.write(ctx, batch)`}},
+	},
+	{
+		name: "dedupe by partition and offset without the topic's identity", scenario: "TestTopicRecreatedUnderItsName/stopped", promise: "P1",
+		edits: []edit{{"internal/postgres/log.go", `	return l.topicID == id || l.topicID == anonymous || id == anonymous`, `	return true`}},
+	},
+	{
+		name: "alert row outside the transaction", scenario: "TestCrashAtNamedPointsLosesAndDoublesNothing/after-commit", promise: "P6", options: []string{"-crashes", "3"},
+		edits: []edit{
+			{"internal/postgres/payload.go", `		{"pipeline_metrics", copyMetrics, p.metrics},
+`, ``},
+			{"internal/postgres/payload.go", `// copyRows sends`, `func (p *payload) copyLate(ctx context.Context, conn *pgconn.PgConn) error {
+	if len(p.metrics) == 0 {
+		return nil
+	}
+	_, err := conn.CopyFrom(ctx, bytes.NewReader(p.metrics), copyMetrics)
+	return err
+}
+
+// copyRows sends`},
+			{"internal/postgres/write.go", `		return commitRollups(ctx, conn, load)`, `		if err := commitRollups(ctx, conn, load); err != nil {
+			return err
+		}
+		return load.copyLate(ctx, conn.PgConn())`},
+		},
+	},
+	{
+		name: "parse failures only counted", scenario: "TestEveryNamedValueThroughTheWholePath", promise: "P1",
+		edits: []edit{{"internal/pipeline/batch.go", `		b.DeadLetters = append(b.DeadLetters, heartbeat.NewDeadLetter(*record, rejection))`, `		b.Skipped++`}},
+	},
+	{
+		name: "truncating before classifying", scenario: "TestEveryNamedValueThroughTheWholePath", promise: "P1",
+		edits: []edit{{"internal/heartbeat/decoder.go", `Classify(rate)`, `Classify(float64(int64(rate)))`}},
+	},
+	{
+		name: "retrying COMMIT blindly", scenario: "TestConnectionCutAtCommitIsHarmless", promise: "P4", options: []string{"-cuts", "4"},
+		edits: []edit{
+			{"internal/pipeline/worker.go", `	case Stale, OutcomeUnknown:
+		next`, `	case Stale:
+		next`},
+			{"internal/postgres/write.go", `AND fence = $3 AND next_offset = $4`, `AND fence = $3 AND $4::bigint IS NOT NULL`},
+		},
+	},
+	{
+		name: "no fence", scenario: "TestZombieCannotWrite", promise: "P3", options: []string{"-freezes", "1"},
+		edits: []edit{{"internal/postgres/write.go", `AND fence = $3 AND`, `AND $3::bigint IS NOT NULL AND`}},
+	},
+	{
+		name: "fence raised after the read", scenario: "TestClaimWaitsForTheBatchUnderWay", promise: "P3",
+		edits: []edit{{"internal/postgres/claim.go", `		return s.raiseFence(ctx, conn, &claim, current.identity(partition))`, `		err = s.raiseFence(ctx, conn, &claim, current.identity(partition))
+		if found {
+			claim.Next = current.next
+		}
+		return err`}},
+	},
+	{
+		name: "offset hint before the commit", scenario: "TestHintNeverLiesAheadOfWhatIsStored", promise: "P1",
+		edits: []edit{{"internal/kafka/lane.go", `			if err := l.worker.Process(`, `			l.advanced(l, position{records[size-1].Offset + 1, records[size-1].LeaderEpoch})
+			if err := l.worker.Process(`}},
+	},
+	{
+		name: "unbounded buffer while retrying", scenario: "TestTableLockedForLong", promise: "P9", options: []string{"-lock", "60s"},
+		edits: []edit{{"internal/kafka/lane.go", `	laneQueue = 2`, `	laneQueue = 1 << 30`}},
+	},
+}
+
+// Each of these defects, put into the product, makes the suite fail and name the promise that is broken.
+func TestMutantsAreFound(t *testing.T) {
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			overlay := m.overlay(t)
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+			defer cancel()
+			pattern := "^" + strings.ReplaceAll(m.scenario, "/", "$/^") + "$"
+			run := exec.CommandContext(ctx, self, append([]string{"-test.run", pattern, "-test.count", "1"}, m.options...)...)
+			run.Env = append(os.Environ(), "HEARTBEAT_TEST_OVERLAY="+overlay)
+			output, err := run.CombinedOutput()
+			text := string(output)
+			switch {
+			case strings.Contains(text, "build heartbeat:"):
+				t.Fatalf("the defect does not compile any more:\n%s", text)
+			case err == nil:
+				t.Errorf("%s does not notice it: %s is not proved", m.scenario, m.promise)
+			case !strings.Contains(text, m.promise):
+				t.Errorf("%s fails without naming %s:\n%s", m.scenario, m.promise, tail(text, 40))
+			default:
+				t.Logf("found by %s: %s", m.scenario, firstFailure(text))
+			}
+		})
+	}
+}
+
+// overlay writes the defective files and returns a file for `go build -overlay` that puts them in place.
+func (m mutant) overlay(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	texts := map[string]string{}
+	for _, e := range m.edits {
+		path := filepath.Join(root, e.file)
+		if _, ok := texts[path]; !ok {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[path] = string(text)
+		}
+		if n := strings.Count(texts[path], e.old); n != 1 {
+			t.Fatalf("%s has the code to break %d times, want once: %s", e.file, n, e.old)
+		}
+		texts[path] = strings.Replace(texts[path], e.old, e.new, 1)
+	}
+	replace := map[string]string{}
+	for path, text := range texts {
+		replace[path] = filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(path, root), "/", "_"))
+		if err := os.WriteFile(replace[path], []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// firstFailure returns the line in which the scenario says what is wrong.
+func firstFailure(text string) string {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "_test.go:") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return "it failed"
+}
