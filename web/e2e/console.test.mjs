@@ -201,6 +201,23 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_500_000 : 300_000 }, () => {
     await until("a full wall again", async () => (await chip(page, "never_seen")) === 0);
   });
 
+  test("a console with a token lets nobody in without it", async () => {
+    await system.kill("serve");
+    await system.serve({ HEARTBEAT_TOKEN: "correct horse battery" });
+    const page = await visit(chromium, system.serveURL);
+    pages.push(page);
+    page.tolerated = (text) => /status of 403/.test(text);
+    await page.locator("#token").fill("wrong");
+    await page.keyboard.press("Enter");
+    await page.locator("#token-error", { hasText: "not the console's token" }).waitFor();
+    assert.equal((await fetch(`${system.serveURL}/api/v1/fleet`)).status, 401);
+    await page.locator("#token").fill("correct horse battery");
+    await page.keyboard.press("Enter");
+    await page.locator(LIVE).waitFor();
+    await page.locator("text=Sign out").click();
+    await page.locator("#token").waitFor();
+  });
+
   for (const scheme of ["light", "dark"]) {
     test(`pages are accessible in ${scheme} mode`, async () => {
       const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");

@@ -72,15 +72,15 @@ export class System {
   }
 
   /** Starts a console of its own at serveURL. */
-  async serve() {
-    this.#run("serve", ["serve", "--listen", `127.0.0.1:${this.servePort}`]);
+  async serve(env = {}) {
+    this.#run("serve", ["serve", "--listen", `127.0.0.1:${this.servePort}`], env);
     await until("the console to answer", async () => (await fetch(`${this.serveURL}/healthz`)).ok);
   }
 
-  #run(name, args) {
+  #run(name, args, env = {}) {
     const child = spawn(this.#binary, args.map(String), {
       cwd: this.#dir, // where no .env is
-      env: { ...process.env, POSTGRES_PORT: this.postgres, KAFKA_BOOTSTRAP_SERVERS: `127.0.0.1:${this.kafka}`, CUSTOMER_POOL_SIZE: this.customers },
+      env: { ...process.env, POSTGRES_PORT: this.postgres, KAFKA_BOOTSTRAP_SERVERS: `127.0.0.1:${this.kafka}`, CUSTOMER_POOL_SIZE: this.customers, ...env },
     });
     const entry = { child, text: "", ended: new Promise((done) => child.once("exit", done)) };
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (entry.text = (entry.text + data).slice(-50_000)));
