@@ -44,8 +44,9 @@ func (d *differences) report() {
 	}
 }
 
-// auditTables compares what the topic held with what the tables hold, both ways.
-func auditTables(t testing.TB, want contents, have tables) {
+// auditTables compares what the topic held with what the tables hold, both ways, and counts what is missing and what is
+// there more than once.
+func auditTables(t testing.TB, want contents, have tables) (lost, doubled int) {
 	t.Helper()
 	d := differences{t: t, what: "P1, every record stored exactly once"}
 	for _, at := range have.doubled {
@@ -55,6 +56,7 @@ func auditTables(t testing.TB, want contents, have tables) {
 		stored, ok := have.facts[at]
 		switch {
 		case !ok:
+			lost++
 			d.add("%v lost: want %v", at, want.facts[at])
 		case stored != want.facts[at]:
 			d.add("%v differs: stored %v, want %v", at, stored, want.facts[at])
@@ -69,6 +71,7 @@ func auditTables(t testing.TB, want contents, have tables) {
 	}
 	d.report()
 	auditAlerts(t, want, have)
+	return lost, len(have.doubled)
 }
 
 // auditAlerts wants exactly one alert for each anomaly.

@@ -38,6 +38,7 @@ func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 			producer := r.produce("--rate", rate, "--seed", fmt.Sprint(10+i))
 			r.arrived(2_000)
 			for crash := range *crashes {
+				progress(t, "crashes "+point, crash, *crashes)
 				producer.signal(syscall.SIGSTOP) // what comes while a consumer starts proves nothing
 				consumer := start(t, command{
 					binary: path, arguments: r.consumeArguments("--instance-id", "crashing"),
@@ -52,9 +53,8 @@ func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 			}
 			producer.interrupt()
 			r.drain()
-			read := r.audit()
-			auditSending(t, read)
-			t.Logf("%d crashes %s at %s events/s, %d events", *crashes, point, rate, len(read.facts))
+			auditSending(t, r.audit())
+			r.done("consumer killed "+point+", "+rate+" events/s", *crashes)
 		})
 	}
 }
@@ -91,7 +91,7 @@ func TestConnectionCutAtCommitIsHarmless(t *testing.T) {
 		t.Errorf("the consumer found %d batches committed without an answer, want %d", told, after)
 	}
 	auditSending(t, r.audit())
-	t.Logf("%d cuts before and %d after COMMIT", before, after)
+	r.done(fmt.Sprintf("connection cut at COMMIT: %d not done, %d done", before, after), *cuts)
 }
 
 var freezes = flag.Int("freezes", 5, "how often to stop a consumer beyond its session timeout")
@@ -134,7 +134,7 @@ func TestZombieCannotWrite(t *testing.T) {
 	producer.interrupt()
 	r.drain()
 	auditSending(t, r.audit())
-	t.Logf("%d freezes, %d writes refused", *freezes, proxy.refused.Load())
+	r.done("consumer stopped beyond its session timeout, its write refused", *freezes)
 }
 
 // freeze stops the consumer when a batch is on its way to the database, and holds that back.

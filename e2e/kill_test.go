@@ -16,6 +16,7 @@ func TestKilledConsumerLosesAndDoublesNothing(t *testing.T) {
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "1")
 	for kill := range *kills {
+		progress(t, "kills", kill, *kills)
 		consumer := r.consume()
 		r.storedMore(1_000 + int64(kill%5)*211)
 		consumer.kill()
@@ -30,7 +31,7 @@ func TestKilledConsumerLosesAndDoublesNothing(t *testing.T) {
 	if acknowledged := len(readLedger(t, r.ledgers[0])); acknowledged != len(read.facts) {
 		t.Errorf("the producer knows of %d acknowledged events, the topic holds %d", acknowledged, len(read.facts))
 	}
-	t.Logf("%d kills, %d events", *kills, len(read.facts))
+	r.done("consumer killed at random times", *kills)
 }
 
 // behind returns how many offsets the topic holds that are not stored.

@@ -52,7 +52,12 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer stopShared()
-	return m.Run()
+	code := m.Run()
+	if err := writeReport(code == 0); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // build compiles the product with the race detector, so that every scenario looks for races as well.

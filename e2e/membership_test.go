@@ -52,6 +52,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	auditSending(t, read)
 	r.wantLatestStates(read)
 	t.Logf("%d changes, %d claims, %d events", changes, claims, len(read.facts))
+	r.done("members come and go", changes)
 }
 
 // wantLatestStates wants what is kept of each customer to be the latest of the customer's readings (P7).

@@ -35,11 +35,10 @@ func TestDatabaseStoppedUnderLoad(t *testing.T) {
 	producer.interrupt()
 	r.caughtUp(patience)
 	consumer.interrupt()
-	read := r.audit()
-	auditSending(t, read)
+	auditSending(t, r.audit())
 	r.wantUnbroken(consumer)
 	r.wantNoDeadLetters()
-	t.Logf("%d immediate stops, %d events", *databaseStops, len(read.facts))
+	r.done("PostgreSQL stopped at once under load", *databaseStops)
 }
 
 // A database that is away for long costs nothing but time: no dead letters, no loss, no membership, no memory.
@@ -70,6 +69,7 @@ func TestDatabaseAwayForLong(t *testing.T) {
 	r.wantUnbroken(consumer)
 	r.wantNoDeadLetters()
 	auditSending(t, r.audit())
+	r.done(fmt.Sprintf("PostgreSQL away for %v at 5,000 events/s", *outageFor), 1)
 }
 
 // A table that stays locked holds the consumer up and costs it nothing else.
@@ -104,6 +104,7 @@ func TestTableLockedForLong(t *testing.T) {
 	r.wantUnbroken(consumer)
 	r.wantNoDeadLetters()
 	auditSending(t, r.audit())
+	r.done(fmt.Sprintf("table locked for %v", *lockFor), 1)
 }
 
 // A statement that takes too long is an outage like any other.
@@ -128,6 +129,7 @@ func TestStatementTimeoutIsWaitedOut(t *testing.T) {
 	}
 	r.finish(producer, consumer)
 	r.wantNoDeadLetters()
+	r.done("statement timeout", 1)
 }
 
 // The victim of a deadlock comes again with the same batch.
@@ -172,6 +174,7 @@ func TestDeadlockIsWaitedOut(t *testing.T) {
 	})
 	r.finish(producer, consumer)
 	r.wantNoDeadLetters()
+	r.done("deadlock", 1)
 }
 
 // Every class of error that passes by itself is waited out with the same batch, whatever its code.
@@ -191,6 +194,7 @@ func TestPassingErrorsAreWaitedOut(t *testing.T) {
 			}
 			r.wantNoDeadLetters()
 			auditSending(t, r.audit())
+			r.done("writes fail with SQLSTATE "+code, failures)
 		})
 	}
 }
@@ -208,6 +212,7 @@ func TestUnforeseenErrorStopsLoudlyAndLosesNothing(t *testing.T) {
 	consumer.interrupt()
 	r.wantNoDeadLetters()
 	auditSending(t, r.audit())
+	r.done("error that nobody foresaw", 1)
 }
 
 // failWrites lets the next writes of readings fail with the SQLSTATE. A sequence keeps its value when a transaction is
@@ -244,6 +249,7 @@ func TestTooManyConnectionsAreWaitedOut(t *testing.T) {
 	release()
 	r.finish(producer, consumer)
 	r.wantNoDeadLetters()
+	r.done("too many connections", 1)
 }
 
 // occupy takes every connection that the server has, the consumer's too, until release is called.
@@ -286,6 +292,7 @@ func TestDatabaseDiskFull(t *testing.T) {
 	r.finish(producer, consumer)
 	r.wantFlat(before, during)
 	r.wantNoDeadLetters()
+	r.done("database disk full", 1)
 }
 
 // A slow database makes lag, not memory.
@@ -315,6 +322,7 @@ func TestSlowDatabaseMakesLagNotMemory(t *testing.T) {
 	r.wantNoDeadLetters()
 	r.audit()
 	t.Logf("lag %d, memory %d MB before, %d MB during", lag, before>>20, during>>20)
+	r.done("slow database, burst of ten times the load", 1)
 }
 
 // finish ends the load, waits until everything is stored, and audits.

@@ -53,6 +53,7 @@ func TestPoisonAmongGood(t *testing.T) {
 		}
 	}
 	t.Logf("%d records stored in %v: %v", len(read.facts), took.Round(time.Millisecond), reasons)
+	r.done("poison among good records", *poison)
 }
 
 // A record that the database refuses, for a reason nobody foresaw, is found among thousands and becomes the only dead
@@ -84,6 +85,7 @@ func TestRecordRefusedByTheDatabase(t *testing.T) {
 		}
 	}
 	r.auditAgainst(read)
+	r.done("records that the database refuses", 3)
 }
 
 // sendCases produces values in order, over three partitions, with the same Kafka timestamp.

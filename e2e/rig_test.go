@@ -24,6 +24,8 @@ type rig struct {
 	pool     *pgxpool.Pool
 	ledgers  []string
 	via      string // the database's address by way of a proxy, for consumers; empty: there is none
+	began    time.Time
+	tally    tally
 }
 
 // newRig gives the test a topic and a database of its own on the shared servers.
@@ -43,6 +45,7 @@ func rigOn(t testing.TB, broker string, server *postgresServer) *rig {
 // setUp creates the topic and migrates the database.
 func (r *rig) setUp() {
 	r.t.Helper()
+	r.began = time.Now()
 	r.topic = fmt.Sprintf("heartbeat-events-%d", shared.names.Add(1))
 	r.group = r.topic + "-group"
 	createTopic(r.t, r.broker, r.topic, 3)
@@ -91,7 +94,9 @@ func (r *rig) throughProxy() *proxy {
 // drain consumes until everything is stored that the topic holds.
 func (r *rig) drain(more ...string) {
 	r.t.Helper()
+	began := time.Now()
 	r.consume(append([]string{"--until-caught-up"}, more...)...).succeed(5 * time.Minute)
+	r.tally.caughtUp = time.Since(began)
 }
 
 // produce starts a producer of one worker with a ledger.
@@ -119,6 +124,8 @@ func (r *rig) send(records []*kgo.Record, options ...kgo.Opt) {
 // caughtUp waits until everything is stored that the topic holds now.
 func (r *rig) caughtUp(within time.Duration) {
 	r.t.Helper()
+	began := time.Now()
+	defer func() { r.tally.caughtUp = time.Since(began) }()
 	ends := topicBounds(r.t, r.broker, r.topic)
 	await(r.t, within, func() string {
 		for partition, b := range ends {
@@ -180,7 +187,8 @@ func (r *rig) audit() contents {
 // auditAgainst compares the tables with what the topic is known to have held.
 func (r *rig) auditAgainst(read contents) {
 	r.t.Helper()
-	auditTables(r.t, read, readTables(r.t, r.pool))
+	r.tally.lost, r.tally.doubled = auditTables(r.t, read, readTables(r.t, r.pool))
+	r.tally.events = len(read.facts)
 	auditProgress(r.t, r.pool, read, r.topic)
 	auditOrder(r.t, r.pool)
 	auditContract(r.t, r.pool)

@@ -33,6 +33,7 @@ func TestKilledProducer(t *testing.T) {
 	r.caughtUp(patience)
 	consumer.interrupt()
 	auditSending(t, r.audit())
+	r.done("producer killed", *producerKills)
 }
 
 // acknowledged waits until the last producer knows of so many acknowledged events.
@@ -84,6 +85,7 @@ func TestBrokerKilledAndRestarted(t *testing.T) {
 	auditSending(t, r.audit())
 	r.wantNoDeadLetters()
 	r.wantNoIncidents()
+	r.done("broker killed and restarted", *brokerKills)
 }
 
 // Of three brokers the leader is killed, time and again: what two have acknowledged stays.
@@ -112,6 +114,7 @@ func TestLeaderOfThreeKilled(t *testing.T) {
 	auditSending(t, r.audit())
 	r.wantNoDeadLetters()
 	r.wantNoIncidents()
+	r.done("leader of three brokers killed", *brokerKills)
 }
 
 // leader returns the number of the broker that leads partition 0.
@@ -156,6 +159,7 @@ func TestBrokerPartitionedAway(t *testing.T) {
 	auditSending(t, r.audit())
 	r.wantNoDeadLetters()
 	r.wantNoIncidents()
+	r.done("broker of three partitioned away", *brokerKills)
 }
 
 // wantNoIncidents wants nothing to be on record as lost.

@@ -51,6 +51,7 @@ func TestTopicRecreatedUnderItsName(t *testing.T) {
 				consumer = r.consume()
 			}
 			r.auditReplaced(consumer, old)
+			r.done("topic recreated under its name, consumer "+name, 1)
 		})
 	}
 }
@@ -91,7 +92,8 @@ func (r *rig) auditReplaced(consumer *role, old contents) {
 	both := contents{facts: maps.Clone(old.facts), keys: maps.Clone(old.keys)}
 	maps.Copy(both.facts, fresh.facts)
 	maps.Copy(both.keys, fresh.keys)
-	auditTables(t, both, readTables(t, r.pool))
+	r.tally.lost, r.tally.doubled = auditTables(t, both, readTables(t, r.pool))
+	r.tally.events = len(both.facts)
 	auditProgress(t, r.pool, old, r.topic)
 	auditProgress(t, r.pool, fresh, again)
 	auditContract(t, r.pool)
@@ -131,6 +133,7 @@ func TestPartitionsAdded(t *testing.T) {
 	r.caughtUp(patience)
 	consumer.interrupt()
 	r.audit()
+	r.done("partitions added", 1)
 }
 
 // Retention that passes a stopped consumer takes what nobody has read: the exact gap is on record, loudly, and the rest is
@@ -179,4 +182,6 @@ func TestRetentionPassesAStoppedConsumer(t *testing.T) {
 	}
 	auditContract(t, r.pool)
 	r.verify()
+	r.tally.events = len(before.facts)
+	r.done("retention passes a stopped consumer: exact gap on record", 1)
 }
