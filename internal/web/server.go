@@ -111,7 +111,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ConnContext:       smallBuffer,
+		ConnContext:       withConnection,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 	ended := make(chan error, 1)
@@ -128,15 +128,4 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	<-ended
 	return nil
-}
-
-// sendBuffer bounds what the kernel holds for a viewer that reads slowly: frames that wait there are frames that are
-// old when they are read.
-const sendBuffer = 32 << 10
-
-func smallBuffer(ctx context.Context, connection net.Conn) context.Context {
-	if tcp, ok := connection.(*net.TCPConn); ok {
-		_ = tcp.SetWriteBuffer(sendBuffer) // a hint; without it the viewer is merely dropped later
-	}
-	return ctx
 }

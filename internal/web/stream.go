@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -84,6 +85,7 @@ func (v *viewer) run(ctx context.Context) error {
 	if err := v.hello(); err != nil {
 		return err
 	}
+	shorten := sync.OnceFunc(func() { keepShort(ctx) })
 	for {
 		update, err := v.next(ctx)
 		switch {
@@ -93,6 +95,7 @@ func (v *viewer) run(ctx context.Context) error {
 			err = v.write([]byte(": still here\n\n"))
 		case err == nil:
 			err = v.show(update)
+			shorten() // the first frame is the one large one
 		}
 		if err != nil {
 			return err
