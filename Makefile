@@ -28,7 +28,8 @@ console: ## Build the web console where Node is installed
 
 .PHONY: test
 test: console ## Run every test against the embedded broker and a real PostgreSQL
-	scripts/require go kcat psql
+	scripts/require go kcat psql java mvn
+	scripts/fetch-kafka
 	go test -race -count=1 -timeout $(TIMEOUT) ./...
 
 .PHONY: test-kafka
