@@ -17,7 +17,9 @@ import (
 var manyReadings = flag.Int("readings", 0, "load this many readings and measure the time that queries take")
 
 const (
-	limit = 10 * time.Millisecond
+	panelLimit = 10 * time.Millisecond
+	// A rule is asked once a minute, by nobody who waits for it.
+	ruleLimit = 25 * time.Millisecond
 	// workLimit is how many rows a query may read: about what fits into the limit.
 	workLimit = 40_000
 )
@@ -68,7 +70,7 @@ func (n node) scansWhole() string {
 func explain(t testing.TB, pool *pgxpool.Pool, sql string) plan {
 	t.Helper()
 	var text string
-	if err := pool.QueryRow(t.Context(), "EXPLAIN (ANALYZE, FORMAT JSON) "+sql, pgx.QueryExecModeSimpleProtocol).Scan(&text); err != nil {
+	if err := pool.QueryRow(t.Context(), "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) "+sql, pgx.QueryExecModeSimpleProtocol).Scan(&text); err != nil {
 		t.Fatalf("%v:\n%s", err, sql)
 	}
 	var plans []plan
@@ -88,22 +90,22 @@ func TestNoQueryNeedsLongHoweverMuchIsStored(t *testing.T) {
 		d := readDashboard(t, name)
 		for _, p := range d.Panels {
 			for _, target := range p.Targets {
-				checkCost(t, pool, name+"/"+p.Title, expand(target.RawSQL, spanOf(t, p, now)))
+				checkCost(t, pool, name+"/"+p.Title, expand(target.RawSQL, spanOf(t, p, now)), panelLimit)
 			}
 		}
 		for _, v := range d.Templating.List {
-			checkCost(t, pool, name+"/$"+v.Name, expand(v.Query, spanOf(t, panel{}, now)))
+			checkCost(t, pool, name+"/$"+v.Name, expand(v.Query, spanOf(t, panel{}, now)), panelLimit)
 		}
 		for _, annotation := range d.Annotations.List {
-			checkCost(t, pool, name+"/"+annotation.Name, expand(annotation.Target.RawSQL, spanOf(t, panel{}, now)))
+			checkCost(t, pool, name+"/"+annotation.Name, expand(annotation.Target.RawSQL, spanOf(t, panel{}, now)), panelLimit)
 		}
 	}
 	for _, rule := range alertRules(t) {
-		checkCost(t, pool, "rule/"+rule.Title, at(rule.sql(), now))
+		checkCost(t, pool, "rule/"+rule.Title, at(rule.sql(), now), ruleLimit)
 	}
 }
 
-func checkCost(t *testing.T, pool *pgxpool.Pool, name, sql string) {
+func checkCost(t *testing.T, pool *pgxpool.Pool, name, sql string, limit time.Duration) {
 	t.Helper()
 	var times []time.Duration
 	var last plan
