@@ -38,7 +38,7 @@ func (c *benchMeasureCommand) Run(ctx context.Context, env *environment) error {
 	began := time.Now()
 	report, err := bench.Run(ctx, bench.Options{
 		Brokers: c.Brokers, Database: postgres.Options{URL: c.Database}, Dir: c.Dir,
-		Binary: binary, Full: c.Full, Only: c.Only, Customers: c.Customers, Logger: slog.New(slog.DiscardHandler),
+		Binary: binary, Version: version, Full: c.Full, Only: c.Only, Customers: c.Customers, Logger: slog.New(slog.DiscardHandler),
 		Say: func(what string) { fmt.Fprintf(env.stderr, "%4.0f s  %s\n", time.Since(began).Seconds(), what) },
 	})
 	if err != nil {

@@ -45,8 +45,7 @@ func (r *Report) describe(b *strings.Builder) {
 // aboutRates says what bounds the drain, by the processor's time that this run has measured.
 func (r *Report) aboutRates() string {
 	usage := r.Drain.Usage
-	total := usage.Consumer + usage.Database + usage.Broker + usage.Bench
-	share := func(of float64) float64 { return 100 * of / max(total, 1e-9) }
+	share := func(of float64) float64 { return 100 * of / max(usage.total(), 1e-9) }
 	return fmt.Sprintf(`**Limit** is COPY in binary of the same rows into the same tables with their checks and indexes: readings, anomalies and
 alerts, encoded beforehand, one session for each partition, transactions of as many readings as the consumer's. It is bound by the
 processor: PostgreSQL takes %.1f µs for a row in the order of arrival and %.1f µs for a sorted one, of which the customer index is

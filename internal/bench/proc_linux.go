@@ -143,3 +143,30 @@ func loadAverage() float64 {
 	average, _ := strconv.ParseFloat(first, 64)
 	return average
 }
+
+// listenerOf returns the process that listens on a TCP port of this machine, 0 when there is none that may be seen.
+func listenerOf(port int) int {
+	sockets := map[string]bool{}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, _ := os.ReadFile(table)
+		for line := range strings.Lines(string(text)) {
+			const local, state, inode = 1, 3, 9
+			const listening = "0A"
+			fields := strings.Fields(line)
+			if len(fields) > inode && fields[state] == listening && strings.HasSuffix(fields[local], fmt.Sprintf(":%04X", port)) {
+				sockets["socket:["+fields[inode]+"]"] = true
+			}
+		}
+	}
+	if len(sockets) == 0 {
+		return 0
+	}
+	files, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, file := range files {
+		if target, err := os.Readlink(file); err == nil && sockets[target] {
+			pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
+			return pid
+		}
+	}
+	return 0
+}

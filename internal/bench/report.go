@@ -2,7 +2,6 @@ package bench
 
 import (
 	"runtime"
-	"runtime/debug"
 	"time"
 )
 
@@ -12,6 +11,10 @@ type Report struct {
 	// arrival; DrainRatioSorted is the same against rows sorted as the consumer sorts them.
 	DrainRatio       float64 `json:"drain_ratio"`
 	DrainRatioSorted float64 `json:"drain_ratio_sorted"`
+
+	// The same by the processor's time that a reading costs on both sides, which other work on the machine disturbs less.
+	CPURatio       float64 `json:"drain_cpu_ratio"`
+	CPURatioSorted float64 `json:"drain_cpu_ratio_sorted"`
 
 	Ratio        Spread `json:"drain_ratio_rounds"`
 	RatioSorted  Spread `json:"drain_ratio_sorted_rounds"`
@@ -55,7 +58,7 @@ type Surroundings struct {
 	Memory    int64             `json:"memory_bytes"`
 	System    string            `json:"system"`
 	Go        string            `json:"go"`
-	Revision  string            `json:"revision"`
+	Version   string            `json:"version"`
 	Postgres  string            `json:"postgres"`
 	Settings  map[string]string `json:"postgres_settings"`
 	Broker    string            `json:"broker"`
@@ -64,35 +67,18 @@ type Surroundings struct {
 }
 
 func (s *stage) newReport() *Report {
-	broker := "embedded"
+	broker := "the embedded one"
 	if len(s.options.Brokers) > 0 {
-		broker = "given"
+		broker = "the one given with --brokers"
 	}
 	return &Report{
 		StartedAt: time.Now().UTC().Truncate(time.Second),
 		Surroundings: Surroundings{
 			Processor: processorName(), Cores: runtime.NumCPU(), Memory: machineMemory(), System: runtime.GOOS + "/" + runtime.GOARCH,
-			Go: runtime.Version(), Revision: revision(), Postgres: s.facts.Version, Settings: s.facts.Settings,
+			Go: runtime.Version(), Version: s.options.Version, Postgres: s.facts.Version, Settings: s.facts.Settings,
 			Broker: broker, Customers: s.options.Customers, LoadStart: loadAverage(),
 		},
 	}
-}
-
-// revision names the commit that the program was built from.
-func revision() string {
-	info, _ := debug.ReadBuildInfo()
-	revision, modified := "", ""
-	if info != nil {
-		for _, setting := range info.Settings {
-			switch {
-			case setting.Key == "vcs.revision":
-				revision = setting.Value[:min(len(setting.Value), 12)]
-			case setting.Key == "vcs.modified" && setting.Value == "true":
-				modified = " and changes"
-			}
-		}
-	}
-	return revision + modified
 }
 
 func (r *Report) finish() {
@@ -111,6 +97,10 @@ func (r *rounds) report(report *Report) {
 	report.Ratio = ratios(report.Drain.PerSecond, report.Limit.PerSecond)
 	report.RatioSorted = ratios(report.Drain.PerSecond, report.LimitSorted.PerSecond)
 	report.DrainRatio, report.DrainRatioSorted = report.Ratio.Median, report.RatioSorted.Median
+	if total := report.Drain.Usage.total(); total > 0 {
+		report.CPURatio = report.Limit.Usage.total() / total
+		report.CPURatioSorted = report.LimitSorted.Usage.total() / total
+	}
 	report.DrainDetails = r.details()
 }
 

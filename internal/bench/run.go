@@ -18,6 +18,7 @@ type Options struct {
 	Database  postgres.Options // neither URL nor host: a private server
 	Dir       string           // where scratch data lies, that of the private servers included; empty: the system's place
 	Binary    string           // the heartbeat whose roles are run
+	Version   string           // of that heartbeat
 	Full      bool             // take the time it needs, rather than a minute
 	Only      []string         // sections to measure; empty: all
 	Customers int              // of the fleet
@@ -55,7 +56,7 @@ func (o Options) plan() Plan {
 	default:
 		return Plan{
 			Rounds: 3, Events: 300_000, Rates: []int{1_000, 10_000}, Seconds: 3,
-			Levels: []int64{300_000}, Measured: 300_000, Patience: 25 * time.Second,
+			Levels: []int64{300_000}, Measured: 300_000, Patience: 18 * time.Second,
 		}
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -57,10 +59,10 @@ func setUp(ctx context.Context, options Options) (s *stage, err error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if len(s.brokers) == 0 {
-		if err := s.startBroker(ctx); err != nil {
-			return nil, err
-		}
+	if len(s.brokers) > 0 {
+		s.brokerPid = localBroker(s.brokers)
+	} else if err := s.startBroker(ctx); err != nil {
+		return nil, err
 	}
 	if s.server.URL == "" && s.server.Host == "" {
 		if err := s.startDatabase(ctx); err != nil {
@@ -104,6 +106,19 @@ func (s *stage) startBroker(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// localBroker returns the process of a broker that is alone and runs on this machine, else 0.
+func localBroker(brokers []string) int {
+	host, text, err := net.SplitHostPort(brokers[0])
+	if err != nil || len(brokers) > 1 {
+		return 0
+	}
+	if address := net.ParseIP(host); host != "localhost" && !address.IsLoopback() {
+		return 0
+	}
+	port, _ := strconv.Atoi(text)
+	return listenerOf(port)
 }
 
 // BrokerGreeting begins the line with which the broker's process tells its address.

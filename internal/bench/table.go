@@ -11,8 +11,10 @@ import (
 func (r *Report) WriteTable(w io.Writer) error {
 	var b strings.Builder
 	for _, table := range []func(io.Writer){r.writeRates, r.writeSteady, r.writeGrowth, r.writeRest, r.writeTargets} {
-		aligned(&b, table)
-		b.WriteString("\n")
+		before := b.Len()
+		if aligned(&b, table); b.Len() > before {
+			b.WriteString("\n")
+		}
 	}
 	b.WriteString(strings.Join(r.Surroundings.lines(), "\n") + "\n")
 	_, err := io.WriteString(w, b.String())
@@ -40,8 +42,8 @@ func (r *Report) writeRates(w io.Writer) {
 	if len(r.Drain.PerSecond.Rounds) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "drain ÷ limit\t%s\tof bare COPY in the order of arrival\n", ratio(r.Ratio))
-	fmt.Fprintf(w, "\t%s\tof bare COPY sorted by customer\n\n", ratio(r.RatioSorted))
+	fmt.Fprintf(w, "drain ÷ limit\t%s\tof bare COPY in the order of arrival; %.2f by the processor's time\n", ratio(r.Ratio), r.CPURatio)
+	fmt.Fprintf(w, "\t%s\tof bare COPY sorted by customer; %.2f by the processor's time\n\n", ratio(r.RatioSorted), r.CPURatioSorted)
 	fmt.Fprintln(w, "READINGS A SECOND\tmedian\tmin – max\tCPU µs a reading: consumer\tPostgreSQL\tbroker\tbench\tidle")
 	for _, row := range []struct {
 		name string
@@ -124,7 +126,7 @@ func (s Surroundings) lines() []string {
 	return []string{
 		fmt.Sprintf("machine: %d cores of %s shared by everything, %d GiB, %s; load before the run %.1f", s.Cores, s.Processor, s.Memory>>30, s.System, s.LoadStart),
 		fmt.Sprintf("PostgreSQL %s (%s); broker: %s; %s customers", s.Postgres, strings.Join(settings, ", "), s.Broker, thousands(float64(s.Customers))),
-		fmt.Sprintf("heartbeat %s, %s", s.Revision, s.Go),
+		fmt.Sprintf("heartbeat %s, %s", s.Version, s.Go),
 	}
 }
 

@@ -12,6 +12,9 @@ type Usage struct {
 	Idle     float64 `json:"idle_us"`  // what no process on the machine used
 }
 
+// total is what one reading cost everybody together.
+func (u Usage) total() float64 { return u.Consumer + u.Database + u.Broker + u.Bench }
+
 // spent is the processor's time that each had used at one moment.
 type spent struct {
 	consumer, database, broker, bench, idle time.Duration
