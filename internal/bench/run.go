@@ -81,6 +81,9 @@ func Run(ctx context.Context, options Options) (report *Report, err error) {
 			return nil, err
 		}
 	}
+	if len(options.Brokers) > 0 {
+		options.Say(fmt.Sprintf("the topics %s_… stay on the broker until its retention empties them, or you delete them", s.prefix))
+	}
 	r.report.finish()
 	return r.report, nil
 }
