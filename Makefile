@@ -27,10 +27,12 @@ console: ## Build the web console where Node is installed
 	@scripts/build-console
 
 .PHONY: test
-test: console ## Run every test against the embedded broker and a real PostgreSQL
+test: build ## Run every test against the embedded broker and a real PostgreSQL
 	scripts/require go kcat psql java mvn
 	scripts/fetch-kafka
 	go test -race -count=1 -timeout $(TIMEOUT) ./...
+	cd deploy && go vet ./... && go test -count=1 ./...
+	scripts/test-console
 
 .PHONY: test-kafka
 test-kafka: ## Run the whole-system tests against a real Apache Kafka and PostgreSQL 18
@@ -53,9 +55,13 @@ lint: ## Check format, vet, staticcheck, module files and scripts
 fmt: ## Format the code
 	gofmt -w $$(git ls-files '*.go')
 
-.PHONY: micro
-micro: ## Run the micro-benchmarks
-	go test -run '^$$' -bench . -benchmem ./internal/...
+.PHONY: performance
+performance: build ## Measure the whole pipeline against the bare database (ARGS="--full" takes its time)
+	./$(BIN) bench $(ARGS)
+
+.PHONY: bench
+bench: ## Compare the micro-benchmarks with the commit before, in turns
+	scripts/bench-compare $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what was built and fetched into this folder
