@@ -28,6 +28,9 @@ const (
 	backpressure = 500 * time.Millisecond
 	// hintEvery is how often positions are committed to Kafka, for lag tools.
 	hintEvery = time.Second
+	// fetchBytes is how much of a partition one fetch brings, compressed: a few transactions' worth. More costs memory and
+	// gains nothing.
+	fetchBytes = 256 << 10
 	// metadataAge is how soon added partitions are noticed.
 	metadataAge = 15 * time.Second
 )
@@ -75,7 +78,7 @@ func (s *session) open() (err error) {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchMaxBytes(8 << 20),
-		kgo.FetchMaxPartitionBytes(1 << 20),
+		kgo.FetchMaxPartitionBytes(fetchBytes),
 		kgo.MetadataMaxAge(metadataAge),
 	}
 	if s.config.InstanceID != "" {
