@@ -8,6 +8,9 @@ import (
 // patience is how long a condition may take that normally holds within a second: the machine may be busy.
 const patience = 90 * time.Second
 
+// longPatience is for catching up with a backlog of minutes.
+const longPatience = 5 * time.Minute
+
 // await waits until the condition holds. The condition returns empty when it does, and otherwise what is still amiss.
 func await(t testing.TB, within time.Duration, condition func() (amiss string)) {
 	t.Helper()

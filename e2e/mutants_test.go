@@ -23,21 +23,25 @@ type mutant struct {
 	scenario string   // the test that must fail
 	options  []string // of its run
 	promise  string   // that its failure must name
+	says     string   // what its failure must say, so that no other failure passes for it
 }
 
 var mutants = []mutant{
 	{
 		name: "commit past a failed record", scenario: "TestRecordRefusedByTheDatabase", promise: "P1",
+		says: "P1, every record stored exactly once",
 		edits: []edit{{"internal/pipeline/worker.go", `	return w.write(ctx, reject(batch, records[0], err))`, `	batch.Readings = nil
 	batch.Skipped++
 	return w.write(ctx, batch)`}},
 	},
 	{
 		name: "dedupe by partition and offset without the topic's identity", scenario: "TestTopicRecreatedUnderItsName/stopped", promise: "P1",
+		says:  "of the new topic are stored as",
 		edits: []edit{{"internal/postgres/log.go", `	return l.topicID == id || l.topicID == anonymous || id == anonymous`, `	return true`}},
 	},
 	{
 		name: "alert row outside the transaction", scenario: "TestCrashAtNamedPointsLosesAndDoublesNothing/after-commit", promise: "P6", options: []string{"-crashes", "3"},
+		says: "P6, an alert if and only if its anomaly is stored",
 		edits: []edit{
 			{"internal/postgres/payload.go", `		{"pipeline_metrics", copyMetrics, p.metrics},
 `, ``},
@@ -58,14 +62,17 @@ var mutants = []mutant{
 	},
 	{
 		name: "parse failures only counted", scenario: "TestEveryNamedValueThroughTheWholePath", promise: "P1",
+		says:  "P1, every record stored exactly once",
 		edits: []edit{{"internal/pipeline/batch.go", `		b.DeadLetters = append(b.DeadLetters, heartbeat.NewDeadLetter(*record, rejection))`, `		b.Skipped++`}},
 	},
 	{
 		name: "truncating before classifying", scenario: "TestEveryNamedValueThroughTheWholePath", promise: "P1",
+		says:  "P1, every record stored exactly once",
 		edits: []edit{{"internal/heartbeat/decoder.go", `Classify(rate)`, `Classify(float64(int64(rate)))`}},
 	},
 	{
 		name: "retrying COMMIT blindly", scenario: "TestConnectionCutAtCommitIsHarmless", promise: "P4", options: []string{"-cuts", "4"},
+		says: "every_offset_accounted_for",
 		edits: []edit{
 			{"internal/pipeline/worker.go", `	case Stale, OutcomeUnknown:
 		next`, `	case Stale:
@@ -75,10 +82,12 @@ var mutants = []mutant{
 	},
 	{
 		name: "no fence", scenario: "TestZombieCannotWrite", promise: "P3", options: []string{"-freezes", "1"},
+		says:  "the database has refused no write of the zombie",
 		edits: []edit{{"internal/postgres/write.go", `AND fence = $3 AND`, `AND $3::bigint IS NOT NULL AND`}},
 	},
 	{
 		name: "fence raised after the read", scenario: "TestClaimWaitsForTheBatchUnderWay", promise: "P3",
+		says: "the last to claim was shut out",
 		edits: []edit{{"internal/postgres/claim.go", `		return s.raiseFence(ctx, conn, &claim, current.identity(partition))`, `		err = s.raiseFence(ctx, conn, &claim, current.identity(partition))
 		if found {
 			claim.Next = current.next
@@ -87,11 +96,13 @@ var mutants = []mutant{
 	},
 	{
 		name: "offset hint before the commit", scenario: "TestHintNeverLiesAheadOfWhatIsStored", promise: "P1",
+		says: "Kafka was told",
 		edits: []edit{{"internal/kafka/lane.go", `			if err := l.worker.Process(`, `			l.advanced(l, position{records[size-1].Offset + 1, records[size-1].LeaderEpoch})
 			if err := l.worker.Process(`}},
 	},
 	{
 		name: "unbounded buffer while retrying", scenario: "TestTableLockedForLong", promise: "P9", options: []string{"-lock", "60s"},
+		says:  "P9, memory is bounded",
 		edits: []edit{{"internal/kafka/lane.go", `	laneQueue = 2`, `	laneQueue = 1 << 30`}},
 	},
 }
@@ -117,8 +128,8 @@ func TestMutantsAreFound(t *testing.T) {
 				t.Fatalf("the defect does not compile any more:\n%s", text)
 			case err == nil:
 				t.Errorf("%s does not notice it: %s is not proved", m.scenario, m.promise)
-			case !strings.Contains(text, m.promise):
-				t.Errorf("%s fails without naming %s:\n%s", m.scenario, m.promise, tail(text, 40))
+			case !strings.Contains(text, m.promise) || !strings.Contains(text, m.says):
+				t.Errorf("%s fails without naming %s or saying %q:\n%s", m.scenario, m.promise, m.says, tail(text, 60))
 			default:
 				t.Logf("found by %s: %s", m.scenario, firstFailure(text))
 			}

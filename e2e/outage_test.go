@@ -59,13 +59,13 @@ func TestDatabaseAwayForLong(t *testing.T) {
 	}
 	backlog := r.behind()
 	during := consumer.memory()
+	r.wantFlat(before, during)
 	proxy.up()
 	producer.interrupt()
 	began := time.Now()
-	r.caughtUp(patience)
+	r.caughtUp(longPatience)
 	t.Logf("away %v, backlog %d, caught up in %v, memory %d MB before, %d MB during", *outageFor, backlog, time.Since(began).Round(time.Millisecond), before>>20, during>>20)
 	consumer.interrupt()
-	r.wantFlat(before, during)
 	r.wantUnbroken(consumer)
 	r.wantNoDeadLetters()
 	auditSending(t, r.audit())
@@ -94,13 +94,14 @@ func TestTableLockedForLong(t *testing.T) {
 		t.Errorf("%d offsets were stored while the table was locked", more)
 	}
 	during := consumer.memory()
+	r.wantFlat(before, during)
+	t.Logf("memory %d MB before, %d MB during", before>>20, during>>20)
 	if err := lock.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	producer.interrupt()
-	r.caughtUp(patience)
+	r.caughtUp(longPatience)
 	consumer.interrupt()
-	r.wantFlat(before, during)
 	r.wantUnbroken(consumer)
 	r.wantNoDeadLetters()
 	auditSending(t, r.audit())
@@ -288,9 +289,9 @@ func TestDatabaseDiskFull(t *testing.T) {
 		t.Errorf("%d offsets were stored on a full disk", more)
 	}
 	during := consumer.memory()
+	r.wantFlat(before, during)
 	disk.drain(t)
 	r.finish(producer, consumer)
-	r.wantFlat(before, during)
 	r.wantNoDeadLetters()
 	r.done("database disk full", 1)
 }
@@ -312,12 +313,12 @@ func TestSlowDatabaseMakesLagNotMemory(t *testing.T) {
 	if lag < 20_000 {
 		t.Errorf("lag is %d: the database was not slow enough to prove anything", lag)
 	}
+	r.wantFlat(before, during)
 	proxy.slow(0, 0)
 	burst.interrupt()
 	producer.interrupt()
-	r.caughtUp(5 * time.Minute)
+	r.caughtUp(longPatience)
 	consumer.interrupt()
-	r.wantFlat(before, during)
 	r.wantUnbroken(consumer)
 	r.wantNoDeadLetters()
 	r.audit()

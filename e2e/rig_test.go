@@ -95,7 +95,7 @@ func (r *rig) throughProxy() *proxy {
 func (r *rig) drain(more ...string) {
 	r.t.Helper()
 	began := time.Now()
-	r.consume(append([]string{"--until-caught-up"}, more...)...).succeed(5 * time.Minute)
+	r.consume(append([]string{"--until-caught-up"}, more...)...).succeed(longPatience)
 	r.tally.caughtUp = time.Since(began)
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,19 +47,31 @@ func start(t testing.TB, c command) *role {
 	cmd := exec.Command(c.binary, c.arguments...)
 	cmd.Dir = c.home
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "NO_COLOR=1", "GORACE=halt_on_error=0"}, c.environment...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.credential}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.credential, Pdeathsig: syscall.SIGKILL}
 	r := &role{t: t, name: strings.Join(append([]string{filepath.Base(c.binary)}, c.arguments[:min(1, len(c.arguments))]...), " "), cmd: cmd, lines: &lines{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = r.lines, r.lines
 	cmd.WaitDelay = 5 * time.Second
-	if err := cmd.Start(); err != nil {
+	started := make(chan error)
+	go r.run(started)
+	if err := <-started; err != nil {
 		t.Fatalf("start %s: %v", r.name, err)
 	}
-	go func() {
-		defer close(r.done)
-		r.err = cmd.Wait()
-	}()
 	t.Cleanup(r.cleanUp)
 	return r
+}
+
+// run owns the process from start to end. The death signal belongs to the thread that forked it, so this goroutine keeps
+// that thread: a process of a test run that was aborted does not live on.
+func (r *role) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := r.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	r.err = r.cmd.Wait()
+	close(r.done)
 }
 
 func (r *role) cleanUp() {
