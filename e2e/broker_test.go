@@ -51,7 +51,8 @@ type embeddedBroker struct{ *embedded.Broker }
 func startEmbeddedBroker() (broker, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	b, err := embedded.StartBroker(ctx, embedded.BrokerOptions{})
+	// The tests' topics together are larger than what it keeps by default, and a topic must not lose what a test audits.
+	b, err := embedded.StartBroker(ctx, embedded.BrokerOptions{RetainBytes: 64 << 30})
 	if err != nil {
 		return nil, err
 	}

@@ -52,6 +52,12 @@ func TestDatabaseAwayForLong(t *testing.T) {
 	r.storedMore(20_000)
 	before := consumer.memory()
 	proxy.down()
+	await(t, patience, func() string { // the server may be at a COMMIT that it was sent before
+		if value[int64](t, r.pool, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'heartbeat%'`) > 0 {
+			return "the consumer still has sessions"
+		}
+		return ""
+	})
 	stored := r.stored()
 	elapse(t, *outageFor)
 	if more := r.stored() - stored; more > 0 {
