@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
@@ -91,7 +90,7 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 
 var errCaughtUp = errors.New("caught up")
 
-func newConsumer(options ConsumeOptions, pool *pgxpool.Pool, meter *pipeline.Meter, logger *slog.Logger) *kafka.Consumer {
+func newConsumer(options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) *kafka.Consumer {
 	store := postgres.NewStore(pool, owner())
 	return kafka.NewConsumer(kafka.ConsumerConfig{
 		Config: options.Kafka, Group: options.Group, InstanceID: options.InstanceID, SessionTimeout: options.SessionTimeout,

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"heartbeat/internal/postgres"
 )
 
@@ -17,7 +15,7 @@ const (
 )
 
 // openServer connects to the database, with as much patience as to the broker.
-func openServer(ctx context.Context, options postgres.Options, logger *slog.Logger) (*pgxpool.Pool, error) {
+func openServer(ctx context.Context, options postgres.Options, logger *slog.Logger) (*postgres.Pool, error) {
 	pool, err := postgres.Open(ctx, options)
 	if err != nil {
 		return nil, err
@@ -30,7 +28,7 @@ func openServer(ctx context.Context, options postgres.Options, logger *slog.Logg
 }
 
 // openDatabase connects to the database and refuses one whose schema is not this binary's.
-func openDatabase(ctx context.Context, options postgres.Options, logger *slog.Logger) (*pgxpool.Pool, error) {
+func openDatabase(ctx context.Context, options postgres.Options, logger *slog.Logger) (*postgres.Pool, error) {
 	pool, err := openServer(ctx, options, logger)
 	if err != nil {
 		return nil, err
@@ -42,7 +40,7 @@ func openDatabase(ctx context.Context, options postgres.Options, logger *slog.Lo
 	return pool, nil
 }
 
-func awaitDatabase(ctx context.Context, pool *pgxpool.Pool, logger *slog.Logger) error {
+func awaitDatabase(ctx context.Context, pool *postgres.Pool, logger *slog.Logger) error {
 	for attempt := 1; ; attempt++ {
 		err := postgres.Ping(ctx, pool)
 		if err == nil || ctx.Err() != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/postgres"
@@ -13,7 +11,7 @@ import (
 
 // DeadLetters is the role that looks at dead letters and replays them. It must be closed.
 type DeadLetters struct {
-	pool      *pgxpool.Pool
+	pool      *postgres.Pool
 	dashboard *postgres.Dashboard
 	replayer  *postgres.Replayer
 }
@@ -28,7 +26,7 @@ func OpenDeadLetters(ctx context.Context, options postgres.Options, logger *slog
 }
 
 // newReplayer judges by the same rules as the consumer, but for retention: who replays an old record wants it.
-func newReplayer(pool *pgxpool.Pool) *postgres.Replayer {
+func newReplayer(pool *postgres.Pool) *postgres.Replayer {
 	return postgres.NewReplayer(postgres.NewStore(pool, owner()), func(record heartbeat.Record) (heartbeat.Reading, *heartbeat.Rejection) {
 		var decoder heartbeat.Decoder
 		return decoder.Decode(record)

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
 )
@@ -139,7 +137,7 @@ func (d *doctor) topic(ctx context.Context) *kafka.TopicState {
 }
 
 // database examines the database and returns its pool when it can be used.
-func (d *doctor) database(ctx context.Context) *pgxpool.Pool {
+func (d *doctor) database(ctx context.Context) *postgres.Pool {
 	pool, err := postgres.Open(ctx, d.options.Database)
 	if err != nil {
 		d.say("database", Failure, err.Error(), "check the POSTGRES_ settings or DATABASE_URL")
@@ -191,7 +189,7 @@ func (d *doctor) clock(server postgres.ServerState) {
 }
 
 // consumer examines whether somebody stores what the topic brings.
-func (d *doctor) consumer(ctx context.Context, pool *pgxpool.Pool, topic kafka.TopicState) {
+func (d *doctor) consumer(ctx context.Context, pool *postgres.Pool, topic kafka.TopicState) {
 	ctx, cancel := context.WithTimeout(ctx, 3*doctorTimeout)
 	defer cancel()
 	state, members, err := d.client.Group(ctx, d.options.Group)
@@ -234,7 +232,7 @@ func behind(topic kafka.TopicState, standings map[int32]postgres.Standing) (lag 
 }
 
 // accounts examines what should not be there: dead letters nobody has looked at, and losses.
-func (d *doctor) accounts(ctx context.Context, pool *pgxpool.Pool, standings map[int32]postgres.Standing) {
+func (d *doctor) accounts(ctx context.Context, pool *postgres.Pool, standings map[int32]postgres.Standing) {
 	var unaccounted int64
 	for _, partition := range standings {
 		unaccounted += partition.Unaccounted

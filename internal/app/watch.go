@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heartbeat/internal/kafka"
@@ -22,13 +21,13 @@ const (
 // that nothing accounts for. It looks at every partition of the topic, whoever consumes it.
 type watch struct {
 	client      *kafka.Client
-	pool        *pgxpool.Pool
+	pool        *postgres.Pool
 	logger      *slog.Logger
 	lag         *prometheus.GaugeVec
 	unaccounted *prometheus.GaugeVec
 }
 
-func newWatch(client *kafka.Client, pool *pgxpool.Pool, registry prometheus.Registerer, logger *slog.Logger) *watch {
+func newWatch(client *kafka.Client, pool *postgres.Pool, registry prometheus.Registerer, logger *slog.Logger) *watch {
 	w := &watch{
 		client: client, pool: pool, logger: logger,
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -76,7 +75,7 @@ func (w *watch) look(ctx context.Context) error {
 }
 
 // awaitCaughtUp returns once everything is stored that the topic holds now, by whichever member of the group.
-func awaitCaughtUp(ctx context.Context, client *kafka.Client, pool *pgxpool.Pool) error {
+func awaitCaughtUp(ctx context.Context, client *kafka.Client, pool *postgres.Pool) error {
 	target, err := client.TopicState(ctx)
 	if err != nil {
 		return err

@@ -18,6 +18,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// Pool is a pool of sessions. The name lets others hold one without knowing the driver.
+type Pool = pgxpool.Pool
+
 // Options say which database to use and as what.
 type Options struct {
 	URL string // postgres://user:password@host:port/database?…; wins over the five fields below
