@@ -40,6 +40,21 @@ test-kafka: ## Run the whole-system tests against a real Apache Kafka and Postgr
 	scripts/fetch-kafka
 	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -timeout $(TIMEOUT) ./e2e/...
 
+# What `make soak` does how often; any of it can be changed, such as SOAK="-crashes 10 -outage 10m".
+SOAK ?= -crashes 60 -kills 100 -cuts 500 -freezes 25 -database-stops 100 -rebalance 30m -producer-kills 25 \
+        -broker-kills 20 -poison 5000000
+
+.PHONY: soak
+soak: ## Run the fault suite for hours against Apache Kafka and write docs/reliability.md
+	scripts/require go java mvn kcat
+	scripts/fetch-kafka
+	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -v -timeout 24h ./e2e \
+	  $(SOAK) -report $(CURDIR)/docs/reliability.md
+
+.PHONY: mutants
+mutants: ## Put ten defects into copies of the product; the fault suite must find each
+	go test -tags mutants -count=1 -v -timeout 3h -run Mutant ./e2e
+
 .PHONY: check
 check: lint test test-kafka ## The gate: format, vet, staticcheck, tidy, every test
 
