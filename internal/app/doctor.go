@@ -84,7 +84,7 @@ func (d *doctor) broker(ctx context.Context) *kafka.TopicState {
 	config.Logger = slog.New(slog.DiscardHandler)
 	client, err := kafka.Connect(ctx, config)
 	if err != nil {
-		d.say("broker", Failure, err.Error(), "make sure that it is a Kafka broker that listens there, and not TLS where plain text is meant")
+		d.say("broker", Failure, err.Error(), "where something answers, another program may have taken the port (lsof -nP -iTCP -sTCP:LISTEN names it), or the broker wants TLS")
 		return nil
 	}
 	d.client = client

@@ -101,6 +101,26 @@ func TestDoctorNamesTheTrouble(t *testing.T) {
 		p.kafka.Brokers = []string{closedPort(t)}
 		p.find("broker port", app.Failure, p.kafka.Brokers[0], "KAFKA_BOOTSTRAP_SERVERS")
 	})
+	t.Run("another program has taken the broker's port", func(t *testing.T) {
+		t.Parallel()
+		stranger, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { stranger.Close() })
+		go func() {
+			for {
+				connection, err := stranger.Accept()
+				if err != nil {
+					return
+				}
+				connection.Close()
+			}
+		}()
+		p := newPatient(t, pgtest.Database(t))
+		p.kafka.Brokers = []string{stranger.Addr().String()}
+		p.find("broker", app.Failure, stranger.Addr().String(), "taken the port", "lsof")
+	})
 	t.Run("the broker advertises an address that cannot be reached", func(t *testing.T) {
 		t.Parallel()
 		closed, open := closedPort(t), ""
