@@ -365,7 +365,7 @@ func (r *rig) wantNoDeadLetters() {
 }
 
 // memoryAllowance is by how much a race-checked consumer with full buffers may exceed one with empty buffers.
-const memoryAllowance = 96 << 20
+const memoryAllowance = 224 << 20
 
 // wantFlat wants memory not to have grown with the backlog (P9).
 func (r *rig) wantFlat(before, during int64) {
