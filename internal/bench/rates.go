@@ -88,7 +88,7 @@ func (r *run) backfill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.preload(ctx, history, load{fleet: r.options.fleet(), events: r.plan.Backfill, past: day}); err != nil {
+	if err := r.preload(ctx, history, load{fleet: r.options.fleet(), events: r.plan.Backfill, past: almostDay}); err != nil {
 		return err
 	}
 	alone, _, err := r.besides(ctx, nil)
@@ -107,7 +107,8 @@ func (r *run) backfill(ctx context.Context) error {
 	return nil
 }
 
-const day = 24 * time.Hour
+// almostDay leaves the topic's retention of a day some room: what is older goes before it is read.
+const almostDay = 23 * time.Hour
 
 // besides measures the live rate while another consumer drains the history, if there is one.
 func (r *run) besides(ctx context.Context, history *topic) (live Steady, imported drained, err error) {
