@@ -36,7 +36,7 @@ test: build ## Run every test against the embedded broker and a real PostgreSQL
 	scripts/test-console
 
 # Those to whom the broker matters; faults of the database are the same on any.
-ON_KAFKA ?= Killed|Crash|EveryNamed|Foreign|Aborted|Kcat|ConsoleTools|Schema|Live|Share|Broker|Leader|Topic|PartitionsAdded|Replay|Security
+ON_KAFKA ?= Killed|Crash|EveryNamed|Foreign|Aborted|Kcat|ConsoleTools|Schema|Live|Share|Broker|Leader|Topic|PartitionsAdded|Replay|Secured|ACLs
 
 .PHONY: test-kafka
 test-kafka: ## Run the whole-system tests against a real Apache Kafka and PostgreSQL 18
