@@ -100,7 +100,7 @@ func (l *lane) run(ctx context.Context) error {
 	for {
 		select {
 		case <-l.stop:
-			return nil
+			return l.worker.Flush(ctx)
 		case <-idle.C:
 			if err := l.worker.Idle(ctx); err != nil {
 				return err

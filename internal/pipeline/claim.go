@@ -15,6 +15,7 @@ func (w *Worker) Claim(ctx context.Context) (from int64, err error) {
 			return 0, err
 		}
 		if err == nil {
+			w.whole = w.claim.StateFrom >= w.claim.Next
 			w.meter.claimed(w.partition, w.claim)
 			w.logger.Info("partition claimed", "log", w.claim.Log, "fence", w.claim.Fence, "next_offset", w.claim.Next)
 			return max(min(w.claim.StateFrom, w.claim.Next), start), nil

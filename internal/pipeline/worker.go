@@ -45,6 +45,7 @@ type Worker struct {
 	decoder heartbeat.Decoder
 	claim   Claim
 	behind  customers // readings stored, their customer states not yet
+	whole   bool      // behind has all of them: the replay after the claim is over
 	flushed time.Time
 }
 
@@ -70,7 +71,9 @@ func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error 
 	if batch.To == batch.From {
 		return nil
 	}
-	w.flush(batch)
+	if time.Since(w.flushed) >= flushEvery {
+		w.include(batch)
+	}
 	err := w.write(ctx, batch)
 	if KindOf(err) != BadData {
 		return err
@@ -79,14 +82,20 @@ func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error 
 	return w.bisect(ctx, records)
 }
 
-// Idle stores what waits for a batch to go along with, when none has come for a while.
+// Idle does what waits for a batch to go along with, when none has come for a while.
 func (w *Worker) Idle(ctx context.Context) error {
 	w.meter.idle()
-	batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch, StateFrom: w.claim.StateFrom}
-	w.flush(batch)
-	if len(batch.Customers) == 0 {
+	return w.Flush(ctx)
+}
+
+// Flush stores the customer states in hand without a batch: before the partition is given back, nobody may come after
+// us. In the middle of a replay it leaves them to the next owner, who replays from the same offset.
+func (w *Worker) Flush(ctx context.Context) error {
+	if !w.whole || len(w.behind) == 0 {
 		return nil
 	}
+	batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch}
+	w.include(batch)
 	return w.write(ctx, batch)
 }
 
@@ -99,6 +108,7 @@ func (w *Worker) replay(records []heartbeat.Record) {
 	for stored < len(records) && records[stored].Offset < w.claim.Next {
 		stored++
 	}
+	w.whole = w.whole || stored < len(records) || stored > 0 && records[stored-1].Offset == w.claim.Next-1
 	if stored == 0 || records[stored-1].Offset < w.claim.StateFrom {
 		return
 	}
@@ -106,12 +116,8 @@ func (w *Worker) replay(records []heartbeat.Record) {
 	w.behind.fold(build(&w.decoder, past, records[:stored]).Readings)
 }
 
-// flush adds the customer states to the batch when it is time. The states in hand stay as they are until the batch
-// is committed.
-func (w *Worker) flush(batch *Batch) {
-	if time.Since(w.flushed) < flushEvery || len(w.behind)+len(batch.Readings) == 0 {
-		return
-	}
+// include adds the customer states to the batch. The states in hand stay as they are until the batch is committed.
+func (w *Worker) include(batch *Batch) {
 	scratch := make(customers, len(w.behind))
 	for id, state := range w.behind {
 		scratch[id] = state

@@ -276,6 +276,13 @@ func TestClaimRecordsWhatKafkaLost(t *testing.T) {
 	}
 }
 
+func mustFlush(t rapid.TB, w *Worker) {
+	t.Helper()
+	if err := w.Flush(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A crash loses the states that waited for a flush; the next owner reads that stretch of the log again for them.
 func TestCustomerStatesSurviveACrash(t *testing.T) {
 	t.Parallel()
@@ -296,15 +303,15 @@ func TestCustomerStatesSurviveACrash(t *testing.T) {
 				}
 				at += size
 				time.Sleep(time.Duration(rapid.IntRange(0, 700).Draw(t, "pause")) * time.Millisecond)
+				if rapid.IntRange(0, 4).Draw(t, "flush") == 0 { // also in the middle of a replay
+					mustFlush(t, w)
+				}
 				if rapid.IntRange(0, 3).Draw(t, "crash") == 0 {
 					w = newTestWorker(store, log, nil)
 					at = mustClaim(t, w)
 				}
 			}
-			time.Sleep(2 * flushEvery)
-			if err := w.Idle(context.Background()); err != nil {
-				t.Fatal(err)
-			}
+			mustFlush(t, w)
 			want := customers{}
 			want.fold(build(&heartbeat.Decoder{}, Claim{}, all).Readings)
 			if diff := cmp.Diff(map[heartbeat.CustomerID]CustomerState(want), store.customers); diff != "" {
