@@ -54,13 +54,13 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	if err := client.EnsureTopic(ctx); err != nil {
 		return err
 	}
-	watch := newWatch(client, pool, options.Registry, logger)
+	watch := newWatch(client, pool, meter, options.Registry, logger)
 
 	ctx, finish := context.WithCancelCause(ctx)
 	defer finish(nil)
 	group, ctx := errgroup.WithContext(ctx)
 	if options.MetricsAddress != "" {
-		probe, err := newProbe(options.MetricsAddress, options.Registry, func() error { return readiness(meter) })
+		probe, err := newProbe(options.MetricsAddress, options.Registry, watch.readiness)
 		if err != nil {
 			return err
 		}
@@ -118,16 +118,6 @@ func maintain(ctx context.Context, tables *postgres.Tables, logger *slog.Logger)
 	if err := tables.Maintain(ctx); err != nil && ctx.Err() == nil {
 		logger.Warn("table partitions not maintained, trying again in a minute", "error", err)
 	}
-}
-
-// readiness fails while a partition is stopped or cannot store.
-func readiness(meter *pipeline.Meter) error {
-	for number, status := range meter.Partitions() {
-		if status.State != pipeline.Running {
-			return fmt.Errorf("partition %d is %s since %s: %s", number, status.State, status.Since.UTC().Format(time.RFC3339), status.Cause)
-		}
-	}
-	return nil
 }
 
 // repeat calls work at each interval until the context ends.

@@ -181,9 +181,5 @@ func (l *topicLog) Ends(ctx context.Context) (map[int32]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	ends := map[int32]int64{}
-	for _, partition := range state.Partitions {
-		ends[partition.Number] = partition.End
-	}
-	return ends, nil
+	return ends(state), nil
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
 )
 
@@ -23,13 +25,15 @@ type watch struct {
 	client      *kafka.Client
 	pool        *postgres.Pool
 	logger      *slog.Logger
+	meter       *pipeline.Meter
+	headway     *headway
 	lag         *prometheus.GaugeVec
 	unaccounted *prometheus.GaugeVec
 }
 
-func newWatch(client *kafka.Client, pool *postgres.Pool, registry prometheus.Registerer, logger *slog.Logger) *watch {
+func newWatch(client *kafka.Client, pool *postgres.Pool, meter *pipeline.Meter, registry prometheus.Registerer, logger *slog.Logger) *watch {
 	w := &watch{
-		client: client, pool: pool, logger: logger,
+		client: client, pool: pool, logger: logger, meter: meter, headway: newHeadway(),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "heartbeat_consumer_lag_records", Help: "Records in the partition that are not stored yet.",
 		}, []string{"partition"}),
@@ -57,6 +61,7 @@ func (w *watch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.headway.observe(time.Now(), w.meter.Partitions(), ends(state))
 	standings, err := postgres.Standings(ctx, w.pool, state.ID)
 	if err != nil {
 		return err
@@ -72,6 +77,25 @@ func (w *watch) look(ctx context.Context) error {
 		w.unaccounted.WithLabelValues(label).Set(float64(stored.Unaccounted))
 	}
 	return nil
+}
+
+// readiness fails while a partition of this process is stopped, cannot store, or stands still though records wait.
+func (w *watch) readiness() error {
+	for number, status := range w.meter.Partitions() {
+		if status.State != pipeline.Running {
+			return fmt.Errorf("partition %d is %s since %s: %s", number, status.State, status.Since.UTC().Format(time.RFC3339), status.Cause)
+		}
+	}
+	return w.headway.check(time.Now())
+}
+
+// ends are the offsets after the newest record of each partition.
+func ends(state kafka.TopicState) map[int32]int64 {
+	ends := map[int32]int64{}
+	for _, partition := range state.Partitions {
+		ends[partition.Number] = partition.End
+	}
+	return ends
 }
 
 // awaitCaughtUp returns once everything is stored that the topic holds now, by whichever member of the group.
