@@ -42,10 +42,11 @@ const (
 	usualParts    = 3
 )
 
-// Doctor examines broker, topic, database, schema, clock and consumer, and says what to do about what is wrong. It
+// Doctor examines encryption, broker, topic, database, schema, clock and consumer, and says what to do about what is wrong. It
 // changes nothing.
 func Doctor(ctx context.Context, options DoctorOptions) []Finding {
 	d := &doctor{options: options}
+	d.encryption(ctx)
 	topic := d.broker(ctx)
 	pool := d.database(ctx)
 	if pool != nil {

@@ -87,7 +87,7 @@ func TestDoctorFindsNothingWrongWithASystemThatWorks(t *testing.T) {
 	p := newPatient(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
 	p.produce(100)
 	p.consume()
-	for _, check := range []string{"broker", "advertised addresses", "topic", "topic settings", "database", "clock", "schema", "data incidents", "dead letters"} {
+	for _, check := range []string{"broker encryption", "database encryption", "broker", "advertised addresses", "topic", "topic settings", "database", "clock", "schema", "data incidents", "dead letters"} {
 		p.find(check, app.OK)
 	}
 	p.find("consumer", app.Warning, "0 members", "nothing is waiting")
@@ -148,6 +148,18 @@ func TestDoctorNamesTheTrouble(t *testing.T) {
 		p := newPatient(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
 		p.produce(50)
 		p.find("consumer", app.Failure, "50 records behind", "heartbeat consume")
+	})
+	t.Run("plain text leaves the machine", func(t *testing.T) {
+		t.Parallel()
+		// No TCP connection can be made to the broadcast address, so nothing is waited for.
+		p := &patient{t: t, kafka: kafka.Config{Brokers: []string{"255.255.255.255:9092"}, Topic: topic}}
+		p.find("broker encryption", app.Warning, "255.255.255.255", "KAFKA_SECURITY_PROTOCOL")
+		p.database.URL = "postgres://heartbeat_user@255.255.255.255/heartbeat_db?sslmode=prefer"
+		p.find("database encryption", app.Warning, "255.255.255.255", "verify-full")
+		p.kafka.Security.Protocol = "SSL"
+		p.find("broker encryption", app.OK, "TLS")
+		p.database.SSLMode = "verify-full"
+		p.find("database encryption", app.OK, "TLS")
 	})
 	t.Run("the password is wrong", func(t *testing.T) {
 		t.Parallel()

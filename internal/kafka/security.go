@@ -30,6 +30,9 @@ const (
 	signedIn  = "SASL_SSL"
 )
 
+// Encrypted tells whether what goes to the brokers is readable to nobody on the way.
+func (s Security) Encrypted() bool { return s.Protocol == overTLS || s.Protocol == signedIn }
+
 // validate refuses what is not wholly what it looks like: somebody who gives a password wants it to be asked for.
 func (s Security) validate() error {
 	hasPassword := s.Password != "" || s.PasswordFile != ""

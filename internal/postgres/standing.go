@@ -2,8 +2,11 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -102,6 +105,30 @@ func Unavailable(err error) bool {
 		return kindOfState(refusal.Code) == pipeline.Transient
 	}
 	return isOutage(err) && !untrusted(err) && !speaksNoTLS(err)
+}
+
+// PlainHosts returns the hosts that the options let be talked to without TLS, as sslmode=prefer does where a server has none.
+// The directory of a Unix socket is none.
+func PlainHosts(options Options) ([]string, error) {
+	address, err := options.address()
+	if err != nil {
+		return nil, err
+	}
+	config, err := pgxpool.ParseConfig(address)
+	if err != nil {
+		return nil, err
+	}
+	var hosts []string
+	add := func(host string, secure *tls.Config) {
+		if secure == nil && !filepath.IsAbs(host) && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	add(config.ConnConfig.Host, config.ConnConfig.TLSConfig)
+	for _, fallback := range config.ConnConfig.Fallbacks {
+		add(fallback.Host, fallback.TLSConfig)
+	}
+	return hosts, nil
 }
 
 // Describe names a database for people, without its password.

@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"heartbeat/internal/postgres"
+)
+
+// encryption examines the settings: whether anything may leave this machine in plain text.
+func (d *doctor) encryption(ctx context.Context) {
+	d.open(ctx, "broker encryption", d.plainBrokers(), "set KAFKA_SECURITY_PROTOCOL=SASL_SSL, or SSL, and KAFKA_SSL_CA_FILE")
+	hosts, err := postgres.PlainHosts(d.options.Database)
+	if err != nil {
+		return // the connection says why
+	}
+	d.open(ctx, "database encryption", hosts, "set POSTGRES_SSLMODE=verify-full and POSTGRES_SSLROOTCERT")
+}
+
+// plainBrokers are the hosts of the brokers that are talked to without TLS.
+func (d *doctor) plainBrokers() (hosts []string) {
+	if d.options.Kafka.Security.Encrypted() {
+		return nil
+	}
+	for _, broker := range d.options.Kafka.Brokers {
+		host, _, err := net.SplitHostPort(broker)
+		if err != nil {
+			host = broker
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts
+}
+
+// open says which of the hosts, that settings let be talked to without TLS, lie beyond this machine.
+func (d *doctor) open(ctx context.Context, check string, hosts []string, advice string) {
+	beyond := slices.DeleteFunc(slices.Clone(hosts), func(host string) bool { return onThisMachine(ctx, host) })
+	switch {
+	case len(beyond) > 0:
+		d.say(check, Warning, fmt.Sprintf("readings and passwords may go to %s without TLS", strings.Join(beyond, ", ")), advice)
+	case len(hosts) > 0:
+		d.say(check, OK, "off, and nothing leaves this machine", "")
+	default:
+		d.say(check, OK, "TLS", "")
+	}
+}
+
+// onThisMachine tells whether a host is a loopback address, or a name of nothing but such.
+func onThisMachine(ctx context.Context, host string) bool {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback()
+	}
+	if host == "localhost" {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupIPAddr(ctx, host)
+	return err == nil && !slices.ContainsFunc(addresses, func(a net.IPAddr) bool { return !a.IP.IsLoopback() })
+}
