@@ -17,9 +17,8 @@ import (
 var manyReadings = flag.Int("readings", 0, "load this many readings and measure the time that queries take")
 
 const (
-	panelLimit = 10 * time.Millisecond
-	// A rule is asked once a minute, by nobody who waits for it.
-	ruleLimit = 25 * time.Millisecond
+	// timeLimit is for planning and execution together.
+	timeLimit = 10 * time.Millisecond
 	// workLimit is how many rows a query may read: about what fits into the limit.
 	workLimit = 40_000
 )
@@ -86,42 +85,52 @@ func TestNoQueryNeedsLongHoweverMuchIsStored(t *testing.T) {
 		readings = *manyReadings
 	}
 	pool, now := seeded(t, readings, customers)
+	checkEveryQuery(t, pool, now)
+}
+
+func checkEveryQuery(t *testing.T, pool *pgxpool.Pool, now time.Time) {
+	t.Helper()
 	for _, name := range []string{"main.json", "customer.json"} {
 		d := readDashboard(t, name)
 		for _, p := range d.Panels {
 			for _, target := range p.Targets {
-				checkCost(t, pool, name+"/"+p.Title, expand(target.RawSQL, spanOf(t, p, now)), panelLimit)
+				checkCost(t, pool, name+"/"+p.Title, expand(target.RawSQL, spanOf(t, p, now)))
 			}
 		}
 		for _, v := range d.Templating.List {
-			checkCost(t, pool, name+"/$"+v.Name, expand(v.Query, spanOf(t, panel{}, now)), panelLimit)
+			checkCost(t, pool, name+"/$"+v.Name, expand(v.Query, spanOf(t, panel{}, now)))
 		}
 		for _, annotation := range d.Annotations.List {
-			checkCost(t, pool, name+"/"+annotation.Name, expand(annotation.Target.RawSQL, spanOf(t, panel{}, now)), panelLimit)
+			checkCost(t, pool, name+"/"+annotation.Name, expand(annotation.Target.RawSQL, spanOf(t, panel{}, now)))
 		}
 	}
 	for _, rule := range alertRules(t) {
-		checkCost(t, pool, "rule/"+rule.Title, at(rule.sql(), now), ruleLimit)
+		checkCost(t, pool, "rule/"+rule.Title, at(rule.sql(), now))
 	}
 }
 
-func checkCost(t *testing.T, pool *pgxpool.Pool, name, sql string, limit time.Duration) {
+func checkCost(t *testing.T, pool *pgxpool.Pool, name, sql string) {
 	t.Helper()
+	runs := 1
+	if *manyReadings > 0 {
+		runs = 21
+	}
 	var times []time.Duration
 	var last plan
-	for range 5 {
+	for range runs {
 		last = explain(t, pool, sql)
 		times = append(times, time.Duration((last.Planning+last.Execution)*float64(time.Millisecond)).Round(10*time.Microsecond))
 	}
 	slices.Sort(times)
-	t.Logf("%-50s median %8v, at most %8v, %6.0f rows read", name, times[2], times[4], last.Plan.work())
+	median := times[runs/2]
+	t.Logf("%-50s fastest %8v, median %8v, %6.0f rows read", name, times[0], median, last.Plan.work())
 	if table := last.Plan.scansWhole(); table != "" {
 		t.Errorf("%s reads the whole of %s", name, table)
 	}
 	if work := last.Plan.work(); work > workLimit {
 		t.Errorf("%s reads %.0f rows, want at most %d", name, work, workLimit)
 	}
-	if *manyReadings > 0 && times[2] > limit {
-		t.Errorf("%s takes %v, want at most %v", name, times[2], limit)
+	if *manyReadings > 0 && median > timeLimit {
+		t.Errorf("%s takes %v, want at most %v", name, median, timeLimit)
 	}
 }

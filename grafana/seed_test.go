@@ -37,13 +37,15 @@ func seeded(t testing.TB, readings, customers int) (*pgxpool.Pool, time.Time) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
+	// The last readings are one of each class, of the customer that the tests look at.
 	load(`
 CREATE UNLOGGED TABLE event AS
-SELECT n, 'CUST_' || lpad((1 + floor(random() * $2))::integer::text, 5, '0') AS customer_id,
+SELECT n, CASE WHEN n > $1::bigint - 4 THEN 'CUST_00042' ELSE 'CUST_' || lpad((1 + floor(random() * $2))::integer::text, 5, '0') END AS customer_id,
        now() - ($1::bigint - n) * (interval '1 hour' / $1::bigint) AS at, (n % 3)::integer AS partition,
        CASE WHEN dice < 0.005 THEN 'INVALID' WHEN dice < 0.03 THEN 'BRADYCARDIA' WHEN dice < 0.055 THEN 'TACHYCARDIA' ELSE 'NORMAL' END AS class,
        CASE WHEN dice < 0.005 THEN 400 WHEN dice < 0.03 THEN 30 WHEN dice < 0.055 THEN 200 ELSE 40 + (random() * 100)::integer END AS heart_rate
-  FROM (SELECT n, random() AS dice FROM generate_series(1, $1::bigint) AS n) AS drawn`, readings, customers)
+  FROM (SELECT n, CASE $1::bigint - n WHEN 0 THEN 0 WHEN 1 THEN 0.01 WHEN 2 THEN 0.04 WHEN 3 THEN 1 ELSE random() END AS dice
+          FROM generate_series(1, $1::bigint) AS n) AS drawn`, readings, customers)
 	// Rows lie as the writer puts them: batch by batch, and in each by customer.
 	load(`
 INSERT INTO heartbeat_records (event_timestamp, ingestion_timestamp, kafka_offset, kafka_partition, heart_rate, customer_id, kafka_topic)
