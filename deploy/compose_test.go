@@ -100,7 +100,7 @@ func TestComposePortsAreTheContractsOnLoopback(t *testing.T) {
 func TestComposeServersAndRolesHaveHealthChecksAndOrder(t *testing.T) {
 	t.Parallel()
 	services := loadCompose(t).Services
-	for _, name := range []string{"kafka", "postgres", "consume", "serve", "grafana", "prometheus"} {
+	for _, name := range []string{"kafka", "postgres", "consume", "produce", "serve", "grafana", "prometheus"} {
 		if check := services[name].HealthCheck; check == nil || check.Disable || len(check.Test) < 2 {
 			t.Errorf("%s has no health check", name)
 		}

@@ -105,7 +105,7 @@ func (r *rig) produce(more ...string) *role {
 	ledger := filepath.Join(r.t.TempDir(), "ledger")
 	r.ledgers = append(r.ledgers, ledger)
 	return start(r.t, command{arguments: append([]string{
-		"produce", "--brokers", r.broker, "--topic", r.topic, "--ledger", ledger,
+		"produce", "--brokers", r.broker, "--topic", r.topic, "--ledger", ledger, "--metrics-address", "none",
 	}, more...)})
 }
 

@@ -1,6 +1,7 @@
 package grafana_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -13,12 +14,25 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"heartbeat/internal/embedded"
+	"heartbeat/internal/postgres/pgtest"
 )
+
+// scrape is a job of deploy/prometheus/prometheus.yaml.
+type scrape struct {
+	JobName       string                `yaml:"job_name"`
+	Authorization map[string]string     `yaml:"authorization,omitempty"`
+	Targets       []map[string][]string `yaml:"static_configs"`
+}
 
 // quiet are the metrics that have no series while nothing goes wrong.
 var quiet = []string{"heartbeat_dead_letters_total", "heartbeat_store_retries_total"}
 
-// A real Prometheus asks the real system, and answers every expression of the pipeline dashboard.
+// A real Prometheus asks every role, each a process of its own, as compose.yaml runs them, and answers every expression
+// of the pipeline dashboard.
 func TestPrometheusAnswersThePipelineDashboard(t *testing.T) {
 	t.Parallel()
 	prometheus, err := exec.LookPath("prometheus")
@@ -28,15 +42,11 @@ func TestPrometheusAnswersThePipelineDashboard(t *testing.T) {
 		}
 		t.Skip("prometheus is missing: apt-get install prometheus")
 	}
-	directory := openDirectory(t)
-	system, own := freeAddress(t), freeAddress(t)
-	launch(t, build(t), "up", "--data-dir", filepath.Join(directory, "data"), "--listen", system, "--rate", "200", "--log-level", "WARNING")
+	directory, own := t.TempDir(), freeAddress(t)
 	config := filepath.Join(directory, "prometheus.yaml")
-	text := "global: {scrape_interval: 1s}\nscrape_configs:\n  - job_name: heartbeat-up\n    static_configs: [{targets: [\"" + system + "\"]}]\n"
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	launch(t, prometheus, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(directory, "series"), "--web.listen-address="+own, "--log.level=error")
+	writeScrapes(t, config, startRoles(t, directory))
+	launch(t, nil, prometheus, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(directory, "series"), "--web.listen-address="+own, "--log.level=error")
+	awaitAnswer(t, own, "every role answers", `count(up{job=~"heartbeat-(produce|consume|serve)"} == 1) == 3`, false)
 	for _, panel := range readDashboard(t, "pipeline.json").Panels {
 		for _, target := range panel.Targets {
 			expression := strings.NewReplacer("$__rate_interval", "10s", "$__range", "5m").Replace(target.Expr)
@@ -46,6 +56,64 @@ func TestPrometheusAnswersThePipelineDashboard(t *testing.T) {
 			}
 			awaitAnswer(t, own, panel.Title, expression, empty)
 		}
+	}
+}
+
+// startRoles runs producer, consumer and console against a broker and a database, and returns where each shows its
+// metrics, by its job.
+func startRoles(t *testing.T, directory string) map[string]string {
+	t.Helper()
+	broker, err := embedded.StartBroker(t.Context(), embedded.BrokerOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = broker.Stop(context.Background()) })
+	if err := os.WriteFile(filepath.Join(directory, "token"), []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	produce, consume, serve := freeAddress(t), freeAddress(t), freeAddress(t)
+	environment := []string{
+		"KAFKA_BOOTSTRAP_SERVERS=" + broker.Address(), "DATABASE_URL=" + pgtest.URL(pgtest.Database(t)),
+		"HEARTBEAT_TOKEN_FILE=" + filepath.Join(directory, "token"), "LOG_LEVEL=WARNING",
+	}
+	binary := build(t)
+	launch(t, environment, binary, "consume", "--metrics-address", consume)
+	launch(t, environment, binary, "serve", "--listen", serve)
+	launch(t, environment, binary, "produce", "--metrics-address", produce, "--rate", "200")
+	return map[string]string{"heartbeat-produce": produce, "heartbeat-consume": consume, "heartbeat-serve": serve}
+}
+
+const token = "a token for this test"
+
+// writeScrapes writes the jobs of deploy/prometheus/prometheus.yaml for these addresses.
+func writeScrapes(t *testing.T, name string, addresses map[string]string) {
+	t.Helper()
+	text, err := os.ReadFile("../deploy/prometheus/prometheus.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config struct {
+		Global map[string]string `yaml:"global"`
+		Jobs   []scrape          `yaml:"scrape_configs"`
+	}
+	if err := yaml.Unmarshal(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	config.Global = map[string]string{"scrape_interval": "1s"}
+	if len(config.Jobs) != len(addresses) {
+		t.Errorf("%d jobs for %d roles", len(config.Jobs), len(addresses))
+	}
+	for i, job := range config.Jobs {
+		config.Jobs[i].Targets = []map[string][]string{{"targets": {addresses[job.JobName]}}}
+		if job.Authorization != nil {
+			job.Authorization["credentials_file"] = filepath.Join(filepath.Dir(name), "token")
+		}
+	}
+	if text, err = yaml.Marshal(config); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, text, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -89,24 +157,6 @@ func query(address, expression string) (values []string, err error) {
 	return values, nil
 }
 
-// openDirectory is a temporary one that an unprivileged database server can pass.
-func openDirectory(t *testing.T) string {
-	t.Helper()
-	directory, err := os.MkdirTemp("", "heartbeat-grafana-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(directory); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(directory, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return directory
-}
-
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "heartbeat")
@@ -117,11 +167,12 @@ func build(t *testing.T) string {
 }
 
 // launch runs a program until the end of the test, which ends it in good order.
-func launch(t *testing.T, program string, args ...string) {
+func launch(t *testing.T, environment []string, program string, args ...string) {
 	t.Helper()
 	var said strings.Builder
 	command := exec.Command(program, args...)
 	command.Dir = t.TempDir()
+	command.Env = append(os.Environ(), environment...)
 	command.Stdout, command.Stderr = &said, &said
 	if err := command.Start(); err != nil {
 		t.Fatal(err)

@@ -6,8 +6,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
 )
@@ -22,6 +20,8 @@ type produceCommand struct {
 	MaxEvents   int64             `placeholder:"N" group:"Simulator" help:"End after so many events."`
 	Compression kafka.Compression `default:"zstd" enum:"zstd,lz4,snappy,none" placeholder:"CODEC" group:"Kafka" help:"zstd, lz4, snappy or none (${default})."`
 	Ledger      string            `placeholder:"FILE" help:"Write a JSON line for each acknowledged event, for tests."`
+
+	MetricsAddress string `default:"127.0.0.1:9465" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, none serves nothing."`
 }
 
 // The limits of what still is a stream.
@@ -66,16 +66,20 @@ func (c produceCommand) Validate() error {
 
 // Run sends events until interrupted.
 func (c *produceCommand) Run(ctx context.Context, env *environment) error {
+	if c.MetricsAddress == "none" {
+		c.MetricsAddress = ""
+	}
 	return app.Produce(ctx, app.ProduceOptions{
-		Kafka:       c.config(env),
-		Compression: c.Compression,
-		Fleet:       c.fleet(),
-		Workers:     c.Workers,
-		Interval:    time.Duration(c.Interval * float64(time.Second)),
-		Rate:        c.Rate,
-		MaxEvents:   c.MaxEvents,
-		LedgerPath:  c.Ledger,
-		Registry:    prometheus.NewRegistry(),
-		Logger:      env.logger,
+		Kafka:          c.config(env),
+		Compression:    c.Compression,
+		Fleet:          c.fleet(),
+		Workers:        c.Workers,
+		Interval:       time.Duration(c.Interval * float64(time.Second)),
+		Rate:           c.Rate,
+		MaxEvents:      c.MaxEvents,
+		LedgerPath:     c.Ledger,
+		MetricsAddress: c.MetricsAddress,
+		Registry:       newRegistry(),
+		Logger:         env.logger,
 	})
 }

@@ -20,10 +20,11 @@ type probe struct {
 	server   *http.Server
 }
 
-// The default address gives way to the next free port, for several roles run on one machine.
+// The addresses of roles that are not told another. A taken one gives way to the next free port, for several roles run on
+// one machine.
 const (
-	DefaultMetricsAddress = "127.0.0.1:9464"
-	defaultMetricsPort    = 9464
+	DefaultConsumerMetrics = "127.0.0.1:9464"
+	DefaultProducerMetrics = "127.0.0.1:9465"
 )
 
 // newProbe listens at once, so that a port in use is an error before any work begins. ready returns why the role cannot
@@ -47,10 +48,14 @@ func newProbe(address string, registry *prometheus.Registry, ready func() error)
 }
 
 func listenForProbe(address string) (net.Listener, error) {
-	if address == DefaultMetricsAddress {
-		return port.Listen(defaultMetricsPort, false)
+	switch address {
+	case DefaultConsumerMetrics:
+		return port.Listen(9464, false)
+	case DefaultProducerMetrics:
+		return port.Listen(9465, false)
+	default:
+		return net.Listen("tcp", address)
 	}
-	return net.Listen("tcp", address)
 }
 
 // address is where the probe listens.

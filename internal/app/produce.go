@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/simulate"
@@ -23,8 +25,10 @@ type ProduceOptions struct {
 	Rate        float64           // events a second, of all workers together; 0: as the interval says
 	MaxEvents   int64             // end after so many; 0: never
 	LedgerPath  string            // file that gets a JSON line for each acknowledged event; empty: none
-	Registry    *prometheus.Registry
-	Logger      *slog.Logger
+
+	MetricsAddress string // for metrics, health and readiness; empty: none
+	Registry       *prometheus.Registry
+	Logger         *slog.Logger
 }
 
 const (
@@ -53,14 +57,19 @@ func Produce(ctx context.Context, options ProduceOptions) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	tally := &tally{logger: logger, topic: options.Kafka.Topic, ledger: ledger, stop: stop}
+	tally.register(options.Registry)
+	probe, err := options.probe(ctx, logger, tally)
+	if err != nil {
+		return errors.Join(err, ledger.close())
+	}
 	producer, err := kafka.NewProducer(ctx, kafka.ProducerConfig{
 		Config: options.Kafka, Compression: options.Compression, OnDelivery: tally.add,
 	})
 	if err != nil {
-		_ = ledger.close() // nothing was written
-		return err
+		stop(nil)
+		return errors.Join(err, probe.Wait(), ledger.close())
 	}
-	tally.begin(options.Registry, time.Now())
+	tally.begin(time.Now())
 	logger.Info("stream started", options.summary()...)
 
 	closed := make(chan struct{})
@@ -69,7 +78,29 @@ func Produce(ctx context.Context, options ProduceOptions) error {
 	stop(nil)
 	err = producer.Close()
 	close(closed)
-	return tally.finish(err, time.Now())
+	return tally.finish(errors.Join(err, probe.Wait()), time.Now())
+}
+
+// probe serves metrics and health, where that is asked for, until the context ends. It answers before there is a broker, and
+// is ready once there is.
+func (o ProduceOptions) probe(ctx context.Context, logger *slog.Logger, tally *tally) (*errgroup.Group, error) {
+	var serving errgroup.Group
+	if o.MetricsAddress == "" {
+		return &serving, nil
+	}
+	probe, err := newProbe(o.MetricsAddress, o.Registry, tally.ready)
+	if err != nil {
+		return nil, err
+	}
+	logger.Info("metrics, health and readiness", "address", "http://"+probe.address())
+	serving.Go(func() error {
+		err := probe.run(ctx)
+		if err != nil {
+			tally.stop(err)
+		}
+		return err
+	})
+	return &serving, nil
 }
 
 // stream runs the workers until the context ends, a delivery fails, or everything is sent.

@@ -26,6 +26,7 @@ type tally struct {
 	ledger *ledger
 	stop   context.CancelCauseFunc // ends the sending, when a delivery or the ledger fails
 
+	connected atomic.Bool
 	sent      atomic.Int64 // acknowledged
 	failed    atomic.Int64
 	ledgerErr error
@@ -35,9 +36,8 @@ type tally struct {
 	toldOf int64     // the count it told
 }
 
-// begin starts the clock, and shows the counts to a registry if there is one.
-func (t *tally) begin(registry *prometheus.Registry, now time.Time) {
-	t.began, t.told = now, now
+// register shows the counts to a registry if there is one.
+func (t *tally) register(registry *prometheus.Registry) {
 	if registry == nil {
 		return
 	}
@@ -49,6 +49,24 @@ func (t *tally) begin(registry *prometheus.Registry, now time.Time) {
 			Name: "heartbeat_delivery_errors_total", Help: "Events that were given up. The first one ends the producer.",
 		}, func() float64 { return float64(t.failed.Load()) }),
 	)
+}
+
+// begin starts the clock: there is a broker that takes events.
+func (t *tally) begin(now time.Time) {
+	t.began, t.told = now, now
+	t.connected.Store(true)
+}
+
+// ready returns why nothing can be sent, or nil.
+func (t *tally) ready() error {
+	switch {
+	case !t.connected.Load():
+		return errors.New("no broker has answered yet")
+	case t.failed.Load() > 0:
+		return errors.New("an event could not be delivered: the producer is ending")
+	default:
+		return nil
+	}
 }
 
 func (t *tally) add(d kafka.Delivery) {
