@@ -42,7 +42,7 @@ func (w *Worker) reconcile(ctx context.Context) (start int64, err error) {
 		claim.Replaced = nil
 	}
 	w.claim = claim
-	clear(w.behind)
+	w.behind = newCustomers()
 	// Only now does nobody else move the position: bounds read before could lie behind it.
 	start, end, err := w.log.Bounds(ctx, w.partition)
 	if err != nil {

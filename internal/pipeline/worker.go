@@ -12,8 +12,8 @@ import (
 // MaxBatch is the largest number of records that Process takes at once: one transaction's worth.
 const MaxBatch = 5_000
 
-// flushEvery is how often customer states are stored at most.
-const flushEvery = time.Second
+// flushMost is how many customer states go into a transaction of their own.
+const flushMost = 5_000
 
 // Log is what the broker knows of a partition's offsets.
 type Log interface {
@@ -58,7 +58,7 @@ func NewWorker(options Options) *Worker {
 		meter:     options.Meter,
 		logger:    options.Logger.With("partition", options.Partition.Number),
 		decoder:   heartbeat.Decoder{Retention: options.Retention},
-		behind:    customers{},
+		behind:    newCustomers(),
 	}
 }
 
@@ -71,9 +71,7 @@ func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error 
 	if batch.To == batch.From {
 		return nil
 	}
-	if time.Since(w.flushed) >= flushEvery {
-		w.include(batch)
-	}
+	w.include(batch, w.due())
 	err := w.write(ctx, batch)
 	if KindOf(err) != BadData {
 		return err
@@ -91,12 +89,14 @@ func (w *Worker) Idle(ctx context.Context) error {
 // Flush stores the customer states in hand without a batch: before the partition is given back, nobody may come after
 // us. In the middle of a replay it leaves them to the next owner, who replays from the same offset.
 func (w *Worker) Flush(ctx context.Context) error {
-	if !w.whole || len(w.behind) == 0 {
-		return nil
+	for w.whole && len(w.behind.queue) > 0 {
+		batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch}
+		w.include(batch, min(flushMost, len(w.behind.queue)))
+		if err := w.write(ctx, batch); err != nil {
+			return err
+		}
 	}
-	batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch}
-	w.include(batch)
-	return w.write(ctx, batch)
+	return nil
 }
 
 // Next returns the first offset that is not stored.
@@ -113,18 +113,23 @@ func (w *Worker) replay(records []heartbeat.Record) {
 		return
 	}
 	past := Claim{Next: records[0].Offset}
-	w.behind.fold(build(&w.decoder, past, records[:stored]).Readings)
+	w.behind.fold(build(&w.decoder, past, records[:stored]).Readings, time.Now())
 }
 
-// include adds the customer states to the batch. The states in hand stay as they are until the batch is committed.
-func (w *Worker) include(batch *Batch) {
-	scratch := make(customers, len(w.behind))
-	for id, state := range w.behind {
-		scratch[id] = state
+// due returns how many customer states should go along with a batch now.
+func (w *Worker) due() int {
+	now := time.Now()
+	if now.Sub(w.flushed) < stateEvery {
+		return 0
 	}
-	scratch.fold(batch.Readings)
-	batch.Customers = scratch.list()
-	batch.StateFrom = batch.To
+	return w.behind.ripe(now.Add(-stateAge), stateMost)
+}
+
+// include adds the customer states that have been behind for longest. They stay in hand until the batch is committed, and
+// they do not know its readings, for the database may refuse one of these.
+func (w *Worker) include(batch *Batch, count int) {
+	batch.Customers = w.behind.first(count)
+	batch.StateFrom = w.behind.since(count, batch.From)
 }
 
 // bisect stores records that together hold at least one the database refuses, by halves, down to the culprit.
@@ -229,10 +234,9 @@ func (w *Worker) hold(ctx context.Context, attempt int, cause error) error {
 func (w *Worker) adopt(batch *Batch) {
 	w.claim.Next, w.claim.Epoch, w.claim.StateFrom = batch.To, batch.Epoch, batch.StateFrom
 	if len(batch.Customers) > 0 {
-		clear(w.behind)
+		w.behind.drop(len(batch.Customers))
 		w.flushed = time.Now()
-	} else {
-		w.behind.fold(batch.Readings)
 	}
+	w.behind.fold(batch.Readings, time.Now())
 	w.meter.committed(w.partition, batch)
 }

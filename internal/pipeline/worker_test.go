@@ -312,9 +312,9 @@ func TestCustomerStatesSurviveACrash(t *testing.T) {
 				}
 			}
 			mustFlush(t, w)
-			want := customers{}
-			want.fold(build(&heartbeat.Decoder{}, Claim{}, all).Readings)
-			if diff := cmp.Diff(map[heartbeat.CustomerID]CustomerState(want), store.customers); diff != "" {
+			want := newCustomers()
+			want.fold(build(&heartbeat.Decoder{}, Claim{}, all).Readings, time.Now())
+			if diff := cmp.Diff(want.latest, store.customers); diff != "" {
 				t.Fatalf("customer states (-want +got):\n%s", diff)
 			}
 		})
