@@ -71,16 +71,25 @@ func (l *lane) push(records []heartbeat.Record) (room bool) {
 	return room
 }
 
-// pop takes the oldest records of the queue, nil when there are none.
-func (l *lane) pop() []heartbeat.Record {
+// pop takes the oldest records of the queue, most at most, nil when there are none: while one transaction is under way,
+// what else comes in is gathered for the next.
+func (l *lane) pop(most int) []heartbeat.Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.queue) == 0 {
-		return nil
+	var records []heartbeat.Record
+	for len(l.queue) > 0 && len(records) < most {
+		head := l.queue[0]
+		size := min(len(head), most-len(records))
+		if records == nil {
+			records = head[:size:size]
+		} else {
+			records = append(records, head[:size]...)
+		}
+		if l.queue[0] = head[size:]; size == len(head) {
+			l.queue[0] = nil
+			l.queue = l.queue[1:]
+		}
 	}
-	records := l.queue[0]
-	l.queue[0] = nil
-	l.queue = l.queue[1:]
 	if l.full && len(l.queue) < laneQueue {
 		l.full = false
 		l.drained(l)
@@ -116,20 +125,15 @@ func (l *lane) run(ctx context.Context) error {
 
 // drain processes what is queued, one transaction's worth at a time.
 func (l *lane) drain(ctx context.Context) error {
-	for records := l.pop(); records != nil; records = l.pop() {
-		for len(records) > 0 {
-			if l.stopping() {
-				return nil
-			}
-			size := min(len(records), pipeline.MaxBatch)
-			if err := l.worker.Process(ctx, records[:size]); err != nil {
-				return err
-			}
-			crashpoint.Reach(crashpoint.BeforeHint)
-			last := records[size-1]
-			l.advanced(l, position{l.worker.Next(), last.LeaderEpoch})
-			records = records[size:]
+	for records := l.pop(pipeline.MaxBatch); records != nil; records = l.pop(pipeline.MaxBatch) {
+		if l.stopping() {
+			return nil
 		}
+		if err := l.worker.Process(ctx, records); err != nil {
+			return err
+		}
+		crashpoint.Reach(crashpoint.BeforeHint)
+		l.advanced(l, position{l.worker.Next(), records[len(records)-1].LeaderEpoch})
 	}
 	return nil
 }
