@@ -34,7 +34,7 @@ func CopyBare(ctx context.Context, conn *pgx.Conn, batch *pipeline.Batch, sorted
 		slices.SortFunc(load.normal, func(a, b uint64) int { return cmp.Compare(uint32(a), uint32(b)) })
 		load.encodeRecords(batch.Readings)
 	}
-	return load.copyRows(ctx, conn.PgConn())
+	return load.copyRows(ctx, conn)
 }
 
 // Hour is one hour's partition and its size.

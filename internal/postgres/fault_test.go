@@ -179,7 +179,7 @@ func TestOutagesAreTransient(t *testing.T) {
 		proxy := newProxy(t, pool, setting("idle_in_transaction_session_timeout", "100"))
 		store := proxy.store(t)
 		claim := mustClaim(t, store, partition, 0)
-		proxy.at("COPY heartbeat_records", freezeBefore)
+		proxy.at("add_minutes", freezeBefore)
 		written := make(chan error, 1)
 		go func() { written <- store.Write(t.Context(), claim, batchOf(readings(0, 10))) }()
 		<-proxy.frozen

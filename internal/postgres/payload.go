@@ -1,12 +1,10 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 
 	"heartbeat/internal/pipeline"
 )
@@ -84,8 +82,8 @@ func (p *payload) order(batch *pipeline.Batch) {
 	p.recordCount, p.anomalyCount = int64(len(p.normal)), int64(len(p.abnormal))
 }
 
-// copyRows sends the rows, table by table.
-func (p *payload) copyRows(ctx context.Context, conn *pgconn.PgConn) error {
+// addCopies adds the rows to an exchange, table by table.
+func (p *payload) addCopies(x *exchange) {
 	for _, table := range [...]struct {
 		name, sql string
 		rows      []byte
@@ -95,12 +93,16 @@ func (p *payload) copyRows(ctx context.Context, conn *pgconn.PgConn) error {
 		{"pipeline_metrics", copyMetrics, p.metrics},
 		{"dead_letters", copyDeadLetters, p.deadLetters},
 	} {
-		if len(table.rows) == 0 {
-			continue
-		}
-		if _, err := conn.CopyFrom(ctx, bytes.NewReader(table.rows), table.sql); err != nil {
-			return fmt.Errorf("copy into %s: %w", table.name, err)
+		if len(table.rows) > 0 {
+			x.copy("copy into "+table.name, table.sql, table.rows)
 		}
 	}
-	return nil
+}
+
+// copyRows sends the rows alone.
+func (p *payload) copyRows(ctx context.Context, conn *pgx.Conn) error {
+	var x exchange
+	p.addCopies(&x)
+	_, err := x.run(ctx, conn)
+	return err
 }

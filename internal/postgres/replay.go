@@ -110,7 +110,7 @@ UPDATE ingest_progress
 	if counts.RowsAffected() != 1 {
 		return fmt.Errorf("move counts: there is no progress of %s/%d", l.log, l.partition)
 	}
-	if err := load.copyRows(ctx, conn.PgConn()); err != nil {
+	if err := load.copyRows(ctx, conn); err != nil {
 		return err
 	}
 	var rollups pgconn.Batch

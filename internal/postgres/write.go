@@ -11,8 +11,8 @@ import (
 	"heartbeat/internal/pipeline"
 )
 
-// Write stores the batch in one transaction: begin and move the progress, copy the rows, add the rollups and commit. That
-// is two round trips, and one for each table that gets rows.
+// Write stores the batch in one transaction of two round trips: begin, move the progress and copy the rows; then, when all
+// that is well, add the rollups and commit.
 func (s *Store) Write(ctx context.Context, claim pipeline.Claim, batch *pipeline.Batch) error {
 	doing := fmt.Sprintf("write offsets %d to %d of %s/%d", batch.From, batch.To, claim.Log, claim.Number)
 	if err := checkOffsets(batch); err != nil {
@@ -21,10 +21,7 @@ func (s *Store) Write(ctx context.Context, claim pipeline.Claim, batch *pipeline
 	load := s.payloads.Get().(*payload)
 	load.encode(claim.Log, claim.Number, batch)
 	err := s.session(ctx, doing, func(ctx context.Context, conn *pgx.Conn) error {
-		if err := moveProgress(ctx, conn, claim, batch, load); err != nil {
-			return err
-		}
-		if err := load.copyRows(ctx, conn.PgConn()); err != nil {
+		if err := insert(ctx, conn, claim, batch, load); err != nil {
 			return err
 		}
 		crashpoint.Reach(crashpoint.AfterInsert)
@@ -60,25 +57,27 @@ UPDATE ingest_progress
        updated_at    = now()
  WHERE kafka_topic = $1 AND partition = $2 AND fence = $3 AND next_offset = $4`
 
-// moveProgress begins the transaction and moves the progress over the batch. From here on whoever claims the partition
-// waits for this transaction to end.
-func moveProgress(ctx context.Context, conn *pgx.Conn, claim pipeline.Claim, batch *pipeline.Batch, load *payload) error {
+// insert begins the transaction, moves the progress over the batch and copies the rows. From the progress on, whoever claims
+// the partition waits for this transaction to end.
+func insert(ctx context.Context, conn *pgx.Conn, claim pipeline.Claim, batch *pipeline.Batch, load *payload) error {
 	statement, err := conn.Prepare(ctx, "move_progress", moveProgressSQL)
 	if err != nil {
 		return err
 	}
-	var statements pgconn.Batch
-	statements.ExecParams(`BEGIN`, nil, nil, nil, nil)
-	statements.ExecStatement(statement, [][]byte{
+	progress := [][]byte{
 		[]byte(claim.Log), int4(claim.Number), int8(claim.Fence), int8(batch.From),
 		int8(batch.To), int4(batch.Epoch), int8(batch.StateFrom),
 		int8(load.recordCount), int8(load.anomalyCount), int8(int64(len(batch.DeadLetters))), int8(batch.Skipped),
-	}, binaryFormat, nil)
-	moved, _, err := execute(ctx, conn, &statements)
-	if err != nil {
-		return fmt.Errorf("move progress: %w", err)
 	}
-	if moved.RowsAffected() != 1 {
+	var x exchange
+	x.query("begin", `BEGIN`)
+	x.execute("move progress", statement, progress)
+	load.addCopies(&x)
+	tags, err := x.run(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if tags[1] != "UPDATE 1" {
 		return errNotWhereLeft
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"net/url"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -148,21 +147,19 @@ func (y *Yardstick) BareCopy(ctx context.Context, batches []*BareBatch) error {
 		return err
 	}
 	defer conn.Release()
-	session := conn.Conn().PgConn()
 	for _, batch := range batches {
-		if err := batch.store(ctx, session); err != nil {
+		if err := batch.store(ctx, conn.Conn()); err != nil {
 			return fmt.Errorf("copy rows: %w", err)
 		}
 	}
 	return nil
 }
 
-func (b *BareBatch) store(ctx context.Context, session *pgconn.PgConn) error {
-	if err := session.Exec(ctx, `BEGIN`).Close(); err != nil {
-		return err
-	}
-	if err := b.payload.copyRows(ctx, session); err != nil {
-		return err
-	}
-	return session.Exec(ctx, `COMMIT`).Close()
+func (b *BareBatch) store(ctx context.Context, conn *pgx.Conn) error {
+	var x exchange
+	x.query("begin", `BEGIN`)
+	b.payload.addCopies(&x)
+	x.query("commit", `COMMIT`)
+	_, err := x.run(ctx, conn)
+	return err
 }
