@@ -1,4 +1,4 @@
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 // The binary embeds what is built here. public/robots.txt is in the output too, so that its directory is never empty.
 export default defineConfig({
@@ -10,6 +10,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     reportCompressedSize: false,
   },
+  test: { css: true }, // a test reads the colours
   server: {
     proxy: { "/api": "http://127.0.0.1:8080", "/healthz": "http://127.0.0.1:8080" },
   },

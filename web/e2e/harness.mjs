@@ -9,7 +9,9 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** UPDATE_IMAGES=1 makes the pictures of the README anew, after a quarter of an hour, so that the charts are full. */
 export const UPDATE_IMAGES = Boolean(process.env.UPDATE_IMAGES);
-export const IMAGES = UPDATE_IMAGES ? join(ROOT, "docs/images") : mkdtempSync("/var/tmp/heartbeat-images-");
+/** Pictures to look at that no document shows. */
+export const UNPUBLISHED = mkdtempSync("/var/tmp/heartbeat-images-");
+export const IMAGES = UPDATE_IMAGES ? join(ROOT, "docs/images") : UNPUBLISHED;
 
 const ARGUMENTS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

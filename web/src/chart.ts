@@ -2,7 +2,8 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Clock } from "./format";
 import { short } from "./format";
-import { h, replace, setText } from "./element";
+import { h, rem, replace, setText } from "./element";
+import { lone } from "./gaps";
 import { shape, symbol } from "./glyph";
 import type { State } from "./state";
 
@@ -30,6 +31,9 @@ export interface Spec {
 /** Marks are drawn this much smaller than a legend's symbol. */
 const MARK_SCALE = 0.75;
 
+/** A tall chart has no more ticks than one reads at a glance. */
+const MOST_TICKS = 12;
+
 /** A place without a value is a gap in the line where it is null, and nothing at all where it is undefined. */
 export type Column = readonly (number | null | undefined)[];
 
@@ -47,6 +51,7 @@ export class Chart {
   #data: uPlot.AlignedData = [[]];
   #window: [number, number] | undefined;
   #zoomed = false;
+  #rem = 16;
 
   constructor(spec: Spec, clock: Clock, signal: AbortSignal) {
     this.#spec = spec;
@@ -105,7 +110,8 @@ export class Chart {
 
   #resize(): void {
     const width = this.#box.clientWidth;
-    if (width > 0) this.#plot?.setSize({ width, height: this.#height() });
+    if (rem() !== this.#rem) this.#rebuild();
+    else if (width > 0) this.#plot?.setSize({ width, height: this.#height() });
   }
 
   #height(): number {
@@ -115,6 +121,7 @@ export class Chart {
   #rebuild(): void {
     if (!this.#window || this.#box.clientWidth === 0) return;
     this.#plot?.destroy();
+    this.#rem = rem();
     const style = getComputedStyle(this.#box);
     const color = (name: string): string => style.getPropertyValue(name).trim();
     this.#plot = new uPlot(this.#options(color, style.fontFamily), this.#data, this.#box);
@@ -122,15 +129,16 @@ export class Chart {
   }
 
   #options(color: (name: string) => string, family: string): uPlot.Options {
+    const scale = this.#rem / 16;
     const axis: uPlot.Axis = {
-      stroke: color("--muted"), font: `11px ${family}`, grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), size: 4 },
+      stroke: color("--muted"), font: `${11 * scale}px ${family}`, grid: { stroke: color("--grid"), width: 1 }, ticks: { stroke: color("--grid"), size: 4 },
     };
     const utc = this.#clock.utc;
     const dateOf = (at: number): Date => (utc ? uPlot.tzDate(new Date(at * 1000), "UTC") : new Date(at * 1000));
     return {
       width: this.#box.clientWidth,
       height: this.#height(),
-      padding: [8, 20, 0, 0],
+      padding: [8 * scale, 20 * scale, 0, 0],
       legend: { show: false },
       cursor: {
         points: { size: 7 }, drag: { x: true, y: false, setScale: true }, y: false,
@@ -139,10 +147,10 @@ export class Chart {
       tzDate: dateOf,
       scales: { x: { time: true }, y: { range: this.#spec.range ?? fromZero } },
       axes: [
-        { ...axis, size: 26, space: 70, values: timeLabels(dateOf) },
-        { ...axis, size: 46, space: 28, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : short(tick))) },
+        { ...axis, size: 26 * scale, space: 70 * scale, values: timeLabels(dateOf) },
+        { ...axis, size: 46 * scale, space: (_plot, _axis, _min, _max, height) => Math.max(28 * scale, height / MOST_TICKS), values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : short(tick))) },
       ],
-      series: [{}, ...this.#spec.lines.map((line) => series(line, color))],
+      series: [{}, ...this.#spec.lines.map((line) => series(line, color, scale))],
       bands: (this.#spec.bands ?? []).map((band) => ({ series: band.between, fill: color(band.color) })),
       hooks: {
         setCursor: [(plot) => this.#point(plot)],
@@ -197,7 +205,7 @@ export class Chart {
   }
 
   #marks(plot: uPlot, color: (name: string) => string): void {
-    const [c, scale] = [plot.ctx, devicePixelRatio * MARK_SCALE];
+    const [c, scale] = [plot.ctx, devicePixelRatio * MARK_SCALE * (this.#rem / 16)];
     const { min = 0, max = 0 } = plot.scales["x"] as { min?: number; max?: number };
     this.#spec.lines.forEach((line, n) => {
       if (line.mark === undefined) return;
@@ -215,14 +223,14 @@ export class Chart {
   }
 }
 
-function series(line: Line, color: (name: string) => string): uPlot.Series {
+function series(line: Line, color: (name: string) => string, scale: number): uPlot.Series {
   const stroke = color(line.color);
   return {
     label: line.label,
     stroke,
-    width: line.mark === undefined ? (line.width ?? 1.5) : 0,
+    width: line.mark === undefined ? scale * (line.width ?? 1.5) : 0,
     spanGaps: false,
-    points: line.points ?? { show: false },
+    points: line.points ?? { show: false, size: 4 * scale, width: 0, filter: (plot, n) => lone(plot.data[n]!) },
     ...(line.dash ? { dash: line.dash } : {}),
     ...(line.fill ? { fill: color(line.fill) } : {}),
   };

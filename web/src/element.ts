@@ -30,6 +30,11 @@ export function replace(parent: Element, ...children: readonly Child[]): void {
   append(parent, children);
 }
 
+/** The size of the root's type in pixels: larger on a wall screen, and whatever the viewer has set. */
+export function rem(): number {
+  return parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
+}
+
 /** Sets a text only where it differs, so that a quiet screen stays quiet for screen readers too. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { Fleet, arrange } from "./fleet";
 import { State } from "./state";
-import { fittingPitch } from "./pitch";
-import { withGaps } from "./gaps";
+import { SMALLEST_PITCH, fittingPitch } from "./pitch";
+import { lone, withGaps } from "./gaps";
 import { parseCustomer } from "./state";
 
 /** A frame with short changes: customer and rate. */
@@ -59,10 +59,10 @@ describe("arrange", () => {
 });
 
 describe("fittingPitch", () => {
-  test.each([[1064, 620, 10_000], [390, 500, 10_000], [1064, 620, 100_000], [3800, 2000, 10_000], [100, 100, 1]])("%i×%i holds %i cells", (width, height, cells) => {
+  test.each([[1064, 620, 10_000], [390, 500, 10_000], [1064, 620, 100_000], [1064, 620, 250_000], [3800, 2000, 10_000], [100, 100, 1]])("%i×%i holds %i cells", (width, height, cells) => {
     const pitch = fittingPitch(width, height, cells, 24);
     const fits = (p: number) => Math.floor(width / p) * Math.floor(height / p) >= cells;
-    expect(pitch <= 3 || fits(pitch)).toBe(true);
+    expect(pitch === SMALLEST_PITCH || fits(pitch)).toBe(true);
     expect(pitch === 24 || !fits(pitch + 1)).toBe(true);
   });
 });
@@ -73,6 +73,15 @@ describe("withGaps", () => {
     expect(at).toEqual([0, 1, 2, 6, 10, 11]);
     expect(column((x) => x)).toEqual([0, 1, 2, null, 10, 11]);
   });
+});
+
+describe("lone", () => {
+  test.each([
+    [[1, null, 2, 3, null, 4], [0, 5]],
+    [[null, 1, undefined, null, 2, undefined, 3], [1]],
+    [[1, 2, 3], []],
+    [[], []],
+  ])("finds in %j the values that no line reaches", (values, places) => expect(lone(values)).toEqual(places));
 });
 
 describe("parseCustomer", () => {

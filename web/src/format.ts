@@ -44,6 +44,14 @@ export function duration(ms: number): string {
   return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
 
+/** How long ago, in one unit, for narrow columns. */
+export function brief(ms: number): string {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  return s < 86_400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86_400)} d`;
+}
+
 /** Writes times in the viewer's zone, or in UTC when asked to. */
 export class Clock {
   #utc = localStorage.getItem("utc") === "1";

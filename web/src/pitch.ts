@@ -1,5 +1,5 @@
-/** Below this many device pixels a cell and its gap cannot be told apart. */
-export const SMALLEST_PITCH = 3;
+/** One device pixel each: a wall shows everybody at once, be they a quarter of a million. */
+export const SMALLEST_PITCH = 1;
 
 /** The largest pitch at which all cells are in view at once. */
 export function fittingPitch(width: number, height: number, cells: number, most: number): number {

@@ -1,4 +1,4 @@
-import { h, setText } from "./element";
+import { h, rem, setText } from "./element";
 
 const SPARE = 8;
 /** A browser cannot lay out an element much taller than this. */
@@ -49,7 +49,7 @@ export class VirtualList<T> {
 
   /** Fills the rows in view. */
   refresh(): void {
-    this.#height = parseFloat(getComputedStyle(this.element).getPropertyValue("--row-height")) || 32;
+    this.#height = (parseFloat(getComputedStyle(this.element).getPropertyValue("--row-height")) || 2) * rem();
     this.#spacer.style.height = `${Math.min(this.#items.length * this.#height, TALLEST)}px`;
     const first = Math.max(0, Math.floor(this.#scroller.scrollTop / this.#height) - SPARE);
     const visible = Math.ceil(this.#scroller.clientHeight / this.#height) + 2 * SPARE;

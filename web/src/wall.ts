@@ -2,7 +2,7 @@ import type { Fleet } from "./fleet";
 import { STATES, State } from "./state";
 import { inkOf, pixels } from "./glyph";
 import { SMALLEST_PITCH, fittingPitch } from "./pitch";
-import { h } from "./element";
+import { h, rem } from "./element";
 
 const LARGEST_PITCH = 72; // CSS pixels
 const LABEL_PITCH = 40; // CSS pixels from which a cell has room for its number and rate
@@ -96,7 +96,7 @@ export class Wall {
   }
 
   set zoom(level: number) {
-    this.#level = Math.min(Math.max(level, 0), 12);
+    this.#level = Math.min(Math.max(level, 0), 14);
     this.#layout();
     if (this.#focus !== undefined) this.#reveal(this.#focus);
     this.onZoom(this.#level);
@@ -199,7 +199,7 @@ export class Wall {
     const pitch = Math.max(SMALLEST_PITCH, Math.min(largest, Math.round(fit * ZOOM_STEP ** this.#level)));
     this.#columns = Math.max(1, Math.floor(width / pitch));
     const rows = Math.max(1, Math.ceil(this.#order.length / this.#columns));
-    const rise = this.#level > 0 ? pitch : Math.max(pitch, Math.min(Math.floor(height / rows), Math.floor(pitch * TALLEST_CELL)));
+    const rise = this.#level > 0 ? pitch : Math.max(pitch, Math.min(Math.floor(height / rows), Math.max(Math.floor(pitch * TALLEST_CELL), pitch + 1)));
     this.#spacer.style.height = `${Math.max(rows * rise, height) / scale}px`;
     const changed = pitch !== this.#pitch || rise !== this.#rise || this.#sprites.length === 0;
     [this.#pitch, this.#rise] = [pitch, rise];
@@ -255,13 +255,13 @@ export class Wall {
     const c = this.#context;
     const scale = devicePixelRatio;
     c.textBaseline = "bottom";
+    c.font = `600 ${0.8125 * rem() * scale}px ${this.#label.font}`;
     for (let place = first; place < last; place++) {
       const slot = this.#order[place]!;
       const state = this.#fleet.states[slot]! as State;
       const x = (place % this.#columns) * this.#pitch + 4 * scale;
       const y = Math.floor(place / this.#columns) * this.#rise - this.#top + this.#rise;
       c.fillStyle = this.#label.colors[state]!;
-      c.font = `600 ${13 * scale}px ${this.#label.font}`;
       c.fillText(state === State.Never ? "–" : String(this.#fleet.rates[slot]!), x, y - 4 * scale);
     }
   }

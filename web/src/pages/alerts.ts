@@ -32,7 +32,7 @@ export function alertsPage(root: HTMLElement, context: Context): void {
   let shown = 0;
 
   const list = new VirtualList<Alert>({
-    label: "Alerts, newest first", columns: ["Time", "Age", "Alert", "bpm", "Customer", "Meaning"],
+    label: "Alerts, newest first", columns: ["Time", "Age", "Alert", "bpm", "Customer", "Severity"],
     row: (alert, cells) => fill(alert, cells, context), more: () => void more(), signal,
   });
   const status = h("span", { class: "muted", role: "status" });
@@ -120,13 +120,13 @@ function fromStored(anomaly: AlertPage["alerts"][number]): Alert {
 }
 
 const SEVERITY: Partial<Record<State, string>> = {
-  [State.Tachycardia]: "HIGH — dangerously fast",
-  [State.Bradycardia]: "LOW — dangerously slow",
-  [State.Invalid]: "SENSOR ERROR — outside physiological range",
+  [State.Tachycardia]: "HIGH — heart rate dangerously fast",
+  [State.Bradycardia]: "LOW — heart rate dangerously slow",
+  [State.Invalid]: "SENSOR ERROR — value outside physiological range",
 };
 
 function fill(alert: Alert, cells: readonly HTMLElement[], { feed, clock }: Context): void {
-  const [time, age, what, rate, who, meaning] = cells as [HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+  const [time, age, what, rate, who, severity] = cells as [HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement, HTMLElement];
   if (time.dataset["at"] !== `${alert.time} ${clock.utc}`) {
     time.dataset["at"] = `${alert.time} ${clock.utc}`;
     replace(time, h("span", { class: "day" }, clock.day(alert.time) + " "), clock.time(alert.time));
@@ -135,7 +135,7 @@ function fill(alert: Alert, cells: readonly HTMLElement[], { feed, clock }: Cont
   if (what.dataset["state"] !== String(alert.state)) {
     what.dataset["state"] = String(alert.state);
     replace(what, symbol(alert.state), h("b", {}, info(alert.state).label));
-    setText(meaning, SEVERITY[alert.state] ?? "");
+    setText(severity, SEVERITY[alert.state] ?? "");
   }
   if (who.textContent !== alert.customer) replace(who, h("a", { href: href("customer", alert.customer) }, alert.customer));
   setText(rate, String(alert.rate));

@@ -86,7 +86,7 @@ function show(root: HTMLElement, context: Context, id: number): void {
   offer();
   replace(
     root,
-    h("div", { class: "toolbar" }, h("h1", {}, name), finder(name), picker, h("span", { class: "spacer" }), h("span", { class: "muted" }, "Download"), downloads),
+    h("div", { class: "toolbar" }, h("h1", {}, name), finder(name), picker, h("span", { class: "spacer" }), h("span", { class: "search" }, h("span", { class: "muted" }, "Download"), downloads)),
     now, error, note, trace.element,
   );
   void first(name, now, context).then(vital);

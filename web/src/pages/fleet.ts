@@ -43,7 +43,6 @@ export function fleetPage(root: HTMLElement, context: Context): void {
       h("div", { class: "toolbar" }, filters.element),
       h("div", { class: "toolbar" },
         tip.detail,
-        h("span", { class: "spacer" }),
         orderSwitch(order, (to) => ((order = to), rearrange())),
         zoomButtons(wall),
         searchForm(context, wall),

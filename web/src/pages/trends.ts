@@ -4,10 +4,14 @@ import { get } from "../api";
 import { Chart } from "../chart";
 import { donut } from "../donut";
 import { h, replace, setText } from "../element";
+import { withGaps } from "../gaps";
 import { short } from "../format";
 import { poll } from "../poll";
 import { rangeOf, rangePicker, secondsOf } from "../ranges";
 import { amend, href } from "../router";
+
+/** Seconds without any reading after which the live line breaks off: a small fleet may be quiet for a while. */
+const LONGEST_PAUSE = 10;
 
 const ms = (n: number): string => `${short(Math.round(n * 10) / 10)} ms`;
 
@@ -88,27 +92,27 @@ function build(clock: Context["clock"], signal: AbortSignal) {
 function show(charts: ReturnType<typeof build>, types: ReturnType<typeof donut>, trend: Trend): void {
   const to = Date.parse(trend.to) / 1000;
   const window: [number, number] = [to - secondsOf(trend.range), to];
-  const at = trend.buckets.map((b) => Date.parse(b.at) / 1000);
-  const column = <T>(items: readonly T[], value: (item: T) => number | null): (number | null)[] => items.map(value);
+  const step = trend.step_seconds;
   const b = trend.buckets;
+  const { at, column } = withGaps(b, (x) => Date.parse(x.at) / 1000, 1.5 * step);
   // Of the step under way, the rate over the part that has passed, once that is enough to tell.
   const perSecond = (bucket: Bucket, n: number): number | null => {
-    const passed = Math.min(trend.step_seconds, to - Date.parse(bucket.at) / 1000);
-    return passed < trend.step_seconds / 4 ? null : n / passed;
+    const passed = Math.min(step, to - Date.parse(bucket.at) / 1000);
+    return passed < step / 4 ? null : n / passed;
   };
   const perMinute = (bucket: Bucket, n: number): number | null => {
     const rate = perSecond(bucket, n);
     return rate === null ? null : 60 * rate;
   };
   const nothing = "No readings in this range.";
-  charts.fleet.show(at, [column(b, (x) => x.max_bpm), column(b, (x) => x.avg_bpm), column(b, (x) => x.min_bpm)], window, nothing);
-  charts.anomalies.show(at, [column(b, (x) => perMinute(x, x.tachycardia)), column(b, (x) => perMinute(x, x.bradycardia)), column(b, (x) => perMinute(x, x.invalid))], window, nothing);
-  charts.throughput.show(at, [column(b, (x) => perSecond(x, x.valid + x.bradycardia + x.tachycardia + x.invalid))], window, nothing);
-  charts.latency.show(at, [column(b, (x) => x.latency_p95_ms), column(b, (x) => x.latency_p50_ms)], window, "No sample in this range.");
-  const seconds = trend.seconds;
-  charts.second.show(seconds.map((s) => Date.parse(s.at) / 1000),
-    [column(seconds, (s) => s.max_bpm), column(seconds, (s) => s.avg_bpm), column(seconds, (s) => s.min_bpm)], window, "Nothing received since the console started.");
-  charts.lag.show(trend.lag.map((p) => Date.parse(p.at) / 1000), [column(trend.lag, (p) => p.lag)], window, "Not known yet.");
+  charts.fleet.show(at, [column((x) => x.max_bpm), column((x) => x.avg_bpm), column((x) => x.min_bpm)], window, nothing);
+  charts.anomalies.show(at, [column((x) => perMinute(x, x.tachycardia)), column((x) => perMinute(x, x.bradycardia)), column((x) => perMinute(x, x.invalid))], window, nothing);
+  charts.throughput.show(at, [column((x) => perSecond(x, x.valid + x.bradycardia + x.tachycardia + x.invalid))], window, nothing);
+  charts.latency.show(at, [column((x) => x.latency_p95_ms), column((x) => x.latency_p50_ms)], window, "No sample in this range.");
+  const s = withGaps(trend.seconds, (x) => Date.parse(x.at) / 1000, LONGEST_PAUSE);
+  charts.second.show(s.at, [s.column((x) => x.max_bpm), s.column((x) => x.avg_bpm), s.column((x) => x.min_bpm)], window, "Nothing received since the console started.");
+  const l = withGaps(trend.lag, (p) => Date.parse(p.at) / 1000, 2.5 * Math.max(step, 60));
+  charts.lag.show(l.at, [l.column((p) => p.lag)], window, "Nobody measured it in this range.");
   const sum = (value: (x: (typeof b)[number]) => number): number => b.reduce((total, x) => total + value(x), 0);
   types.show([
     { label: "Tachycardia", value: sum((x) => x.tachycardia), color: "--series-tachycardia" },

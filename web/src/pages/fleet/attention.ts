@@ -1,13 +1,14 @@
 import type { Context } from "../../context";
 import type { Fleet } from "../../fleet";
-import { count, duration } from "../../format";
-import { h, replace, setText } from "../../element";
+import { brief, count } from "../../format";
+import { h, rem, replace, setText } from "../../element";
 import { href } from "../../router";
 import { State, info, needsAttention } from "../../state";
 import { symbol } from "../../glyph";
 import { levelBadge } from "../../header";
 
-const ROWS = 16;
+const ROWS = 16; // where the page scrolls anyway
+const FEWEST = 5;
 const EVERY = 1000;
 const ANNOUNCE_EVERY = 30_000;
 
@@ -16,6 +17,10 @@ export function attention(context: Context): HTMLElement {
   const { feed, signal } = context;
   const headline = h("h2", { class: "headline" }, "Waiting for the first frame…");
   const body = h("tbody", {});
+  const room = h("div", { class: "attention-room" },
+    h("table", { class: "attention-list" },
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Customer"), h("th", { scope: "col" }, "State"), h("th", { scope: "col", class: "number" }, "bpm"), h("th", { scope: "col", class: "number" }, "For"))),
+      body));
   const rest = h("p", { class: "muted rest" });
   const spoken = h("p", { class: "visually-hidden", role: "status" });
   const health = h("ul", { class: "health-brief" });
@@ -28,13 +33,13 @@ export function attention(context: Context): HTMLElement {
     setText(headline, text);
     if (now - shown < EVERY) return;
     shown = now;
-    const worst = longest(fleet, ROWS);
+    const worst = longest(fleet, rowsFor(room, body));
     if (now - announced > ANNOUNCE_EVERY) {
       announced = now;
       setText(spoken, text);
     }
     rows(body, context, worst);
-    setText(rest, total > worst.length ? `and ${count(total - worst.length)} more: choose a state above the wall to see only those` : "");
+    setText(rest, total > worst.length ? `and ${count(total - worst.length)} more: filter the wall by state to see them` : "");
   }, signal);
   feed.on("board", () => replace(health, ...(feed.board?.health ?? []).map((c) =>
     h("li", {}, levelBadge(c.level, c.name), h("span", { class: "muted" }, c.detail)))), signal);
@@ -42,14 +47,19 @@ export function attention(context: Context): HTMLElement {
     "aside",
     { class: "panel attention", "aria-label": "Needs attention" },
     headline,
-    h("table", { class: "attention-list" },
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Customer"), h("th", { scope: "col" }, "State"), h("th", { scope: "col", class: "number" }, "bpm"), h("th", { scope: "col", class: "number" }, "For"))),
-      body),
+    room,
     rest,
     h("h2", { class: "section" }, h("a", { href: href("pipeline") }, "Pipeline")),
     health,
     spoken,
   );
+}
+
+/** How many rows have room: the side is as high as the wall, except where one stands over the other. */
+function rowsFor(room: HTMLElement, body: HTMLElement): number {
+  if (!matchMedia("(min-width: 1000px)").matches) return ROWS;
+  const height = (body.firstElementChild as HTMLElement | null)?.offsetHeight ?? 1.5 * rem();
+  return Math.max(FEWEST, Math.floor((room.clientHeight - body.offsetTop) / height));
 }
 
 /** The slots that need attention: by priority, then those in their state longest. Only the first few are ever in order. */
@@ -88,6 +98,6 @@ function rows(body: HTMLElement, { feed }: Context, worst: readonly number[]): v
       replace(what, symbol(state), info(state).label);
     }
     setText(rate, state === State.Silent ? "–" : String(fleet.rates[slot]!));
-    setText(since, duration(feed.now - fleet.sinces[slot]!));
+    setText(since, brief(feed.now - fleet.sinces[slot]!));
   });
 }

@@ -17,13 +17,14 @@ export function tooltip(context: Context): Tooltip {
   const { feed, signal } = context;
   const element = h("div", { class: "tooltip", hidden: true, "aria-hidden": "true" });
   const detail = h("div", { class: "wall-detail" });
+  const touch = matchMedia("(hover: none)").matches;
   let hovered: number | undefined;
   let focused: number | undefined;
   const show = (): void => {
     element.hidden = hovered === undefined;
     if (hovered !== undefined) replace(element, ...lines(context, hovered));
     if (focused !== undefined) replace(detail, ...line(context, focused));
-    else setText(detail, "Point at a cell, or use the arrow keys; + and − zoom, Enter opens.");
+    else setText(detail, touch ? "Tap a cell to see who it is." : "Point at a cell, or use the arrow keys; + and − zoom, Enter opens.");
   };
   feed.on("frame", show, signal);
   show();
@@ -53,7 +54,7 @@ function facts({ feed, clock }: Context, slot: number): { name: string; state: S
     state,
     rate: known ? `${fleet.rates[slot]} bpm` : "no reading",
     since: known ? `since ${clock.time(fleet.sinces[slot]!)} (${duration(feed.now - fleet.sinces[slot]!)})` : "",
-    read: known ? `last reading ${clock.time(fleet.times[slot]!)} (${duration(feed.now - fleet.times[slot]!)} ago)` : "",
+    read: known ? `last reading ${duration(feed.now - fleet.times[slot]!)} ago` : "",
   };
 }
 
