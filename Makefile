@@ -12,7 +12,7 @@ TIMEOUT ?= 20m
 
 .PHONY: help
 help: ## Print this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: build ## Run the whole system on this machine (ARGS="--duration 1m" for options)
@@ -32,7 +32,7 @@ test: build ## Run every test against the embedded broker and a real PostgreSQL
 	scripts/fetch-kafka
 	go test -race -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
 	go test -race -count=1 -parallel 4 -timeout $(TIMEOUT) ./e2e
-	cd deploy && go vet ./... && go test -count=1 ./...
+	cd deploy && go vet -tags containers ./... && go test -count=1 ./...
 	scripts/test-console
 
 # Those to whom the broker matters; faults of the database are the same on any.
@@ -43,6 +43,10 @@ test-kafka: ## Run the whole-system tests against a real Apache Kafka and Postgr
 	scripts/require go java mvn kcat
 	scripts/fetch-kafka
 	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -parallel 4 -timeout $(TIMEOUT) -run '$(ON_KAFKA)' ./e2e
+
+.PHONY: test-containers
+test-containers: ## Run every role in a real container, as deploy/compose.yaml has it (root)
+	scripts/test-containers $(ARGS)
 
 # What `make soak` does how often; any of it can be changed.
 SOAK ?= -kills 60 -crashes 60 -database-stops 40 -cuts 100 -freezes 20 -rebalance 10m -broker-kills 12 -producer-kills 20 -poison 2000000
