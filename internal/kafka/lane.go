@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"heartbeat/internal/crashpoint"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
@@ -33,8 +35,10 @@ type lane struct {
 	done chan struct{}      // closed when the goroutine has ended
 	wake chan struct{}      // has a token when the queue is not empty
 
+	records []heartbeat.Record // the last batch's, whose room the next one uses
+
 	mu    sync.Mutex // guards all below
-	queue [][]heartbeat.Record
+	queue [][]*kgo.Record
 	full  bool
 }
 
@@ -58,7 +62,7 @@ func (l *lane) start() {
 }
 
 // push hands records to the worker. It reports false when the queue is full now: pause the partition.
-func (l *lane) push(records []heartbeat.Record) (room bool) {
+func (l *lane) push(records []*kgo.Record) (room bool) {
 	l.mu.Lock()
 	l.queue = append(l.queue, records)
 	l.full = len(l.queue) >= laneQueue
@@ -71,20 +75,16 @@ func (l *lane) push(records []heartbeat.Record) (room bool) {
 	return room
 }
 
-// pop takes the oldest records of the queue, most at most, nil when there are none: while one transaction is under way,
-// what else comes in is gathered for the next.
+// pop takes the oldest records of the queue, most at most: while one transaction is under way, what else comes in is
+// gathered for the next. They are good until the next call.
 func (l *lane) pop(most int) []heartbeat.Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var records []heartbeat.Record
-	for len(l.queue) > 0 && len(records) < most {
+	l.records = l.records[:0]
+	for len(l.queue) > 0 && len(l.records) < most {
 		head := l.queue[0]
-		size := min(len(head), most-len(records))
-		if records == nil {
-			records = head[:size:size]
-		} else {
-			records = append(records, head[:size]...)
-		}
+		size := min(len(head), most-len(l.records))
+		l.records = appendRecords(l.records, head[:size])
 		if l.queue[0] = head[size:]; size == len(head) {
 			l.queue[0] = nil
 			l.queue = l.queue[1:]
@@ -93,6 +93,20 @@ func (l *lane) pop(most int) []heartbeat.Record {
 	if l.full && len(l.queue) < laneQueue {
 		l.full = false
 		l.drained(l)
+	}
+	return l.records
+}
+
+func appendRecords(records []heartbeat.Record, fetched []*kgo.Record) []heartbeat.Record {
+	for _, record := range fetched {
+		records = append(records, heartbeat.Record{
+			Offset:      record.Offset,
+			LeaderEpoch: record.LeaderEpoch,
+			Timestamp:   record.Timestamp,
+			Key:         record.Key,
+			Value:       record.Value,
+			Control:     record.Attrs.IsControl(),
+		})
 	}
 	return records
 }
@@ -125,7 +139,7 @@ func (l *lane) run(ctx context.Context) error {
 
 // drain processes what is queued, one transaction's worth at a time.
 func (l *lane) drain(ctx context.Context) error {
-	for records := l.pop(pipeline.MaxBatch); records != nil; records = l.pop(pipeline.MaxBatch) {
+	for records := l.pop(pipeline.MaxBatch); len(records) > 0; records = l.pop(pipeline.MaxBatch) {
 		if l.stopping() {
 			return nil
 		}

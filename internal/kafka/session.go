@@ -16,7 +16,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/time/rate"
 
-	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
 )
 
@@ -30,7 +29,7 @@ const (
 	hintEvery = time.Second
 	// fetchBytes is how much of a partition one fetch brings, compressed: a few transactions' worth. More costs memory and
 	// gains nothing.
-	fetchBytes = 256 << 10
+	fetchBytes = 128 << 10
 	// metadataAge is how soon added partitions are noticed.
 	metadataAge = 15 * time.Second
 )
@@ -268,7 +267,7 @@ func (s *session) deliver(ctx context.Context, fetch *kgo.FetchPartition) error 
 	if l == nil || len(fetch.Records) == 0 {
 		return nil
 	}
-	if !l.push(convert(fetch.Records)) {
+	if !l.push(fetch.Records) {
 		s.yield(ctx, l)
 	}
 	return nil
@@ -344,19 +343,4 @@ func (s *session) hint(ctx context.Context) {
 				s.logger.Debug("offset hint not committed", "error", err)
 			}
 		})
-}
-
-func convert(fetched []*kgo.Record) []heartbeat.Record {
-	records := make([]heartbeat.Record, len(fetched))
-	for i, record := range fetched {
-		records[i] = heartbeat.Record{
-			Offset:      record.Offset,
-			LeaderEpoch: record.LeaderEpoch,
-			Timestamp:   record.Timestamp,
-			Key:         record.Key,
-			Value:       record.Value,
-			Control:     record.Attrs.IsControl(),
-		}
-	}
-	return records
 }

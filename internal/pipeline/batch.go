@@ -1,14 +1,16 @@
 package pipeline
 
 import (
+	"slices"
+
 	"heartbeat/internal/heartbeat"
 )
 
 // build turns consecutive records into the batch that stores them, from the claim's next offset to behind the last
-// record. Records below the claim's next offset are stored already and take no part.
-func build(decoder *heartbeat.Decoder, claim Claim, records []heartbeat.Record) *Batch {
+// record. Records below the claim's next offset are stored already and take no part. Its readings take the given room.
+func build(decoder *heartbeat.Decoder, claim Claim, records []heartbeat.Record, room []Reading) *Batch {
 	batch := &Batch{From: claim.Next, To: claim.Next, Epoch: claim.Epoch, StateFrom: claim.StateFrom}
-	batch.Readings = make([]Reading, 0, len(records))
+	batch.Readings = slices.Grow(room[:0], len(records))
 	for i := range records {
 		record := &records[i]
 		if record.Offset < batch.To {

@@ -43,6 +43,7 @@ type Worker struct {
 	logger    *slog.Logger
 
 	decoder heartbeat.Decoder
+	room    []Reading // of the last batch's readings, which the next one's take
 	claim   Claim
 	behind  customers // readings stored, their customer states not yet
 	whole   bool      // behind has all of them: the replay after the claim is over
@@ -67,7 +68,7 @@ func NewWorker(options Options) *Worker {
 // belongs to somebody else. At most MaxBatch records go into one transaction, so give it no more.
 func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error {
 	w.replay(records)
-	batch := build(&w.decoder, w.claim, records)
+	batch := w.build(w.claim, records)
 	if batch.To == batch.From {
 		return nil
 	}
@@ -113,7 +114,13 @@ func (w *Worker) replay(records []heartbeat.Record) {
 		return
 	}
 	past := Claim{Next: records[0].Offset}
-	w.behind.fold(build(&w.decoder, past, records[:stored]).Readings, time.Now())
+	w.behind.fold(w.build(past, records[:stored]).Readings, time.Now())
+}
+
+func (w *Worker) build(claim Claim, records []heartbeat.Record) *Batch {
+	batch := build(&w.decoder, claim, records, w.room)
+	w.room = batch.Readings
+	return batch
 }
 
 // due returns how many customer states should go along with a batch now.
@@ -134,7 +141,7 @@ func (w *Worker) include(batch *Batch, count int) {
 
 // bisect stores records that together hold at least one the database refuses, by halves, down to the culprit.
 func (w *Worker) bisect(ctx context.Context, records []heartbeat.Record) error {
-	batch := build(&w.decoder, w.claim, records)
+	batch := w.build(w.claim, records)
 	if batch.To == batch.From {
 		return nil
 	}

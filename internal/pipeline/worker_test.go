@@ -313,7 +313,7 @@ func TestCustomerStatesSurviveACrash(t *testing.T) {
 			}
 			mustFlush(t, w)
 			want := newCustomers()
-			want.fold(build(&heartbeat.Decoder{}, Claim{}, all).Readings, time.Now())
+			want.fold(build(&heartbeat.Decoder{}, Claim{}, all, nil).Readings, time.Now())
 			if diff := cmp.Diff(want.latest, store.customers); diff != "" {
 				t.Fatalf("customer states (-want +got):\n%s", diff)
 			}
