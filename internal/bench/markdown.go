@@ -54,7 +54,7 @@ more than half. Sorting lets neighbours in the index share their pages.
 **Drain** is the consumer's own process, from a full topic to tables whose rows were counted afterwards. On %d cores that
 everything shares it is bound by the processor, too. PostgreSQL has %.0f %% of it, the consumer %.0f %% (reading
 from Kafka and decompressing, decoding and checking JSON, sorting and encoding), the broker %.0f %%. Exactly-once costs a row of progress for each
-transaction; rollups cost one row a minute and partition, and the states of the customers at most once a second.
+transaction; rollups cost one row a minute and partition, the states of customers 4,000 rows a second and partition at most.
 
 **Produce** is the simulator's own process sending as fast as it can, bound by one core: encoding, compression and the client library.
 
@@ -76,5 +76,5 @@ empty database again, at the end of the run; what is slower there than in the fi
 The customer index grows at one place for each customer, so the pages that are written stay the same few however large it is. Dashboards read rollups, the latest states,
 or a stretch that an index bounds; what grows with the number of rows is named above.`
 
-const aboutRest = `A consumer remembers one reading for each customer whose stored state is behind, which is all of its customers once a second at most. The backfill is a second
+const aboutRest = `A consumer remembers one reading for each customer whose stored state is behind, all of its customers at worst. The backfill is a second
 consumer with a topic of its own, whose readings are spread over the day before; both write to the same tables.`
