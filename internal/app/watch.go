@@ -16,11 +16,13 @@ import (
 
 const (
 	watchEvery    = 5 * time.Second
+	recordEvery   = time.Minute
 	caughtUpEvery = 200 * time.Millisecond
 )
 
 // watch compares what the broker holds with what the database has stored and reports the difference: lag, and offsets
-// that nothing accounts for. It looks at every partition of the topic, whoever consumes it.
+// that nothing accounts for. It looks at every partition of the topic, whoever consumes it. Once a minute it writes down the
+// largest lag it saw, for the console's trends, which outlive any process.
 type watch struct {
 	client      *kafka.Client
 	pool        *postgres.Pool
@@ -29,11 +31,13 @@ type watch struct {
 	headway     *headway
 	lag         *prometheus.GaugeVec
 	unaccounted *prometheus.GaugeVec
+	largest     int64 // lag of all partitions since it was last written down
+	due         time.Time
 }
 
 func newWatch(client *kafka.Client, pool *postgres.Pool, meter *pipeline.Meter, registry prometheus.Registerer, logger *slog.Logger) *watch {
 	w := &watch{
-		client: client, pool: pool, logger: logger, meter: meter, headway: newHeadway(),
+		client: client, pool: pool, logger: logger, meter: meter, headway: newHeadway(), due: time.Now().Add(recordEvery),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "heartbeat_consumer_lag_records", Help: "Records in the partition that are not stored yet.",
 		}, []string{"partition"}),
@@ -66,16 +70,34 @@ func (w *watch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return w.record(ctx, time.Now(), w.report(state, standings))
+}
+
+// report sets the gauges and returns the lag of all partitions.
+func (w *watch) report(state kafka.TopicState, standings map[int32]postgres.Standing) (total int64) {
 	for _, partition := range state.Partitions {
 		label := strconv.Itoa(int(partition.Number))
-		stored, ok := standings[partition.Number]
-		if !ok {
-			w.lag.WithLabelValues(label).Set(float64(partition.End - partition.Start))
-			continue
+		lag := partition.End - partition.Start
+		if stored, ok := standings[partition.Number]; ok {
+			lag = max(partition.End-stored.NextOffset, 0)
+			w.unaccounted.WithLabelValues(label).Set(float64(stored.Unaccounted))
 		}
-		w.lag.WithLabelValues(label).Set(float64(max(partition.End-stored.NextOffset, 0)))
-		w.unaccounted.WithLabelValues(label).Set(float64(stored.Unaccounted))
+		w.lag.WithLabelValues(label).Set(float64(lag))
+		total += lag
 	}
+	return total
+}
+
+// record writes the largest lag down when it is time. Each member of the group does: a trend takes the largest of them.
+func (w *watch) record(ctx context.Context, now time.Time, lag int64) error {
+	w.largest = max(w.largest, lag)
+	if now.Before(w.due) {
+		return nil
+	}
+	if err := postgres.RecordLag(ctx, w.pool, w.largest); err != nil {
+		return err
+	}
+	w.largest, w.due = 0, now.Add(recordEvery)
 	return nil
 }
 

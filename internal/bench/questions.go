@@ -30,6 +30,10 @@ func (d *database) questions() []question {
 			_, err := d.dashboard.Trend(ctx, facts.Span{From: now.Add(-24 * time.Hour), To: now, Step: 10 * time.Minute})
 			return err
 		}},
+		{"lag, 24 h", func(ctx context.Context) error {
+			_, err := d.dashboard.Lag(ctx, facts.Span{From: now.Add(-24 * time.Hour), To: now, Step: 10 * time.Minute})
+			return err
+		}},
 		{"anomalies, newest", func(ctx context.Context) error {
 			_, err := d.dashboard.Anomalies(ctx, facts.AnomalyQuery{Limit: page})
 			return err

@@ -34,6 +34,12 @@ type Bucket struct {
 	LatencyP95  *float64  `json:"latency_p95_ms"`
 }
 
+// Lag is the largest number of offsets that were on the topic and not stored in one step of a trend.
+type Lag struct {
+	At      time.Time `json:"at"`
+	Offsets int64     `json:"lag"`
+}
+
 // Span is a stretch of time cut into steps.
 type Span struct {
 	From, To time.Time

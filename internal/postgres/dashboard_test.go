@@ -12,6 +12,7 @@ import (
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/pgtest"
 )
 
 // newDashboard returns a Dashboard over twenty readings of two customers: a reading a second of each in turn from begin on,
@@ -142,6 +143,23 @@ func TestTrendSumsUpTheRollup(t *testing.T) {
 	got, err = dashboard.Trend(t.Context(), facts.Span{From: first, To: first.Add(time.Hour), Step: 5 * time.Minute})
 	if err != nil || len(got) != 1 || got[0].Valid != 16 {
 		t.Errorf("trend by five minutes: %+v, %v; want one step of 16", got, err)
+	}
+}
+
+func TestLagIsTheLargestWrittenDown(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	dashboard := postgres.NewDashboard(pool)
+	for _, lag := range []int64{5, 900, 7} {
+		if err := postgres.RecordLag(t.Context(), pool, lag); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pgtest.Exec(t, pool, `UPDATE pipeline_metrics SET recorded_at = recorded_at - interval '30 minutes' WHERE metric_value = 7`)
+	now := time.Now()
+	got, err := dashboard.Lag(t.Context(), facts.Span{From: now.Add(-time.Hour), To: now.Add(time.Minute), Step: 5 * time.Minute})
+	if err != nil || len(got) < 2 || got[0].Offsets != 7 || !slices.ContainsFunc(got[1:], func(l facts.Lag) bool { return l.Offsets == 900 }) {
+		t.Errorf("lag by five minutes: %+v, %v; want 7 and, half an hour later, 900", got, err)
 	}
 }
 

@@ -179,22 +179,19 @@ func (b *board) remember(next *Board) {
 	if next.Lag == nil {
 		return
 	}
-	point := Point{At: next.At, Lag: *next.Lag}
-	if next.Stored != nil {
-		point.Stored = *next.Stored
-	}
+	point := facts.Lag{At: next.At, Offsets: *next.Lag}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.seconds.add(point)
 	b.minutes.add(point)
 }
 
-// history returns the lag since a time, fine where that is recent.
-func (b *board) history(from time.Time) []Point {
+// history returns the lag that this console saw in a span, by second where that is short.
+func (b *board) history(span facts.Span) []facts.Lag {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if time.Since(from) <= 16*time.Minute {
-		return b.seconds.since(from)
+	if time.Since(span.From) <= 16*time.Minute {
+		return b.seconds.since(span.From, time.Second)
 	}
-	return b.minutes.since(from)
+	return b.minutes.since(span.From, span.Step)
 }

@@ -31,6 +31,7 @@ type History interface {
 	Totals(ctx context.Context) (facts.Totals, error) // without ActiveCustomers
 	ActiveCustomers(ctx context.Context) (int64, error)
 	Trend(ctx context.Context, span facts.Span) ([]facts.Bucket, error)
+	Lag(ctx context.Context, span facts.Span) ([]facts.Lag, error)
 	Anomalies(ctx context.Context, query facts.AnomalyQuery) ([]facts.Anomaly, error)
 }
 

@@ -6,28 +6,19 @@ import (
 	"heartbeat/internal/facts"
 )
 
-// Point is the lag and the rate of storing at one moment.
-type Point struct {
-	At     time.Time `json:"at"`
-	Lag    int64     `json:"lag"`
-	Stored float64   `json:"stored_per_second"`
-}
-
-// series keeps the worst point of each step for a bounded time.
+// series keeps the largest lag of each step for a bounded time.
 type series struct {
 	step   time.Duration
-	points []Point
+	points []facts.Lag
 	limit  int
 }
 
 func newSeries(step time.Duration, limit int) series { return series{step: step, limit: limit} }
 
-func (s *series) add(point Point) {
-	at := point.At
-	point.At = at.Truncate(s.step)
+func (s *series) add(point facts.Lag) {
+	point.At = point.At.Truncate(s.step)
 	if n := len(s.points); n > 0 && !s.points[n-1].At.Before(point.At) {
-		last := &s.points[n-1]
-		last.Lag, last.Stored = max(last.Lag, point.Lag), max(last.Stored, point.Stored)
+		s.points[n-1].Offsets = max(s.points[n-1].Offsets, point.Offsets)
 		return
 	}
 	if len(s.points) >= 2*s.limit { // moved rarely, so that adding stays cheap
@@ -36,14 +27,26 @@ func (s *series) add(point Point) {
 	s.points = append(s.points, point)
 }
 
-func (s *series) since(from time.Time) []Point {
-	points := []Point{}
+// since returns the points from a time on in steps at least as long as step.
+func (s *series) since(from time.Time, step time.Duration) []facts.Lag {
+	coarse := newSeries(max(step, s.step), s.limit)
 	for _, point := range s.points[max(0, len(s.points)-s.limit):] {
 		if !point.At.Before(from) {
-			points = append(points, point)
+			coarse.add(point)
 		}
 	}
-	return points
+	return coarse.points
+}
+
+// join puts what consumers wrote down before what the console saw itself, which is finer and goes on without a consumer.
+func join(written, seen []facts.Lag) []facts.Lag {
+	joined := []facts.Lag{}
+	for _, point := range written {
+		if len(seen) == 0 || point.At.Before(seen[0].At) {
+			joined = append(joined, point)
+		}
+	}
+	return append(joined, seen...)
 }
 
 type partitionKey struct {

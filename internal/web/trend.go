@@ -42,7 +42,7 @@ type trendBody struct {
 	To      time.Time      `json:"to"`
 	Buckets []facts.Bucket `json:"buckets"`
 	Seconds []secondBody   `json:"seconds"` // only of the last 15 minutes, and only since the console started
-	Lag     []Point        `json:"lag"`     // since the console started
+	Lag     []facts.Lag    `json:"lag"`     // what the console saw, and before it started what consumers wrote down
 }
 
 type secondBody struct {
@@ -70,9 +70,13 @@ func (s *Server) trends(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	written, err := s.options.Store.Lag(r.Context(), span)
+	if err != nil {
+		return err
+	}
 	body := trendBody{
 		Range: period.name, Step: int(period.step.Seconds()), From: span.From, To: now,
-		Buckets: buckets, Seconds: []secondBody{}, Lag: s.board.history(span.From),
+		Buckets: buckets, Seconds: []secondBody{}, Lag: join(written, s.board.history(span)),
 	}
 	if period.length <= 15*time.Minute {
 		for _, second := range s.options.Fleet.Seconds(span.From) {

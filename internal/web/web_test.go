@@ -44,6 +44,10 @@ func (s stored) Trend(context.Context, facts.Span) ([]facts.Bucket, error) {
 	}, s.fault
 }
 
+func (s stored) Lag(_ context.Context, span facts.Span) ([]facts.Lag, error) {
+	return []facts.Lag{{At: span.From, Offsets: 7}}, s.fault
+}
+
 func (s stored) Anomalies(_ context.Context, query facts.AnomalyQuery) ([]facts.Anomaly, error) {
 	var page []facts.Anomaly
 	for id := int64(5); id >= 1 && len(page) < query.Limit; id-- {

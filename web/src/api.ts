@@ -75,7 +75,7 @@ export interface Trend {
   readonly to: string;
   readonly buckets: readonly Bucket[];
   readonly seconds: readonly Second[];
-  readonly lag: readonly { readonly at: string; readonly lag: number; readonly stored_per_second: number }[];
+  readonly lag: readonly { readonly at: string; readonly lag: number }[];
 }
 
 export type Range = "15m" | "1h" | "24h" | "7d";

@@ -32,7 +32,7 @@ export function donut(): { readonly element: HTMLElement; show(shares: readonly 
         return arc;
       });
       const middle = svg("text", { x: 60, y: 60, class: "donut-total" });
-      middle.textContent = total < 1e6 ? count(total) : short(total);
+      middle.textContent = total < 1e5 ? count(total) : short(total);
       ring.replaceChildren(svg("circle", { cx: 60, cy: 60, r: RADIUS, class: "donut-track" }), ...arcs, middle);
       replace(table, h("tbody", {}, ...shares.map((share) => {
         const mark = h("span", { class: "swatch swatch-box", "aria-hidden": "true" });

@@ -6,6 +6,7 @@ import { h, replace, setText } from "../../element";
 import { poll } from "../../poll";
 
 const EVERY = 5000;
+const NUMBERS = new Set(["Number", "Partition", "Offset", "Size"]);
 const COLUMNS = ["Number", "Recorded", "Reason", "Detail", "Customer", "Partition", "Offset", "Size", "State", "Bytes"];
 
 /** Records that are not readings: how many for which reason, each with its bytes, and replay. */
@@ -16,7 +17,7 @@ export function deadLetters(context: Context): HTMLElement {
   const body = h("tbody", {});
   const note = h("p", { class: "muted", role: "status" });
   const table = h("div", { class: "scroll-x scroll-y", hidden: true, tabindex: "0", role: "region", "aria-label": "List of dead letters" },
-    h("table", { id: "dead-letters" }, h("thead", {}, h("tr", {}, ...COLUMNS.map((text) => h("th", { scope: "col" }, text)))), body));
+    h("table", { id: "dead-letters" }, h("thead", {}, h("tr", {}, ...COLUMNS.map((text) => h("th", { scope: "col", class: NUMBERS.has(text) && "number" }, text)))), body));
   const dialog = h("dialog", { class: "letter", "aria-labelledby": "letter-title" });
   const again = poll(
     () => EVERY,
