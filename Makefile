@@ -48,15 +48,18 @@ test-kafka: ## Run the whole-system tests against a real Apache Kafka and Postgr
 test-containers: ## Run every role in a real container, as deploy/compose.yaml has it (root)
 	scripts/test-containers $(ARGS)
 
-# What `make soak` does how often; any of it can be changed.
-SOAK ?= -kills 60 -crashes 60 -database-stops 40 -cuts 100 -freezes 20 -rebalance 10m -broker-kills 12 -producer-kills 20 -poison 2000000
-FAULTS ?= Killed|Crash|Cut|Zombie|Claim|Hint|Database|Table|Passing|Deadlock|Timeout|Connections|Unforeseen|Members|Topic|Partition|Retention|Poison|Refused|Migration|Stray|Broker|Leader|Replay
+# How often `make soak` does what. Every scenario has a round or more (-rounds, or for as long as -for says), the other
+# counts and durations are of one round: 25 rounds of the tests' own counts are a night's work.
+SOAK ?= -rounds 4
+# The scenarios that come in rounds.
+FAULTS ?= Killed(Consumer|Producer)|Crash|Cut|Zombie|Claim|Members|Database(Stopped|Away|Disk)|ByTheDatabase|Slow|Locked|WaitedOut|Unforeseen|Recreated|PartitionsAdded|RetentionPasses|Poison|ForeignSchema|Migration|Stray|Broker(Killed|Partitioned)|Leader|Replay
 
 .PHONY: soak
 soak: ## Run the fault suite for long against Apache Kafka and write docs/reliability.md
 	scripts/require go java mvn kcat psql
 	scripts/fetch-kafka
-	HEARTBEAT_TEST_BROKER=apache go test -race -count=1 -timeout 0 -v -parallel 3 -run '$(FAULTS)' ./e2e -args -report ../docs/reliability.md $(SOAK)
+	HEARTBEAT_TEST_BROKER=apache go test -race -count 1 -timeout 0 -v -parallel 3 -run '$(FAULTS)' ./e2e -args -report ../docs/reliability.md $(SOAK) | \
+		grep --line-buffered -v '^=== '
 
 .PHONY: mutants
 mutants: ## Put ten defects into copies of the product; the fault suite must find each

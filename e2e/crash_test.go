@@ -13,7 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-var crashes = flag.Int("crashes", 8, "how often to kill the consumer at each of the named crash points")
+var crashes = flag.Int("crashes", 4, "how often to kill the consumer at each of the named crash points, at each of the two rates")
 
 // crashBinary is built with crash points, by the first test that needs it.
 var crashBinary = sync.OnceValues(func() (string, error) {
@@ -33,29 +33,33 @@ func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			proves(t, "P1, P4, P6")
-			r := newRig(t)
-			rate := []string{"2000", "20000"}[i%2]
-			producer := r.produce("--rate", rate, "--seed", fmt.Sprint(10+i))
-			r.arrived(2_000)
-			for crash := range *crashes {
-				progress(t, "crashes "+point, crash, *crashes)
-				producer.signal(syscall.SIGSTOP) // what comes while a consumer starts proves nothing
-				consumer := start(t, command{
-					binary: path, arguments: r.consumeArguments("--instance-id", "crashing"),
-					environment: []string{"DATABASE_URL=" + r.database, fmt.Sprintf("HEARTBEAT_CRASH_POINT=%s@%d", point, 1+crash%4)},
-				})
-				consumer.says("partition claimed")
-				producer.signal(syscall.SIGCONT)
-				consumer.wait(patience)
-				if !strings.Contains(consumer.lines.String(), "crash point "+point+" reached") {
-					t.Fatalf("the consumer ended without reaching %s:\n%s", point, tail(consumer.lines.String(), 30))
+			repeat(t, "consumer killed "+point+", 2,000 and 20,000 events/s", func(t *testing.T) *rig {
+				r := newRig(t)
+				for _, rate := range killRates {
+					producer := r.produce("--rate", rate, "--seed", fmt.Sprint(10+i))
+					r.acknowledged(2_000)
+					for crash := range *crashes {
+						r.crash(producer, path, fmt.Sprintf("%s@%d", point, 1+crash%4))
+					}
+					producer.interrupt()
 				}
-			}
-			producer.interrupt()
-			r.drain()
-			auditSending(t, r.audit())
-			r.done("consumer killed "+point+", "+rate+" events/s", *crashes)
+				r.drain()
+				auditSending(t, r.audit())
+				return r.saw(*crashes * len(killRates))
+			})
 		})
+	}
+}
+
+// crash starts a consumer that kills itself at the point, given as name@count.
+func (r *rig) crash(producer *role, binary, point string) {
+	r.t.Helper()
+	consumer := r.consumeFresh(producer, command{
+		binary: binary, arguments: r.consumeArguments("--instance-id", "crashing"), environment: []string{"HEARTBEAT_CRASH_POINT=" + point},
+	})
+	consumer.wait(patience)
+	if name, _, _ := strings.Cut(point, "@"); consumer.said("crash point "+name+" reached") == 0 {
+		r.t.Fatalf("the consumer ended without reaching %s:\n%s", point, tail(consumer.lines.String(), 30))
 	}
 }
 
@@ -65,33 +69,35 @@ var cuts = flag.Int("cuts", 20, "how often to cut the database connection at COM
 func TestConnectionCutAtCommitIsHarmless(t *testing.T) {
 	t.Parallel()
 	proves(t, "P4")
-	r := newRig(t)
-	proxy := r.throughProxy()
-	producer := r.produce("--rate", "2000", "--seed", "20")
-	consumer := r.consume()
-	for i := range *cuts {
-		seen := proxy.before.Load() + proxy.after.Load()
-		proxy.cutNextCommit([]commitFate{cutBefore, cutAfter}[i%2])
-		await(t, patience, func() string {
-			if proxy.before.Load()+proxy.after.Load() == seen {
-				return "no COMMIT to cut"
-			}
-			return ""
-		})
-		r.storedMore(1_000)
-	}
-	producer.interrupt()
-	r.caughtUp(patience)
-	consumer.interrupt()
-	before, after := proxy.before.Load(), proxy.after.Load()
-	if before == 0 || after == 0 {
-		t.Errorf("%d connections cut before and %d after the COMMIT was done, want both", before, after)
-	}
-	if told := strings.Count(consumer.lines.String(), "batch was committed although no answer came"); int64(told) != after {
-		t.Errorf("the consumer found %d batches committed without an answer, want %d", told, after)
-	}
-	auditSending(t, r.audit())
-	r.done(fmt.Sprintf("connection cut at COMMIT: %d not done, %d done", before, after), *cuts)
+	repeat(t, "connection cut at COMMIT, before and after it was done", func(t *testing.T) *rig {
+		r := newRig(t)
+		proxy := r.throughProxy()
+		producer := r.produce("--rate", "2000", "--seed", "20")
+		consumer := r.consume()
+		for i := range *cuts {
+			seen := proxy.before.Load() + proxy.after.Load()
+			proxy.cutNextCommit([]commitFate{cutBefore, cutAfter}[i%2])
+			await(t, patience, func() string {
+				if proxy.before.Load()+proxy.after.Load() == seen {
+					return "no COMMIT to cut"
+				}
+				return ""
+			})
+			r.storedMore(1_000)
+		}
+		producer.interrupt()
+		r.caughtUp(patience)
+		consumer.interrupt()
+		before, after := proxy.before.Load(), proxy.after.Load()
+		if before == 0 || after == 0 {
+			t.Errorf("%d connections cut before and %d after the COMMIT was done, want both", before, after)
+		}
+		if told := strings.Count(consumer.lines.String(), "batch was committed although no answer came"); int64(told) != after {
+			t.Errorf("the consumer found %d batches committed without an answer, want %d", told, after)
+		}
+		auditSending(t, r.audit())
+		return r.saw(*cuts)
+	})
 }
 
 var freezes = flag.Int("freezes", 5, "how often to stop a consumer beyond its session timeout")
@@ -101,40 +107,42 @@ var freezes = flag.Int("freezes", 5, "how often to stop a consumer beyond its se
 func TestZombieCannotWrite(t *testing.T) {
 	t.Parallel()
 	proves(t, "P3")
-	r := newRig(t)
-	proxy := r.throughProxy()
-	producer := r.produce("--rate", "2000", "--seed", "21")
-	for freeze := range *freezes {
-		zombie := r.consume()
-		r.storedMore(1_000)
-		r.freeze(zombie, proxy)
-		// The heir claims and is held back as well: its claim alone must shut the zombie out.
-		heirs := startProxy(t, proxy.target)
-		held := heirs.holdNextWrite()
-		heir := r.consumeBy(heirs.through(r.database))
-		heir.saysTimes("partition claimed", 3)
-		hold(t, held)
-		refused := proxy.refused.Load()
-		proxy.resume()
-		await(t, patience, func() string {
-			if proxy.refused.Load() == refused {
-				return fmt.Sprintf("P3, freeze %d: the database has refused no write of the zombie", freeze+1)
+	repeat(t, "consumer stopped beyond its session timeout, its write refused", func(t *testing.T) *rig {
+		r := newRig(t)
+		proxy := r.throughProxy()
+		producer := r.produce("--rate", "2000", "--seed", "21")
+		for freeze := range *freezes {
+			zombie := r.consume()
+			r.storedMore(1_000)
+			r.freeze(zombie, proxy)
+			// The heir claims and is held back as well: its claim alone must shut the zombie out.
+			heirs := startProxy(t, proxy.target)
+			held := heirs.holdNextWrite()
+			heir := r.consumeBy(heirs.through(r.database))
+			heir.saysTimes("partition claimed", 3)
+			hold(t, held)
+			refused := proxy.refused.Load()
+			proxy.resume()
+			await(t, patience, func() string {
+				if proxy.refused.Load() == refused {
+					return fmt.Sprintf("P3, freeze %d: the database has refused no write of the zombie", freeze+1)
+				}
+				return ""
+			})
+			heirs.resume()
+			zombie.signal(syscall.SIGCONT)
+			r.storedMore(1_000)
+			if zombie.ended() {
+				t.Errorf("freeze %d: the zombie ended instead of joining again", freeze+1)
 			}
-			return ""
-		})
-		heirs.resume()
-		zombie.signal(syscall.SIGCONT)
-		r.storedMore(1_000)
-		if zombie.ended() {
-			t.Errorf("freeze %d: the zombie ended instead of joining again", freeze+1)
+			zombie.kill()
+			heir.interrupt()
 		}
-		zombie.kill()
-		heir.interrupt()
-	}
-	producer.interrupt()
-	r.drain()
-	auditSending(t, r.audit())
-	r.done("consumer stopped beyond its session timeout, its write refused", *freezes)
+		producer.interrupt()
+		r.drain()
+		auditSending(t, r.audit())
+		return r.saw(*freezes)
+	})
 }
 
 // freeze stops the consumer when a batch is on its way to the database, and holds that back.
@@ -161,48 +169,51 @@ func hold(t testing.TB, held <-chan struct{}) {
 func TestClaimWaitsForTheBatchUnderWay(t *testing.T) {
 	t.Parallel()
 	proves(t, "P3")
-	r := newRig(t)
-	producer := r.produce("--rate", "2000", "--seed", "22")
-	first := r.consume()
-	r.storedMore(2_000)
-	// Not the table is locked, for a starting consumer needs that too, but what a trigger on it waits for.
-	if _, err := r.pool.Exec(t.Context(), `
+	repeat(t, "partition claimed while a batch of its owner is under way", func(t *testing.T) *rig {
+		r := newRig(t)
+		producer := r.produce("--rate", "2000", "--seed", "22")
+		first := r.consume()
+		r.storedMore(2_000)
+		// Not the table is locked, for a starting consumer needs that too, but what a trigger on it waits for.
+		if _, err := r.pool.Exec(t.Context(), `
 CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NULL; END';
 CREATE TRIGGER wait BEFORE INSERT ON heartbeat_records FOR EACH STATEMENT EXECUTE FUNCTION wait()`); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := r.pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lock.Exec(t.Context(), `SELECT pg_advisory_xact_lock(42)`); err != nil {
-		t.Fatal(err)
-	}
-	waiting := func(query string, want int64) {
-		t.Helper()
-		await(t, patience, func() string {
-			if n := value[int64](t, r.pool, query); n < want {
-				return fmt.Sprintf("%d of %d sessions wait: %s", n, want, query)
-			}
-			return ""
-		})
-	}
-	waiting(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, 3)
-	second := r.consume("--group", r.group+"-other")
-	waiting(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'`, 1)
-	if err := lock.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	first.says("belongs to another consumer now")
-	first.kill()
-	r.storedMore(2_000)
-	producer.interrupt()
-	r.caughtUp(patience)
-	if second.said("belongs to another consumer now") > 0 {
-		t.Errorf("P3, the fence: the last to claim was shut out:\n%s", tail(second.lines.String(), 20))
-	}
-	second.interrupt()
-	auditSending(t, r.audit())
+			t.Fatal(err)
+		}
+		lock, err := r.pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := lock.Exec(t.Context(), `SELECT pg_advisory_xact_lock(42)`); err != nil {
+			t.Fatal(err)
+		}
+		waiting := func(query string, want int64) {
+			t.Helper()
+			await(t, patience, func() string {
+				if n := value[int64](t, r.pool, query); n < want {
+					return fmt.Sprintf("%d of %d sessions wait: %s", n, want, query)
+				}
+				return ""
+			})
+		}
+		waiting(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, 3)
+		second := r.consume("--group", r.group+"-other")
+		waiting(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'`, 1)
+		if err := lock.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		first.says("belongs to another consumer now")
+		first.kill()
+		r.storedMore(2_000)
+		producer.interrupt()
+		r.caughtUp(patience)
+		if second.said("belongs to another consumer now") > 0 {
+			t.Errorf("P3, the fence: the last to claim was shut out:\n%s", tail(second.lines.String(), 20))
+		}
+		second.interrupt()
+		auditSending(t, r.audit())
+		return r.saw(1)
+	})
 }
 
 // What Kafka is told for lag tools never lies ahead of what is stored.
@@ -212,7 +223,7 @@ func TestHintNeverLiesAheadOfWhatIsStored(t *testing.T) {
 	r := newRig(t)
 	producer := r.produce("--rate", "2000", "--seed", "23")
 	consumer := r.consume()
-	r.storedMore(5_000)
+	r.warm(consumer, 5_000)
 	lock, err := r.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)

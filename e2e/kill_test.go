@@ -3,35 +3,65 @@ package e2e_test
 import (
 	"flag"
 	"fmt"
+	"syscall"
 	"testing"
 )
 
-// kills is how often the consumer is killed at random times.
-var kills = flag.Int("kills", 5, "how often to kill the consumer at random times")
+var kills = flag.Int("kills", 4, "how often to kill the consumer at random times, at each of the two rates")
+
+// killRates are the events a second under which consumers are killed.
+var killRates = [...]string{"2000", "20000"}
 
 // A consumer that is killed again and again in the midst of its work loses nothing and stores nothing twice.
 func TestKilledConsumerLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
-	proves(t, "P1, P2, P6")
-	r := newRig(t)
-	producer := r.produce("--rate", "2000", "--seed", "1")
-	for kill := range *kills {
-		progress(t, "kills", kill, *kills)
-		consumer := r.consume()
-		r.storedMore(1_000 + int64(kill%5)*211)
-		consumer.kill()
-		if behind := r.behind(); behind == 0 {
-			t.Errorf("kill %d hit an idle consumer: nothing was waiting to be stored", kill+1)
+	for i, rate := range killRates {
+		t.Run(rate, func(t *testing.T) {
+			t.Parallel()
+			proves(t, "P1, P2, P6")
+			repeat(t, "consumer killed at random times, "+rate+" events/s", func(t *testing.T) *rig {
+				r := newRig(t)
+				producer := r.produce("--rate", rate, "--seed", fmt.Sprint(1+i))
+				for kill := range *kills {
+					consumer := r.consumeFresh(producer, command{arguments: r.consumeArguments()})
+					r.storedMore(1_000 + int64(kill%5)*211)
+					consumer.kill()
+					r.wantBehind()
+				}
+				producer.interrupt()
+				r.drain()
+				read := r.audit()
+				auditSending(t, read)
+				if acknowledged := len(readLedger(t, r.ledgers[0])); acknowledged != len(read.facts) {
+					t.Errorf("the producer knows of %d acknowledged events, the topic holds %d", acknowledged, len(read.facts))
+				}
+				return r.saw(*kills)
+			})
+		})
+	}
+}
+
+// consumeFresh starts a consumer and stops the producer until it has its partitions: what comes while a consumer starts
+// proves nothing, and the next would drown in it.
+func (r *rig) consumeFresh(producer *role, c command) *role {
+	r.t.Helper()
+	producer.signal(syscall.SIGSTOP)
+	c.environment = append(c.environment, "DATABASE_URL="+r.database)
+	consumer := start(r.t, c)
+	consumer.says("partition claimed")
+	producer.signal(syscall.SIGCONT)
+	return consumer
+}
+
+// wantBehind wants the topic to hold more than is stored: whoever was killed was killed under load.
+func (r *rig) wantBehind() {
+	r.t.Helper()
+	await(r.t, patience, func() string {
+		if r.behind() == 0 {
+			return "the kill hit an idle consumer: nothing is waiting to be stored"
 		}
-	}
-	producer.interrupt()
-	r.drain()
-	read := r.audit()
-	auditSending(t, read)
-	if acknowledged := len(readLedger(t, r.ledgers[0])); acknowledged != len(read.facts) {
-		t.Errorf("the producer knows of %d acknowledged events, the topic holds %d", acknowledged, len(read.facts))
-	}
-	r.done("consumer killed at random times", *kills)
+		return ""
+	})
 }
 
 // behind returns how many offsets the topic holds that are not stored.

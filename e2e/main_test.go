@@ -45,7 +45,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	scratch = dir
+	scratch, report.began = dir, time.Now()
 	binary = filepath.Join(dir, "heartbeat")
 	if err := build(binary); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -15,42 +15,37 @@ import (
 )
 
 var (
-	poison     = flag.Int("poison", 200_000, "how many records of poison among good ones")
-	poisonSeed = flag.Uint64("poison-seed", 1, "seed of the poison")
+	poison     = flag.Int("poison", 200_000, "how many records of poison among good ones in a round, which the oracle keeps in memory")
+	poisonSeed = flag.Uint64("poison-seed", 1, "seed of the first round's poison")
 )
-
-// poisonRound is how much poison one topic gets: the oracle keeps all of it in memory.
-const poisonRound = 200_000
 
 // Poison among good records: each is exactly one dead letter with the right reason, or stored with the right class; its
 // neighbours are stored, and nothing stops.
 func TestPoisonAmongGood(t *testing.T) {
 	t.Parallel()
-	rounds := (*poison + poisonRound - 1) / poisonRound
-	for round := range rounds {
-		progress(t, "rounds of poison", round, rounds)
-		t.Run(fmt.Sprint(round+1), func(t *testing.T) {
-			proves(t, "P1, P5")
-			r := newRig(t)
-			r.allowLargeRecords()
-			count := min(poisonRound, *poison-round*poisonRound)
-			r.poison(*poisonSeed+uint64(round), count)
-			r.drain()
-			wantEveryKind(t, r.audit())
-			r.done("poison among good records, seed "+fmt.Sprint(*poisonSeed+uint64(round)), count)
-		})
-	}
+	proves(t, "P1, P5")
+	seed := *poisonSeed
+	repeat(t, "poison among good records", func(t *testing.T) *rig {
+		r := newRig(t)
+		t.Logf("seed %d", seed)
+		r.allowLargeRecords()
+		r.poison(seed, *poison)
+		seed++
+		r.drain()
+		wantEveryKind(t, r.audit())
+		return r.saw(*poison)
+	})
 }
 
-// poison sends so many records, good and bad.
+// poison sends so many records of poison among half as many good ones.
 func (r *rig) poison(seed uint64, count int) {
 	r.t.Helper()
 	brew := &brewer{random: rand.New(rand.NewPCG(seed, 2)), now: time.Now().Truncate(time.Millisecond)}
 	brew.cases = boundaryCases(brew.now)
 	const portion = 50_000
-	for sent := 0; sent < count; sent += portion {
+	for brew.poisoned < count {
 		var cases []boundaryCase
-		for range min(portion, count-sent) {
+		for len(cases) < portion && brew.poisoned < count {
 			cases = append(cases, boundaryCase{value: brew.next()})
 		}
 		r.sendCases(cases, brew.now)
@@ -80,31 +75,33 @@ func wantEveryKind(t testing.TB, read contents) {
 func TestRecordRefusedByTheDatabase(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1, P5")
-	r := newRig(t)
-	if _, err := r.pool.Exec(t.Context(), `ALTER TABLE heartbeat_records ADD CONSTRAINT a_test_refuses CHECK (customer_id <> 'CUST_00666')`); err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now().Truncate(time.Millisecond)
-	var cases []boundaryCase
-	for i := range 6_000 {
-		customer := fmt.Sprintf("CUST_%05d", 1+i%600)
-		if i == 1_234 || i == 1_237 || i == 5_999 {
-			customer = "CUST_00666"
+	repeat(t, "records that the database refuses", func(t *testing.T) *rig {
+		r := newRig(t)
+		if _, err := r.pool.Exec(t.Context(), `ALTER TABLE heartbeat_records ADD CONSTRAINT a_test_refuses CHECK (customer_id <> 'CUST_00666')`); err != nil {
+			t.Fatal(err)
 		}
-		cases = append(cases, boundaryCase{value: event(customer, "75", stamp(now))})
-	}
-	r.sendCases(cases, now)
-	r.drain()
-	read := readTopic(t, r.broker, r.topic, r.topic, 0)
-	for at, what := range read.facts {
-		if what.Customer == "CUST_00666" {
-			text := read.events[at]
-			read.facts[at] = fact{verdict: verdict{Reason: "rejected_by_database"}, Length: int64(len(text)), Digest: sha256.Sum256([]byte(text))}
-			read.keys[at] = sha256.Sum256([]byte("CUST_00042"))
+		now := time.Now().Truncate(time.Millisecond)
+		var cases []boundaryCase
+		for i := range 6_000 {
+			customer := fmt.Sprintf("CUST_%05d", 1+i%600)
+			if i == 1_234 || i == 1_237 || i == 5_999 {
+				customer = "CUST_00666"
+			}
+			cases = append(cases, boundaryCase{value: event(customer, "75", stamp(now))})
 		}
-	}
-	r.auditAgainst(read)
-	r.done("records that the database refuses", 3)
+		r.sendCases(cases, now)
+		r.drain()
+		read := readTopic(t, r.broker, r.topic, r.topic, 0)
+		for at, what := range read.facts {
+			if what.Customer == "CUST_00666" {
+				text := read.events[at]
+				read.facts[at] = fact{verdict: verdict{Reason: "rejected_by_database"}, Length: int64(len(text)), Digest: sha256.Sum256([]byte(text))}
+				read.keys[at] = sha256.Sum256([]byte("CUST_00042"))
+			}
+		}
+		r.auditAgainst(read)
+		return r.saw(3)
+	})
 }
 
 // sendCases produces values in order, over three partitions, with the same Kafka timestamp.
@@ -128,23 +125,24 @@ func (r *rig) allowLargeRecords() {
 	}
 }
 
-// brewer makes records, half of them good, a third from the list of poisons, the others mutations of good ones.
+// brewer makes records: a third are good, of the others most are from the list of poisons and the rest mutations of good ones.
 type brewer struct {
-	random *rand.Rand
-	now    time.Time
-	cases  []boundaryCase
-	count  int
+	random   *rand.Rand
+	now      time.Time
+	cases    []boundaryCase
+	poisoned int // records so far that are not good
 }
 
 func (b *brewer) next() []byte {
-	b.count++
-	switch {
-	case b.count%20_000 == 7:
-		return bytes.Repeat([]byte{byte(b.random.Uint32())}, 2<<20)
-	case b.count%20_000 == 11:
-		return append(b.good(), bytes.Repeat([]byte(" "), 700<<10)...)
-	case b.random.IntN(2) == 0:
+	if b.random.IntN(3) == 0 {
 		return b.good()
+	}
+	b.poisoned++
+	switch {
+	case b.poisoned%20_000 == 7:
+		return bytes.Repeat([]byte{byte(b.random.Uint32())}, 2<<20)
+	case b.poisoned%20_000 == 11:
+		return append(b.good(), bytes.Repeat([]byte(" "), 700<<10)...)
 	case b.random.IntN(3) > 0:
 		// The large ones are rare, or the topic would be of nothing else.
 		if c := b.cases[b.random.IntN(len(b.cases))]; len(c.value) < 4_000 || b.random.IntN(100) == 0 {

@@ -24,7 +24,8 @@ type proxy struct {
 	refuse  bool          // close new connections at once
 	silence chan struct{} // nil: bytes flow; else nothing passes until it is closed
 	latency time.Duration // each way
-	rate    int           // bytes a second, each way of each connection; 0: no limit
+	rate    int           // bytes a second, each way, of all connections together; 0: no limit
+	free    [2]time.Time  // when the line is free again, each way
 	fate    commitFate    // of the next COMMIT
 	hold    bool          // fall silent with the next BEGIN
 	held    chan struct{} // closed once that has come
@@ -102,8 +103,8 @@ func (p *proxy) serve(client net.Conn) {
 	p.links[l] = true
 	p.mu.Unlock()
 	var ways sync.WaitGroup
-	ways.Go(func() { p.pump(l, client, server, p.request) })
-	ways.Go(func() { p.pump(l, server, client, p.answer) })
+	ways.Go(func() { p.pump(l, client, server, &p.free[0], p.request) })
+	ways.Go(func() { p.pump(l, server, client, &p.free[1], p.answer) })
 	ways.Wait()
 	p.mu.Lock()
 	delete(p.links, l)
@@ -123,7 +124,7 @@ type parcel struct {
 
 // pump carries bytes one way until the connection ends. The inspector returns how much may pass, and whether the
 // connection ends behind that.
-func (p *proxy) pump(l *link, from, to net.Conn, inspect func(*link, []byte) (pass int, end bool)) {
+func (p *proxy) pump(l *link, from, to net.Conn, free *time.Time, inspect func(*link, []byte) (pass int, end bool)) {
 	defer l.cut()
 	parcels := make(chan parcel, 16)
 	var delivery sync.WaitGroup
@@ -139,15 +140,14 @@ func (p *proxy) pump(l *link, from, to net.Conn, inspect func(*link, []byte) (pa
 		for range parcels { // the reader must not block
 		}
 	})
-	var free time.Time // when the line is free again
 	for {
 		buffer := make([]byte, 16<<10)
 		n, err := from.Read(buffer)
 		pass, end := inspect(l, buffer[:n])
-		free = later(free, time.Now())
 		p.mu.Lock()
+		*free = later(*free, time.Now())
 		if p.rate > 0 {
-			free = free.Add(time.Duration(pass) * time.Second / time.Duration(p.rate))
+			*free = free.Add(time.Duration(pass) * time.Second / time.Duration(p.rate))
 		}
 		due := free.Add(p.latency)
 		p.mu.Unlock()

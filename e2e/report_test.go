@@ -1,87 +1,79 @@
 package e2e_test
 
 import (
+	"bytes"
 	"cmp"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 )
 
 var reportPath = flag.String("report", "", "file that gets a report of what was done, as Markdown")
 
-// tally is what a scenario has come to.
-type tally struct {
-	scenario      string
-	times         int // the fault was seen to happen
-	events        int
-	lost, doubled int
-	caughtUp      time.Duration // after the last fault; 0: the scenario does not measure it
-	took          time.Duration
-	failed        bool
+// report is what this test run has come to.
+var report struct {
+	began time.Time
+
+	mu      sync.Mutex // guards tallies
+	tallies []tally
 }
 
-// tallies are those of this test run.
-var tallies struct {
-	mu   sync.Mutex // guards list
-	list []tally
+// enter adds a scenario to the report.
+func enter(scenario tally) {
+	report.mu.Lock()
+	defer report.mu.Unlock()
+	report.tallies = append(report.tallies, scenario)
 }
 
-// done adds a scenario to the report, with how often its fault was seen to happen. It comes last in a scenario.
-func (r *rig) done(scenario string, times int) {
-	r.t.Helper()
-	result := r.tally
-	result.scenario, result.times, result.took = scenario, times, time.Since(r.began)
-	r.t.Logf("%s: %d times, %d events, %d lost, %d doubled, caught up in %v", scenario, times, result.events, result.lost, result.doubled, result.caughtUp)
-	r.t.Cleanup(func() {
-		result.failed = r.t.Failed()
-		tallies.mu.Lock()
-		defer tallies.mu.Unlock()
-		tallies.list = append(tallies.list, result)
-	})
-}
-
-// progress tells now and then how far a long scenario is.
-func progress(t testing.TB, what string, done, of int) {
-	t.Helper()
-	if of >= 10 && (done+1)%(of/10) == 0 {
-		t.Logf("%s: %d of %d", what, done+1, of)
-	}
-}
-
-// writeReport writes what was done, if that is asked for.
+// writeReport writes what was done, if that is asked for, whatever has become of it.
 func writeReport(passed bool) error {
 	if *reportPath == "" {
 		return nil
 	}
-	slices.SortFunc(tallies.list, func(a, b tally) int { return cmp.Compare(a.scenario, b.scenario) })
-	var text strings.Builder
+	report.mu.Lock()
+	defer report.mu.Unlock()
+	slices.SortFunc(report.tallies, func(a, b tally) int { return cmp.Compare(a.scenario, b.scenario) })
+	var text bytes.Buffer
 	fmt.Fprintf(&text, `# Reliability
 
-What the fault suite in [e2e](../e2e) has done to Heartbeat, and what came of it. Written by the suite itself; %s.
+What the fault suite in [e2e](../e2e) has done to Heartbeat, and what came of it. Written by the suite itself; **%s**.
 
 Lost and doubled are counted by an oracle that shares no code with the consumer: it reads the topic with a client of its own,
-judges each record by the contract's words, and compares the outcome with the tables as sets. "Times" counts faults that were seen to happen.
+judges each record by the contract's words, and compares the outcome with the tables as sets. "Times" counts faults that
+were seen to happen. Each round has a topic and a database of its own. "Caught up in" is the longest, over the rounds, from
+the end of the last fault until all was stored that the topic held; a dash where that is not measured.
 
-| scenario | times | events | lost | doubled | caught up in | took | |
+| scenario | rounds | times | events | lost | doubled | caught up in | |
 |---|---:|---:|---:|---:|---:|---:|---|
 `, outcome(passed))
-	for _, line := range tallies.list {
-		caughtUp := "–"
-		if line.caughtUp > 0 {
-			caughtUp = line.caughtUp.Round(100 * time.Millisecond).String()
-		}
-		fmt.Fprintf(&text, "| %s | %d | %d | %d | %d | %s | %s | %s |\n", line.scenario, line.times, line.events, line.lost, line.doubled,
-			caughtUp, line.took.Round(time.Second), map[bool]string{true: "FAILED", false: "ok"}[line.failed])
+	for _, line := range report.tallies {
+		fmt.Fprintln(&text, line.row())
 	}
-	fmt.Fprintf(&text, "\n%s\n", surroundings())
-	return os.WriteFile(*reportPath, []byte(text.String()), 0o644)
+	text.WriteString(surroundings())
+	return os.WriteFile(*reportPath, text.Bytes(), 0o644)
+}
+
+// row shows the tally as a row of the report.
+func (sum tally) row() string {
+	caughtUp, result := "–", "ok"
+	if sum.caughtUp > 0 {
+		caughtUp = sum.caughtUp.Round(100 * time.Millisecond).String()
+	}
+	switch {
+	case sum.failed:
+		result = "**FAILED**"
+	case sum.times == 0:
+		result = "not done here"
+	}
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %s | %s |",
+		sum.scenario, sum.rounds, sum.times, sum.events, sum.lost, sum.doubled, caughtUp, result)
 }
 
 func outcome(passed bool) string {
@@ -93,26 +85,66 @@ func outcome(passed bool) string {
 
 // surroundings says when, on what and how the report was made.
 func surroundings() string {
-	broker := "the embedded broker (franz-go's kfake)"
-	if onApache() {
-		broker = "Apache Kafka 4"
-	}
-	database := "no PostgreSQL"
-	if shared.database.server != nil {
-		database = "PostgreSQL " + shared.database.server.server.Version
-	}
 	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output() // empty outside a checkout
-	return fmt.Sprintf("Made on %s at commit %s with %s, %s and %s on %d cores, the product built with the race detector:\n\n    go test -race ./e2e -args %s",
-		time.Now().UTC().Format(time.DateOnly), strings.TrimSpace(string(commit)), runtime.Version(), broker, database, runtime.NumCPU(), strings.Join(ourFlags(), " "))
+	database := "none"
+	if shared.database.server != nil {
+		database = shared.database.server.server.Version
+	}
+	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return fmt.Sprintf(`
+| | |
+|---|---|
+| date | %s UTC, %v long |
+| commit | %s, built with the race detector |
+| Go | %s |
+| broker | %s |
+| PostgreSQL | %s |
+| machine | %s/%s, kernel %s, %d × %s |
+
+    %s
+
+%s runs it with the counts in the Makefile; more rounds, or %s, make it longer.
+`, report.began.UTC().Format("2006-01-02 15:04"), time.Since(report.began).Round(time.Second), bytes.TrimSpace(commit),
+		strings.TrimPrefix(runtime.Version(), "go"), brokerVersion(), database,
+		runtime.GOOS, runtime.GOARCH, bytes.TrimSpace(kernel), runtime.NumCPU(), cpu(), ourCommand(), "`make soak`", "`-for 10m` for each scenario")
 }
 
-// ourFlags are the flags of this run that are not the test runner's own.
-func ourFlags() []string {
-	var flags []string
+// brokerVersion names the broker of this run. Apache Kafka's version is that of the jars that scripts/fetch-kafka fetches.
+func brokerVersion() string {
+	if !onApache() {
+		return "the embedded one (franz-go's kfake)"
+	}
+	return "Apache Kafka " + firstIn("../scripts/kafka/pom.xml", `<kafka.version>(.*)</kafka.version>`)
+}
+
+func cpu() string { return firstIn("/proc/cpuinfo", `(?m)^model name\s*: (.*)$`) }
+
+// firstIn returns what the group of the pattern matches first in a file.
+func firstIn(file, pattern string) string {
+	text, _ := os.ReadFile(file) // what is not there is unknown
+	if found := regexp.MustCompile(pattern).FindSubmatch(text); found != nil {
+		return string(found[1])
+	}
+	return "unknown"
+}
+
+// ourCommand is how this run was started, without where the report goes.
+func ourCommand() string {
+	var ours, runner []string
 	flag.Visit(func(f *flag.Flag) {
-		if !strings.HasPrefix(f.Name, "test.") || f.Name == "test.run" || f.Name == "test.parallel" {
-			flags = append(flags, fmt.Sprintf("-%s '%s'", f.Name, f.Value))
+		name, isRunners := strings.CutPrefix(f.Name, "test.")
+		switch {
+		case name == "run" || name == "parallel":
+			runner = append(runner, fmt.Sprintf("-%s '%s'", name, f.Value))
+		case !isRunners && name != "report":
+			ours = append(ours, fmt.Sprintf("-%s %s", name, f.Value))
 		}
 	})
-	return flags
+	environment := ""
+	for _, name := range []string{"HEARTBEAT_TEST_BROKER", "HEARTBEAT_TEST_POSTGRES"} {
+		if value := os.Getenv(name); value != "" {
+			environment += name + "=" + value + " "
+		}
+	}
+	return fmt.Sprintf("%sgo test -race -count 1 -timeout 0 %s ./e2e -args %s", environment, strings.Join(runner, " "), strings.Join(ours, " "))
 }

@@ -24,7 +24,6 @@ type rig struct {
 	pool     *pgxpool.Pool
 	ledgers  []string
 	via      string // the database's address by way of a proxy, for consumers; empty: there is none
-	began    time.Time
 	tally    tally
 }
 
@@ -45,7 +44,6 @@ func rigOn(t testing.TB, broker string, server *postgresServer) *rig {
 // setUp creates the topic and migrates the database.
 func (r *rig) setUp() {
 	r.t.Helper()
-	r.began = time.Now()
 	r.topic = fmt.Sprintf("heartbeat-events-%d", shared.names.Add(1))
 	r.group = r.topic + "-group"
 	createTopic(r.t, r.broker, r.topic, 3)
@@ -144,21 +142,6 @@ func (r *rig) caughtUp(within time.Duration) {
 func (r *rig) stored() int64 {
 	r.t.Helper()
 	return value[int64](r.t, r.pool, `SELECT coalesce(sum(next_offset - first_offset), 0)::bigint FROM ingest_progress`)
-}
-
-// arrived waits until the topic holds so many records.
-func (r *rig) arrived(count int64) {
-	r.t.Helper()
-	await(r.t, patience, func() string {
-		var have int64
-		for _, b := range topicBounds(r.t, r.broker, r.topic) {
-			have += b.end - b.start
-		}
-		if have < count {
-			return fmt.Sprintf("%d records in %s, want %d", have, r.topic, count)
-		}
-		return ""
-	})
 }
 
 // storedMore waits until so many more offsets are stored than now.

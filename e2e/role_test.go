@@ -23,6 +23,7 @@ type role struct {
 	lines *lines
 	done  chan struct{} // closed when the process has ended and its output is read
 	err   error         // why it ended; set before done is closed
+	warm  int64         // memory that the process occupied once it was at work
 }
 
 // command says how to run the product.

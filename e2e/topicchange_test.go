@@ -36,22 +36,24 @@ func TestTopicRecreatedUnderItsName(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proves(t, "P1, P8")
-			r := newRig(t)
-			r.produce("--max-events", "6000", "--rate", "5000", "--seed", "60").succeed(patience)
-			consumer := r.consume()
-			r.caughtUp(patience)
-			old := readTopic(t, r.broker, r.topic, r.topic, 0)
-			if !running {
-				consumer.interrupt()
-			}
-			r.recreateTopic()
-			r.ledgers = nil
-			r.produce("--max-events", "9000", "--rate", "5000", "--seed", "61").succeed(patience)
-			if !running {
-				consumer = r.consume()
-			}
-			r.auditReplaced(consumer, old)
-			r.done("topic recreated under its name, consumer "+name, 1)
+			repeat(t, "topic recreated under its name, consumer "+name, func(t *testing.T) *rig {
+				r := newRig(t)
+				r.produce("--max-events", "6000", "--rate", "5000", "--seed", "60").succeed(patience)
+				consumer := r.consume()
+				r.caughtUp(patience)
+				old := readTopic(t, r.broker, r.topic, r.topic, 0)
+				if !running {
+					consumer.interrupt()
+				}
+				r.recreateTopic()
+				r.ledgers = nil
+				r.produce("--max-events", "9000", "--rate", "5000", "--seed", "61").succeed(patience)
+				if !running {
+					consumer = r.consume()
+				}
+				r.auditReplaced(consumer, old)
+				return r.saw(1)
+			})
 		})
 	}
 }
@@ -113,27 +115,29 @@ func (r *rig) auditReplaced(consumer *role, old contents) {
 func TestPartitionsAdded(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1")
-	r := newRig(t)
-	producer := r.produce("--rate", "2000", "--seed", "62")
-	consumer := r.consume()
-	r.storedMore(3_000)
-	admin := kadm.NewClient(client(t, r.broker))
-	if answer, err := admin.UpdatePartitions(t.Context(), 6, r.topic); err != nil || answer.Error() != nil {
-		t.Fatalf("add partitions: %v, %v", err, answer.Error())
-	}
-	late := r.produce("--rate", "2000", "--seed", "65") // a producer learns of new partitions within minutes, a new one at once
-	await(t, patience, func() string {
-		if with := value[int64](t, r.pool, `SELECT count(*) FROM ingest_progress WHERE stored > 0`); with < 6 {
-			return fmt.Sprintf("readings of %d partitions are stored, want 6", with)
+	repeat(t, "partitions added", func(t *testing.T) *rig {
+		r := newRig(t)
+		producer := r.produce("--rate", "2000", "--seed", "62")
+		consumer := r.consume()
+		r.storedMore(3_000)
+		admin := kadm.NewClient(client(t, r.broker))
+		if answer, err := admin.UpdatePartitions(t.Context(), 6, r.topic); err != nil || answer.Error() != nil {
+			t.Fatalf("add partitions: %v, %v", err, answer.Error())
 		}
-		return ""
+		late := r.produce("--rate", "2000", "--seed", "65") // a producer learns of new partitions within minutes, a new one at once
+		await(t, patience, func() string {
+			if with := value[int64](t, r.pool, `SELECT count(*) FROM ingest_progress WHERE stored > 0`); with < 6 {
+				return fmt.Sprintf("readings of %d partitions are stored, want 6", with)
+			}
+			return ""
+		})
+		producer.interrupt()
+		late.interrupt()
+		r.caughtUp(patience)
+		consumer.interrupt()
+		r.audit()
+		return r.saw(1)
 	})
-	producer.interrupt()
-	late.interrupt()
-	r.caughtUp(patience)
-	consumer.interrupt()
-	r.audit()
-	r.done("partitions added", 1)
 }
 
 // Retention that passes a stopped consumer takes what nobody has read: the exact gap is on record, loudly, and the rest is
@@ -141,47 +145,49 @@ func TestPartitionsAdded(t *testing.T) {
 func TestRetentionPassesAStoppedConsumer(t *testing.T) {
 	t.Parallel()
 	proves(t, "P8")
-	r := newRig(t)
-	r.produce("--max-events", "5000", "--rate", "5000", "--seed", "63").succeed(patience)
-	r.drain()
-	r.produce("--max-events", "5000", "--rate", "5000", "--seed", "64").succeed(patience)
-	before := readTopic(t, r.broker, r.topic, r.topic, 0)
-	stored := map[int32]int64{}
-	cut := kadm.Offsets{}
-	for partition := range before.bounds {
-		stored[partition] = value[int64](t, r.pool, `SELECT next_offset FROM ingest_progress WHERE partition = $1`, partition)
-		cut.AddOffset(r.topic, partition, stored[partition]+int64(100*(1+partition)), -1)
-	}
-	admin := kadm.NewClient(client(t, r.broker))
-	if answer, err := admin.DeleteRecords(t.Context(), cut); err != nil || answer.Error() != nil {
-		t.Fatalf("delete records: %v, %v", err, answer.Error())
-	}
-	consumer := r.consume("--until-caught-up")
-	consumer.succeed(patience)
-	consumer.says("data incident")
-	consumer.says("retention_passed")
+	repeat(t, "retention passes a stopped consumer, the exact gap on record", func(t *testing.T) *rig {
+		r := newRig(t)
+		r.produce("--max-events", "5000", "--rate", "5000", "--seed", "63").succeed(patience)
+		r.drain()
+		r.produce("--max-events", "5000", "--rate", "5000", "--seed", "64").succeed(patience)
+		before := readTopic(t, r.broker, r.topic, r.topic, 0)
+		stored := map[int32]int64{}
+		cut := kadm.Offsets{}
+		for partition := range before.bounds {
+			stored[partition] = value[int64](t, r.pool, `SELECT next_offset FROM ingest_progress WHERE partition = $1`, partition)
+			cut.AddOffset(r.topic, partition, stored[partition]+int64(100*(1+partition)), -1)
+		}
+		admin := kadm.NewClient(client(t, r.broker))
+		if answer, err := admin.DeleteRecords(t.Context(), cut); err != nil || answer.Error() != nil {
+			t.Fatalf("delete records: %v, %v", err, answer.Error())
+		}
+		consumer := r.consume("--until-caught-up")
+		consumer.succeed(patience)
+		consumer.says("data incident")
+		consumer.says("retention_passed")
 
-	have := r.incidents()
-	if len(have) != 3 {
-		t.Fatalf("%d incidents, want one for each partition: %v", len(have), have)
-	}
-	gone := map[place]bool{}
-	for _, i := range have {
-		want := incident{"retention_passed", r.topic, i.Partition, stored[i.Partition], stored[i.Partition] + int64(100*(1+i.Partition))}
-		if i != want {
-			t.Errorf("incident %+v, want %+v", i, want)
+		have := r.incidents()
+		if len(have) != 3 {
+			t.Fatalf("%d incidents, want one for each partition: %v", len(have), have)
 		}
-		for offset := i.From; offset < i.To; offset++ {
-			gone[place{r.topic, i.Partition, offset}] = true
+		gone := map[place]bool{}
+		for _, i := range have {
+			want := incident{"retention_passed", r.topic, i.Partition, stored[i.Partition], stored[i.Partition] + int64(100*(1+i.Partition))}
+			if i != want {
+				t.Errorf("incident %+v, want %+v", i, want)
+			}
+			for offset := i.From; offset < i.To; offset++ {
+				gone[place{r.topic, i.Partition, offset}] = true
+			}
 		}
-	}
-	maps.DeleteFunc(before.facts, func(at place, _ fact) bool { return gone[at] })
-	auditTables(t, before, readTables(t, r.pool))
-	if lost := value[int64](t, r.pool, `SELECT sum(lost)::bigint FROM ingest_progress`); lost != 600 {
-		t.Errorf("%d offsets are accounted for as lost, want 600", lost)
-	}
-	auditContract(t, r.pool)
-	r.verify()
-	r.tally.events = len(before.facts)
-	r.done("retention passes a stopped consumer: exact gap on record", 1)
+		maps.DeleteFunc(before.facts, func(at place, _ fact) bool { return gone[at] })
+		r.tally.lost, r.tally.doubled = auditTables(t, before, readTables(t, r.pool))
+		if lost := value[int64](t, r.pool, `SELECT sum(lost)::bigint FROM ingest_progress`); lost != 600 {
+			t.Errorf("%d offsets are accounted for as lost, want 600", lost)
+		}
+		auditContract(t, r.pool)
+		r.verify()
+		r.tally.events = len(before.facts)
+		return r.saw(1)
+	})
 }
