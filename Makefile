@@ -49,8 +49,8 @@ test-containers: ## Run every role in a real container, as deploy/compose.yaml h
 	scripts/test-containers $(ARGS)
 
 # How often `make soak` does what. Every scenario has a round or more (-rounds, or for as long as -for says), the other
-# counts and durations are of one round: 25 rounds of the tests' own counts are a night's work.
-SOAK ?= -rounds 4
+# counts and durations are of one round. This is half an hour; 25 rounds of the tests' own counts are a night's work.
+SOAK ?= -rounds 3 -kills 8 -rebalance 4m -poison 300000
 # The scenarios that come in rounds.
 FAULTS ?= Killed(Consumer|Producer)|Crash|Cut|Zombie|Claim|Members|Database(Stopped|Away|Disk)|ByTheDatabase|Slow|Locked|WaitedOut|Unforeseen|Recreated|PartitionsAdded|RetentionPasses|Poison|ForeignSchema|Migration|Stray|Broker(Killed|Partitioned)|Leader|Replay
 

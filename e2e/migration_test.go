@@ -21,7 +21,7 @@ func TestConsumerRefusesAForeignSchema(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proves(t, "P1, P2")
-			repeat(t, "schema "+name+" than the binary's", func(t *testing.T) *rig {
+			repeat(t, "schema not the binary's: "+name, func(t *testing.T) *rig {
 				r := newRig(t)
 				r.produce("--max-events", "200", "--rate", "5000", "--seed", "71").succeed(patience)
 				if _, err := r.pool.Exec(t.Context(), c.change); err != nil {

@@ -64,7 +64,7 @@ the end of the last fault until all was stored that the topic held; a dash where
 func (sum tally) row() string {
 	caughtUp, result := "–", "ok"
 	if sum.caughtUp > 0 {
-		caughtUp = sum.caughtUp.Round(100 * time.Millisecond).String()
+		caughtUp = fmt.Sprintf("%.1f s", max(0.1, sum.caughtUp.Seconds()))
 	}
 	switch {
 	case sum.failed:
