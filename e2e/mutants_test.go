@@ -45,11 +45,13 @@ var mutants = []mutant{
 		edits: []edit{
 			{"internal/postgres/payload.go", `		{"pipeline_metrics", copyMetrics, p.metrics},
 `, ``},
-			{"internal/postgres/payload.go", `// copyRows sends`, `func (p *payload) copyLate(ctx context.Context, conn *pgconn.PgConn) error {
+			{"internal/postgres/payload.go", `// copyRows sends`, `func (p *payload) copyLate(ctx context.Context, conn *pgx.Conn) error {
 	if len(p.metrics) == 0 {
 		return nil
 	}
-	_, err := conn.CopyFrom(ctx, bytes.NewReader(p.metrics), copyMetrics)
+	var x exchange
+	x.copy("copy late", copyMetrics, p.metrics)
+	_, err := x.run(ctx, conn)
 	return err
 }
 
@@ -57,7 +59,7 @@ var mutants = []mutant{
 			{"internal/postgres/write.go", `		return commitRollups(ctx, conn, load)`, `		if err := commitRollups(ctx, conn, load); err != nil {
 			return err
 		}
-		return load.copyLate(ctx, conn.PgConn())`},
+		return load.copyLate(ctx, conn)`},
 		},
 	},
 	{
@@ -97,8 +99,9 @@ var mutants = []mutant{
 	{
 		name: "offset hint before the commit", scenario: "TestHintNeverLiesAheadOfWhatIsStored", promise: "P1",
 		says: "Kafka was told",
-		edits: []edit{{"internal/kafka/lane.go", `			if err := l.worker.Process(`, `			l.advanced(l, position{records[size-1].Offset + 1, records[size-1].LeaderEpoch})
-			if err := l.worker.Process(`}},
+		edits: []edit{{"internal/kafka/lane.go", `		if err := l.worker.Process(`, `		last := records[len(records)-1]
+		l.advanced(l, position{last.Offset + 1, last.LeaderEpoch})
+		if err := l.worker.Process(`}},
 	},
 	{
 		name: "unbounded buffer while retrying", scenario: "TestTableLockedForLong", promise: "P9", options: []string{"-lock", "60s"},
