@@ -48,6 +48,14 @@ test-kafka: ## Run the whole-system tests against a real Apache Kafka and Postgr
 test-containers: ## Run every role in a real container, as deploy/compose.yaml has it (root)
 	scripts/test-containers $(ARGS)
 
+# Where a Grafana is installed, for the test that needs one.
+HOMEPATH ?= /usr/share/grafana
+
+.PHONY: test-grafana
+test-grafana: ## Run panels and alert rules in an installed Grafana (HOMEPATH=/usr/share/grafana)
+	scripts/require go prometheus
+	HEARTBEAT_TEST_GRAFANA=$(HOMEPATH) go test -tags grafana -count=1 -v -timeout $(TIMEOUT) -run 'TestGrafana' ./grafana
+
 # How often `make soak` does what. Every scenario has a round or more (-rounds, or for as long as -for says), the other
 # counts and durations are of one round. This is half an hour; 25 rounds of the tests' own counts are a night's work.
 SOAK ?= -rounds 3 -kills 8 -rebalance 4m -poison 300000
@@ -71,7 +79,7 @@ check: lint test test-kafka ## The gate: format, vet, staticcheck, tidy, every t
 .PHONY: lint
 lint: ## Check format, vet, staticcheck, module files and scripts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted, run make fmt: $$out"; exit 1; }
-	go vet ./...
+	go vet -tags grafana ./...
 	go tool staticcheck ./...
 	go mod tidy -diff
 	go mod verify >/dev/null
