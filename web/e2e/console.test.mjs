@@ -40,6 +40,8 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
 
   test("the fleet is all there and its totals are the database's", async () => {
     const page = await open();
+    await until("the first beat", async () => (await chip(page, "never_seen")) < CUSTOMERS);
+    console.log(`# first beat on screen ${((Date.now() - system.began) / 1000).toFixed(1)} s after up was started, on an empty disk and with the browser's own start`);
     await until("everybody to be seen", async () => (await chip(page, "never_seen")) === 0);
     const states = ["tachycardia", "bradycardia", "silent", "invalid", "very_high", "elevated", "low", "resting", "never_seen"];
     const sum = await page.evaluate((names) => names.map((name) => document.querySelector(`[data-state="${name}"] .chip-count`).textContent).reduce((total, text) => total + Number(text.replaceAll(",", "")), 0), states);
@@ -189,8 +191,13 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
   });
 
   test("a page says that it is stale and comes back by itself after the server was killed", async () => {
+    const began = Date.now();
     await system.serve();
     const page = await open({ url: system.serveURL });
+    await until("the first beat", async () => (await chip(page, "never_seen")) < CUSTOMERS);
+    const took = Date.now() - began;
+    console.log(`# first beat on screen ${took} ms after serve was started`);
+    assert.ok(took < 5000, `the first beat took ${took} ms`);
     page.tolerated = (text) => /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/.test(text);
     await system.kill("serve");
     await page.locator("#notice.shown", { hasText: "Stale" }).waitFor({ timeout: 5000 });

@@ -60,6 +60,9 @@ export class System {
     return system;
   }
 
+  /** When `up` was started. */
+  began = 0;
+
   async #start({ customers, interval }) {
     if (!existsSync(this.#binary)) throw new Error(`${this.#binary} is missing: make build, or set HEARTBEAT_BIN`);
     chmodSync(this.#dir, 0o755); // PostgreSQL runs as somebody else where we are root
@@ -67,6 +70,7 @@ export class System {
     this.customers = customers;
     this.url = `http://127.0.0.1:${this.port}`;
     this.serveURL = `http://127.0.0.1:${this.servePort}`;
+    this.began = Date.now();
     this.#run("up", ["up", "--data-dir", join(this.#dir, "data"), "--kafka-port", this.kafka, "--postgres-port", this.postgres,
       "--listen", `127.0.0.1:${this.port}`, "--customers", customers, "--interval", interval, "--log-level", "ERROR"]);
     await until("up to be up", () => this.log("up").includes("Heartbeat is up"), 60_000);
