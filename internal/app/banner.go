@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -25,7 +26,7 @@ func (u *up) banner() {
 	} else {
 		line("PostgreSQL", "%s", postgres.Describe(database))
 	}
-	line("Fleet", "%d customers, %.6g readings a second", u.options.Produce.Fleet.Customers, u.options.Produce.perSecond())
+	line("Fleet", "%d customers, %g readings a second", u.options.Produce.Fleet.Customers, math.Round(100*u.options.Produce.perSecond())/100)
 	line("Data", "%s, kept between runs; readings for %s", u.options.DataDir, u.retention())
 	b.WriteString("\n  Try\n\n")
 	if u.ownDatabase {
