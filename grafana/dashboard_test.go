@@ -289,7 +289,7 @@ func TestWriteLeavesTheFilesOfTheBinary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(written) != 7 {
+		if len(written) != 9 {
 			t.Errorf("wrote %v", written)
 		}
 	}
