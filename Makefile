@@ -70,7 +70,7 @@ soak: ## Run the fault suite for long against Apache Kafka and write docs/reliab
 		grep --line-buffered -v '^=== '
 
 .PHONY: mutants
-mutants: ## Put ten defects into copies of the product; the fault suite must find each
+mutants: ## Put ten defects into copies of the product; the fault suite must find each (10 min)
 	go test -race -tags mutants -count=1 -timeout 0 -v -run TestMutantsAreFound ./e2e
 
 .PHONY: check
