@@ -54,7 +54,7 @@ more than half. Sorting lets neighbours in the index share their pages.
 **Drain** is the consumer's own process, from a full topic to tables whose rows were counted afterwards. On %d cores that
 everything shares it is bound by the processor, too. PostgreSQL has %.0f %% of it, the consumer %.0f %% (reading
 from Kafka and decompressing, decoding and checking JSON, sorting and encoding), the broker %.0f %%. Exactly-once costs a row of progress for each
-transaction; rollups cost one row a minute and partition, the states of customers 4,000 rows a second and partition at most.
+transaction; rollups cost one row a minute and partition, the states of customers 1,000 rows a second and partition at most.
 
 **Produce** is the simulator's own process sending as fast as it can, bound by one core: encoding, compression and the client library.
 

@@ -14,7 +14,7 @@ const (
 	// hold no batch up, and their product bounds what states cost, however many customers there are: what the writer
 	// cannot take then waits, and is replayed after a crash.
 	stateEvery = 50 * time.Millisecond
-	stateMost  = 200
+	stateMost  = 50
 )
 
 // customers holds the latest reading of each customer whose stored state is behind, in the order in which they fell
