@@ -24,7 +24,7 @@ func repeat(t *testing.T, scenario string, round func(t *testing.T) *rig) {
 		var r *rig
 		passed := t.Run(fmt.Sprint(total.rounds+1), func(t *testing.T) { r = round(t) })
 		total.add(r, passed)
-		t.Logf("%s: %d of %d rounds, done %d times, %d lost, %d doubled", scenario, total.rounds, *rounds, total.times, total.lost, total.doubled)
+		t.Logf("%s: round %d of at least %d, done %d times, %d lost, %d doubled", scenario, total.rounds, *rounds, total.times, total.lost, total.doubled)
 		if !passed || r == nil {
 			return
 		}
