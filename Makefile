@@ -31,7 +31,7 @@ test: build ## Run every test against the embedded broker and a real PostgreSQL
 	scripts/require go kcat psql java mvn
 	scripts/fetch-kafka
 	go test -race -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
-	go test -race -count=1 -parallel 4 -timeout $(TIMEOUT) ./e2e
+	go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e
 	cd deploy && go vet -tags containers ./... && go test -count=1 ./...
 	scripts/test-console
 
@@ -42,7 +42,7 @@ ON_KAFKA ?= Killed|Crash|EveryNamed|Foreign|Aborted|Kcat|ConsoleTools|Schema|Liv
 test-kafka: ## Run the whole-system tests against a real Apache Kafka and PostgreSQL 18
 	scripts/require go java mvn kcat
 	scripts/fetch-kafka
-	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -parallel 4 -timeout $(TIMEOUT) -run '$(ON_KAFKA)' ./e2e
+	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) -run '$(ON_KAFKA)' ./e2e
 
 .PHONY: test-containers
 test-containers: ## Run every role in a real container, as deploy/compose.yaml has it (root)
