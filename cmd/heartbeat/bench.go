@@ -19,7 +19,7 @@ type benchCommand struct {
 }
 
 type benchMeasureCommand struct {
-	Full      bool     `help:"Measure everything, which takes the better part of an hour, rather than what fits into a minute."`
+	Full      bool     `help:"Measure everything, which takes about ten minutes, rather than what fits into a minute."`
 	Only      []string `enum:"drain,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure some sections alone: drain (with its limits and produce), steady, growth, fleet, backfill."`
 	JSON      bool     `name:"json" help:"Print the report as JSON."`
 	Report    string   `placeholder:"FILE" help:"Write the report as a Markdown document, too."`
