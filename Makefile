@@ -57,7 +57,7 @@ test-grafana: ## Run panels and alert rules in an installed Grafana (HOMEPATH=/u
 	HEARTBEAT_TEST_GRAFANA=$(HOMEPATH) go test -tags grafana -count=1 -v -timeout $(TIMEOUT) -run 'TestGrafana' ./grafana
 
 # How long `make soak` stays at each scenario (-for), or how many rounds it does of each (-rounds); the other counts are of
-# one round. This is forty minutes; -rounds 25 of the tests' own counts is a night's work.
+# one round. This is most of an hour; -rounds 25 of the tests' own counts is a night's work.
 SOAK ?= -for 3m -kills 8 -poison 300000
 # The scenarios that come in rounds.
 FAULTS ?= Killed(Consumer|Producer)|Crash|Cut|Zombie|Claim|Members|Database(Stopped|Away|Disk)|ByTheDatabase|Slow|Locked|WaitedOut|Unforeseen|Recreated|PartitionsAdded|RetentionPasses|Poison|ForeignSchema|Migration|Stray|Broker(Killed|Partitioned)|Leader|Replay
