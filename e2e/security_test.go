@@ -88,7 +88,7 @@ func allow(t *testing.T, admin *kadm.Client, user string, rights *kadm.ACLBuilde
 }
 
 // Whoever cannot prove who they are, or talks to a broker that cannot, gets nowhere and is told why, at once.
-func TestSecuredKafka(t *testing.T) {
+func TestApacheSecuredKafka(t *testing.T) {
 	apacheOnly(t)
 	t.Parallel()
 	good, certificates, inner := secureKafka(t)
@@ -127,7 +127,7 @@ func TestSecuredKafka(t *testing.T) {
 }
 
 // Rights are given one by one: without the next one a role says which it is, and with all of them everything is stored.
-func TestKafkaACLs(t *testing.T) {
+func TestApacheKafkaACLs(t *testing.T) {
 	apacheOnly(t)
 	t.Parallel()
 	config, _, inner := secureKafka(t)
