@@ -18,22 +18,14 @@ func TestTableLockedForLong(t *testing.T) {
 		producer := r.produce("--rate", "5000", "--seed", "32")
 		consumer := r.consume()
 		r.warm(consumer, 10_000)
-		lock, err := r.pool.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := lock.Exec(t.Context(), `LOCK TABLE heartbeat_records IN ACCESS EXCLUSIVE MODE`); err != nil {
-			t.Fatal(err)
-		}
+		unlock := r.lockRecords()
 		stored := r.stored()
 		elapse(t, *lockFor)
 		if more := r.stored() - stored; more > 0 {
 			t.Errorf("%d offsets were stored while the table was locked", more)
 		}
 		r.wantFlat(consumer)
-		if err := lock.Rollback(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		unlock()
 		r.finish(producer, consumer)
 		r.wantNoDeadLetters()
 		return r.saw(1)
@@ -50,17 +42,9 @@ func TestStatementTimeoutIsWaitedOut(t *testing.T) {
 		producer := r.produce("--rate", "2000", "--seed", "33")
 		consumer := r.consume()
 		r.warm(consumer, 2_000)
-		lock, err := r.pool.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := lock.Exec(t.Context(), `LOCK TABLE heartbeat_records IN ACCESS EXCLUSIVE MODE`); err != nil {
-			t.Fatal(err)
-		}
+		unlock := r.lockRecords()
 		consumer.says("57014")
-		if err := lock.Rollback(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		unlock()
 		r.finish(producer, consumer)
 		r.wantNoDeadLetters()
 		return r.saw(1)

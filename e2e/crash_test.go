@@ -224,13 +224,7 @@ func TestHintNeverLiesAheadOfWhatIsStored(t *testing.T) {
 	producer := r.produce("--rate", "2000", "--seed", "23")
 	consumer := r.consume()
 	r.warm(consumer, 5_000)
-	lock, err := r.pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lock.Exec(t.Context(), `LOCK TABLE heartbeat_records IN ACCESS EXCLUSIVE MODE`); err != nil {
-		t.Fatal(err)
-	}
+	unlock := r.lockRecords()
 	elapse(t, 5*time.Second) // hints go out every second
 	hints := r.hints()
 	for partition, hint := range hints {
@@ -241,9 +235,7 @@ func TestHintNeverLiesAheadOfWhatIsStored(t *testing.T) {
 	if len(hints) < 3 {
 		t.Errorf("Kafka has hints for %d partitions, want 3", len(hints))
 	}
-	if err := lock.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	unlock()
 	r.finish(producer, consumer)
 }
 

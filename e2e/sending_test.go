@@ -91,6 +91,17 @@ func apacheOnly(t *testing.T) {
 	t.Skip("needs Apache Kafka: make test-kafka runs it")
 }
 
+// wantNothingLostBy ends the load and wants all of it stored, without a dead letter or an incident.
+func (r *rig) wantNothingLostBy(producer, consumer *role) {
+	r.t.Helper()
+	producer.interrupt()
+	r.caughtUp(patience)
+	consumer.interrupt()
+	auditSending(r.t, r.audit())
+	r.wantNoDeadLetters()
+	r.wantNoIncidents()
+}
+
 // A broker that is killed and comes back has what it acknowledged; producer and consumer go on by themselves.
 func TestApacheBrokerKilledAndRestarted(t *testing.T) {
 	apacheOnly(t)
@@ -106,12 +117,7 @@ func TestApacheBrokerKilledAndRestarted(t *testing.T) {
 			kafka.away(t, []time.Duration{*brokerAway, 0}[min(kill, 1)])
 		}
 		r.storedMore(3_000)
-		producer.interrupt()
-		r.caughtUp(patience)
-		consumer.interrupt()
-		auditSending(t, r.audit())
-		r.wantNoDeadLetters()
-		r.wantNoIncidents()
+		r.wantNothingLostBy(producer, consumer)
 		return r.saw(*brokerKills)
 	})
 }
@@ -137,12 +143,7 @@ func TestApacheLeaderOfThreeKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		producer.interrupt()
-		r.caughtUp(patience)
-		consumer.interrupt()
-		auditSending(t, r.audit())
-		r.wantNoDeadLetters()
-		r.wantNoIncidents()
+		r.wantNothingLostBy(producer, consumer)
 		return r.saw(*brokerKills)
 	})
 }
@@ -185,12 +186,7 @@ func TestApacheBrokerPartitionedAway(t *testing.T) {
 			away.resume()
 			r.storedMore(3_000)
 		}
-		producer.interrupt()
-		r.caughtUp(patience)
-		consumer.interrupt()
-		auditSending(t, r.audit())
-		r.wantNoDeadLetters()
-		r.wantNoIncidents()
+		r.wantNothingLostBy(producer, consumer)
 		return r.saw(*brokerKills)
 	})
 }

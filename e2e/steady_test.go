@@ -26,6 +26,24 @@ func (r *rig) finish(producer, consumer *role) {
 	auditSending(r.t, r.audit())
 }
 
+// lockRecords lets nobody write readings until it is undone.
+func (r *rig) lockRecords() (unlock func()) {
+	r.t.Helper()
+	lock, err := r.pool.Begin(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := lock.Exec(r.t.Context(), `LOCK TABLE heartbeat_records IN ACCESS EXCLUSIVE MODE`); err != nil {
+		r.t.Fatal(err)
+	}
+	return func() {
+		r.t.Helper()
+		if err := lock.Rollback(r.t.Context()); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
 // wantUnbroken wants a consumer to have kept its membership and its partitions from start to end.
 func (r *rig) wantUnbroken(consumer *role) {
 	r.t.Helper()
