@@ -14,6 +14,14 @@ import (
 // SetPatience makes claims of the store wait shorter than they would for a person.
 func (s *Store) SetPatience(d time.Duration) { s.patience = d }
 
+// Create adds a partition to heartbeat_records, as a process does that found it missing.
+func (t *Tables) Create(ctx context.Context, from, to time.Time) error {
+	return t.create(ctx, partitionedTables[0], span{from, to})
+}
+
+// RegularName names the partition of heartbeat_records from one time to another.
+func RegularName(from, to time.Time) string { return partitionedTables[0].regular(span{from, to}) }
+
 // Missing returns the bounds of the partitions to add after end.
 func Missing(end, now time.Time, step time.Duration) [][2]time.Time {
 	var bounds [][2]time.Time

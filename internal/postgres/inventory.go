@@ -30,7 +30,7 @@ func (s Seconds) MarshalJSON() ([]byte, error) {
 }
 
 // Rows are estimated as the planner does, by how many a page held when it was last analyzed, and before that by what the
-// statistics collector counted. Bounds are read out of their printed form: the catalog has no other.
+// statistics collector counted.
 const inventoryQuery = `
 SELECT parent.relname::text, part.relname::text, bounds.begins, bounds.ends,
        CASE WHEN part.relpages > 0
@@ -40,11 +40,7 @@ SELECT parent.relname::text, part.relname::text, bounds.begins, bounds.ends,
        pg_table_size(part.oid), pg_indexes_size(part.oid), now()
   FROM pg_inherits
   JOIN pg_class AS parent ON parent.oid = inhparent
-  JOIN pg_class AS part ON part.oid = inhrelid
- CROSS JOIN LATERAL (
-       SELECT (regexp_match(bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS begins,
-              (regexp_match(bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz AS ends
-         FROM pg_get_expr(part.relpartbound, part.oid) AS bound) AS bounds
+  JOIN pg_class AS part ON part.oid = inhrelid` + boundsSQL + `
  WHERE parent.relname = ANY ($1) AND parent.relnamespace = current_schema()::regnamespace
  ORDER BY array_position($1, parent.relname::text), bounds.ends DESC NULLS FIRST`
 

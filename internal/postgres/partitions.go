@@ -51,23 +51,39 @@ type partition struct {
 
 const (
 	day = 24 * time.Hour
+	// narrow is the width of partitions that fill faster than busy.
+	narrow = 10 * time.Minute
 	// quiet is what a partition may take each hour, some 200 rows a second, for a day of them to be no burden on the writers.
 	quiet = 128 << 20
+	// busy is what a partition may take each hour, some 6,000 rows a second, for an hour of them to be none: half of it is
+	// the customer index, which is written to all over and must stay in memory, and which Pack then rebuilds in one piece.
+	busy = 4 << 30
 )
 
 // step returns how wide the next partition is to be. A table that was quiet for a day gets one a day: hourly ones would be
 // thousands in some months, and every query has to open them all before it can leave most of them out.
 func (p *partitions) step(table table) time.Duration {
-	if p.now.Sub(p.begin()) < 2*day {
+	peak := p.peak()
+	switch {
+	case peak > busy:
+		return narrow
+	case peak > quiet, p.now.Sub(p.begin()) < 2*day:
 		return table.step
+	default:
+		return max(table.step, day)
 	}
+}
+
+// peak returns the bytes an hour of the partition that filled fastest. One that has begun tells after an hour of its own.
+func (p *partitions) peak() float64 {
+	var peak float64
 	for _, part := range p.regular {
-		seen := min(part.to.Sub(part.from), p.now.Sub(part.from))
-		if seen >= time.Hour && float64(part.bytes)/seen.Hours() > quiet {
-			return table.step
+		width := part.to.Sub(part.from)
+		if seen := min(width, p.now.Sub(part.from)); seen >= min(width, time.Hour) {
+			peak = max(peak, float64(part.bytes)/seen.Hours())
 		}
 	}
-	return max(table.step, day)
+	return peak
 }
 
 // begin and end bound the regular partitions; without any both are where history ends.
@@ -85,22 +101,25 @@ func (p *partitions) end() time.Time {
 	return p.regular[len(p.regular)-1].to
 }
 
-// Bounds are read out of their printed form: the catalog has no other.
+// boundsSQL gives the bounds of the partition part: history has no beginning, and the default partition neither. They are
+// read out of their printed form: the catalog has no other.
+const boundsSQL = `
+ CROSS JOIN LATERAL (
+       SELECT (regexp_match(bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS begins,
+              (regexp_match(bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz AS ends
+         FROM pg_get_expr(part.relpartbound, part.oid) AS bound) AS bounds`
+
 const partitionsSQL = `
-SELECT part.relname::text,
-       (regexp_match(bound, 'FROM \(''([^'']+)''\)'))[1]::timestamptz AS begins,
-       ends,
+SELECT part.relname::text, begins, ends,
        CASE WHEN ends > now() - interval '1 day' THEN pg_total_relation_size(part.oid) ELSE 0 END,
        now()
   FROM pg_inherits
-  JOIN pg_class AS part ON part.oid = inhrelid
- CROSS JOIN LATERAL pg_get_expr(part.relpartbound, part.oid) AS bound
- CROSS JOIN LATERAL (SELECT (regexp_match(bound, 'TO \(''([^'']+)''\)'))[1]::timestamptz AS ends) AS upper_bound
- WHERE inhparent = $1::regclass AND bound <> 'DEFAULT'
+  JOIN pg_class AS part ON part.oid = inhrelid` + boundsSQL + `
+ WHERE inhparent = $1::regclass AND ends IS NOT NULL
  ORDER BY begins`
 
-func (t *Tables) look(ctx context.Context, table table) (*partitions, error) {
-	rows, err := t.pool.Query(ctx, partitionsSQL, table.name)
+func look(ctx context.Context, db querier, table table) (*partitions, error) {
+	rows, err := db.Query(ctx, partitionsSQL, table.name)
 	if err != nil {
 		return nil, fmt.Errorf("list partitions: %w", err)
 	}

@@ -10,7 +10,7 @@ import (
 
 // retire drops the partitions that lie wholly beyond the retention, oldest first, and moves history up behind them.
 func (t *Tables) retire(ctx context.Context, table table) error {
-	state, err := t.look(ctx, table)
+	state, err := look(ctx, t.pool, table)
 	if err != nil {
 		return err
 	}

@@ -29,8 +29,14 @@ func (t table) history() string { return t.name + "_history" }
 
 func (t table) future() string { return t.name + "_future" }
 
-// regular names the partition that begins at a time.
-func (t table) regular(from time.Time) string { return t.name + "_p" + from.UTC().Format("2006010215") }
+// regular names the partition of a span. A name without minutes is that of a whole hour or more.
+func (t table) regular(s span) string {
+	layout := "2006010215"
+	if s.from.Minute() != 0 || s.to.Sub(s.from) < time.Hour {
+		layout += "04"
+	}
+	return t.name + "_p" + s.from.UTC().Format(layout)
+}
 
 const (
 	// ahead is how early partitions are created: early enough for a night without anybody at work, and for lock timeouts.
@@ -73,13 +79,13 @@ func (t *Tables) Maintain(ctx context.Context) error {
 }
 
 func (t *Tables) maintain(ctx context.Context, table table) error {
-	state, err := t.look(ctx, table)
+	state, err := look(ctx, t.pool, table)
 	if err != nil {
 		return err
 	}
 	for _, span := range missing(state.end(), state.now, state.step(table)) {
 		if err := t.create(ctx, table, span); err != nil {
-			return fmt.Errorf("create %s: %w", table.regular(span.from), err)
+			return fmt.Errorf("create %s: %w", table.regular(span), err)
 		}
 	}
 	if t.retention <= 0 {
@@ -88,14 +94,14 @@ func (t *Tables) maintain(ctx context.Context, table table) error {
 	return t.retire(ctx, table)
 }
 
-// create adds one regular partition unless another process has just done it.
+// create adds one regular partition unless another process has just done it, perhaps in another width.
 func (t *Tables) create(ctx context.Context, table table, span span) error {
 	return t.change(ctx, func(tx pgx.Tx) error {
-		var exists bool
-		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table.regular(span.from)).Scan(&exists); err != nil || exists {
+		state, err := look(ctx, tx, table)
+		if err != nil || !state.end().Equal(span.from) {
 			return err
 		}
-		return attach(ctx, tx, table, table.regular(span.from), span)
+		return attach(ctx, tx, table, table.regular(span), span)
 	})
 }
 

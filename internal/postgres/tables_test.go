@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"heartbeat/internal/pipeline"
@@ -16,72 +15,6 @@ import (
 )
 
 var partitionedTables = []string{"heartbeat_records", "heartbeat_anomalies", "pipeline_metrics"}
-
-func TestMissingPartitions(t *testing.T) {
-	t.Parallel()
-	at := func(day, hour, minute int) time.Time { return time.Date(2026, 3, day, hour, minute, 0, 0, time.UTC) }
-	now := at(10, 12, 34)
-	hour, day := time.Hour, 24*time.Hour
-	for _, test := range []struct {
-		name string
-		end  time.Time
-		step time.Duration
-		want [][2]time.Time
-	}{
-		{"nothing while the last one reaches far enough", at(10, 16, 0), hour, nil},
-		{"one each hour", at(10, 15, 0), hour, [][2]time.Time{{at(10, 15, 0), at(10, 16, 0)}}},
-		{"nothing when the clock has gone back by years", at(10, 12, 0).AddDate(9, 0, 0), hour, nil},
-		{"from an odd bound to the next hour", at(10, 14, 20), hour, [][2]time.Time{{at(10, 14, 20), at(10, 15, 0)}, {at(10, 15, 0), at(10, 16, 0)}}},
-		{"tomorrow's day is not due yet", at(11, 0, 0), day, nil},
-		{"a day from an odd bound on", at(10, 15, 0), day, [][2]time.Time{{at(10, 15, 0), at(11, 0, 0)}}},
-		{"today's day", at(10, 0, 0), day, [][2]time.Time{{at(10, 0, 0), at(11, 0, 0)}}},
-		{"a bridge over a long pause", at(1, 0, 0), day, [][2]time.Time{{at(1, 0, 0), at(9, 0, 0)}, {at(9, 0, 0), at(10, 0, 0)}, {at(10, 0, 0), at(11, 0, 0)}}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			if diff := cmp.Diff(test.want, postgres.Missing(test.end, now, test.step)); diff != "" {
-				t.Errorf("partitions (-want +got):\n%s", diff)
-			}
-		})
-	}
-	t.Run("a jump of the clock costs no more than a day's partitions", func(t *testing.T) {
-		t.Parallel()
-		if n := len(postgres.Missing(now.AddDate(-20, 0, 0), now, hour)); n != 1+24+4 {
-			t.Errorf("%d partitions, want 29", n)
-		}
-	})
-}
-
-func TestQuietTableGetsAPartitionADay(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 10, 12, 30, 0, 0, time.UTC)
-	hours := func(from, to int, bytes int64) []postgres.Hour {
-		var all []postgres.Hour
-		for hour := from; hour < to; hour++ {
-			all = append(all, postgres.Hour{From: now.Truncate(time.Hour).Add(time.Duration(hour) * time.Hour), Width: time.Hour, Bytes: bytes})
-		}
-		return all
-	}
-	today := postgres.Hour{From: now.Truncate(24 * time.Hour), Width: 24 * time.Hour}
-	for _, test := range []struct {
-		name    string
-		regular []postgres.Hour
-		want    time.Duration
-	}{
-		{"quiet for two days", hours(-48, 4, 1<<20), 24 * time.Hour},
-		{"not known for long enough", hours(-40, 4, 1<<20), time.Hour},
-		{"busy for an hour of the last day", append(hours(-48, 0, 1<<20), hours(-3, -2, 1<<30)...), time.Hour},
-		{"quiet in days", []postgres.Hour{{From: now.AddDate(0, 0, -9), Width: 24 * time.Hour}, {today.From, today.Width, 12 * 100 << 20}}, 24 * time.Hour},
-		{"busy today", []postgres.Hour{{From: now.AddDate(0, 0, -9), Width: 24 * time.Hour}, {today.From, today.Width, 12 * 200 << 20}}, time.Hour},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			if got := postgres.NextWidth(now, test.regular); got != test.want {
-				t.Errorf("the next partition is %s wide, want %s", got, test.want)
-			}
-		})
-	}
-}
 
 func TestMaintainCreatesPartitionsAhead(t *testing.T) {
 	t.Parallel()
