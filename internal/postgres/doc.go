@@ -1,7 +1,7 @@
 // Package postgres keeps readings, anomalies, dead letters and progress in PostgreSQL 15 or later. It owns the schema and
-// its migrations, stores batches exactly once (Store), keeps partitions ahead of time and drops old ones (Tables), decides
-// anew about dead letters (Replayer), shows one moment of everything stored (Audit), and answers the console's questions
-// (Dashboard).
+// its migrations, stores batches exactly once (Store), keeps partitions ahead of time, packs and drops old ones (Tables),
+// decides anew about dead letters (Replayer), shows one moment of everything stored (Audit), and answers the console's
+// questions (Dashboard).
 //
 // It alone knows SQL, SQLSTATE and pgx: errors leave it as a pipeline.Fault or as plain text. It decides nothing about
 // a reading, retries nothing by itself and deletes no reading other than by dropping partitions when told a retention.

@@ -14,6 +14,12 @@ import (
 // SetPatience makes claims of the store wait shorter than they would for a person.
 func (s *Store) SetPatience(d time.Duration) { s.patience = d }
 
+// SetPackAbove has Pack take smaller indexes than are worth its while.
+func (t *Tables) SetPackAbove(bytes int64) { t.packAbove = bytes }
+
+// PackLock is the key of the lock of who packs.
+const PackLock = int64(packLock)
+
 // Create adds a partition to heartbeat_records, as a process does that found it missing.
 func (t *Tables) Create(ctx context.Context, from, to time.Time) error {
 	return t.create(ctx, partitionedTables[0], span{from, to})

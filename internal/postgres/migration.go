@@ -86,13 +86,17 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) (applied []Migration, err 
 
 // connectUnhurried opens a session beside the pool in which a statement may take as long as it needs.
 func connectUnhurried(ctx context.Context, pool *pgxpool.Pool) (*pgx.Conn, error) {
-	config := pool.Config().ConnConfig
-	config.RuntimeParams["statement_timeout"] = "0"
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, unhurried(pool))
 	if err != nil {
 		return nil, fmt.Errorf("connect to database: %w", err)
 	}
 	return conn, nil
+}
+
+func unhurried(pool *pgxpool.Pool) *pgx.ConnConfig {
+	config := pool.Config().ConnConfig
+	config.RuntimeParams["statement_timeout"] = "0"
+	return config
 }
 
 func (m *Migration) apply(ctx context.Context, conn *pgx.Conn) error {

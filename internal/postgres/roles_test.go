@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"errors"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ func TestEachRoleMayDoItsWorkAndNoMore(t *testing.T) {
 		pools[role] = signIn(t, owner, role, password)
 	}
 	t.Run("ingest stores and maintains", func(t *testing.T) { ingestWorks(t, pools[postgres.IngestRole]) })
+	t.Run("ingest packs and nobody else", func(t *testing.T) { ingestPacks(t, pools) })
 	t.Run("dashboard reads", func(t *testing.T) { dashboardWorks(t, pools[postgres.DashboardRole]) })
 	t.Run("others are refused", func(t *testing.T) { refusals(t, pools) })
 	t.Run("what is not granted here is taken back", func(t *testing.T) {
@@ -93,6 +95,25 @@ func ingestWorks(t *testing.T, pool *pgxpool.Pool) {
 		t.Error(err)
 	}
 	pgtest.Exec(t, pool, `UPDATE dead_letters SET replayed_at = now()`)
+}
+
+func ingestPacks(t *testing.T, pools map[postgres.Role]*pgxpool.Pool) {
+	store, now := newStoreOn(pools[postgres.IngestRole]), time.Now()
+	claim := mustClaim(t, store, partition, 0)
+	mustWrite(t, store, claim, batchOf([]pipeline.Reading{reading(claim.Next, 7, 75, now)}))
+	pack := func(role postgres.Role) (packed int, err error) {
+		tables := postgres.NewTables(pools[role], 0)
+		tables.SetPackAbove(0)
+		tables.Packed = func(postgres.Packing) { packed++ }
+		err = tables.Pack(t.Context(), now.Add(2*time.Hour))
+		return packed, err
+	}
+	if _, err := pack(postgres.DashboardRole); err == nil || !strings.Contains(err.Error(), "sign in as heartbeat_ingest") {
+		t.Errorf("Pack by who owns nothing: %v, want an error that says who may", err)
+	}
+	if packed, err := pack(postgres.IngestRole); err != nil || packed != 1 {
+		t.Errorf("%d indexes packed, %v; want the one with a reading", packed, err)
+	}
 }
 
 func dashboardWorks(t *testing.T, pool *pgxpool.Pool) {

@@ -47,16 +47,28 @@ const (
 	maintenanceLock = 0x6865617274_0002
 )
 
-// Tables keeps the partitions of the tables: it creates regular ones ahead of time and, where a retention is on, drops old
-// ones. The server's clock decides, never the times of readings. Any number of processes may do it at once.
+// Tables keeps the partitions of the tables: it creates regular ones ahead of time, packs the indexes of those that are
+// over and, where a retention is on, drops old ones. The server's clock decides, never the times of readings. Any number
+// of processes may do it at once.
 type Tables struct {
+	Packed func(Packing) // is told of each index that Pack has rebuilt; may be nil, and is not to change during a Pack
+
 	pool      *pgxpool.Pool
 	retention time.Duration
+	packAbove int64
 }
 
 // NewTables returns Tables on a pool, which stays the caller's to close. A retention of 0 drops nothing ever.
 func NewTables(pool *pgxpool.Pool, retention time.Duration) *Tables {
-	return &Tables{pool: pool, retention: retention}
+	return &Tables{pool: pool, retention: retention, packAbove: packAbove}
+}
+
+// Now returns the server's time.
+func (t *Tables) Now(ctx context.Context) (now time.Time, err error) {
+	if err := t.pool.QueryRow(ctx, `SELECT now()`).Scan(&now); err != nil {
+		return now, fmt.Errorf("read the database's clock: %w", err)
+	}
+	return now, nil
 }
 
 // errBusy says that another process is changing partitions: what is left to do, it does.

@@ -1,0 +1,44 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"heartbeat/internal/postgres"
+)
+
+const (
+	packEvery = time.Minute
+	// packAgain is how long packing rests after a failure. On a disk that is nearly full each attempt makes things worse.
+	packAgain = 15 * time.Minute
+	// packSettled is how long a partition is left in peace when its time is over: most late readings have come by then.
+	packSettled = 15 * time.Minute
+)
+
+// packIndexes has the indexes of finished partitions rebuilt until the context ends. A failure costs nothing but space.
+func packIndexes(ctx context.Context, tables *postgres.Tables, logger *slog.Logger) error {
+	tables.Packed = func(done postgres.Packing) {
+		logger.Info("index packed", "index", done.Index, "bytes_before", done.Before, "bytes_after", done.After, "took", done.Took)
+	}
+	for {
+		pause := packEvery
+		if err := packSettledIndexes(ctx, tables); err != nil && ctx.Err() == nil {
+			pause = packAgain
+			logger.Warn("indexes not packed, trying again later", "pause", pause, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+func packSettledIndexes(ctx context.Context, tables *postgres.Tables) error {
+	now, err := tables.Now(ctx)
+	if err != nil {
+		return err
+	}
+	return tables.Pack(ctx, now.Add(-packSettled))
+}
