@@ -30,7 +30,7 @@ console: ## Build the web console where Node is installed
 test: build ## Run every test against the embedded broker and a real PostgreSQL
 	scripts/require go kcat psql java mvn
 	scripts/fetch-kafka
-	go test -race -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
+	go test -race -tags synctests -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
 	go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) -skip '^TestApache' ./e2e
 	cd deploy && go vet -tags containers ./... && go test -count=1 ./...
 	scripts/test-console
