@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +33,7 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 	if c.MetricsAddress == "none" {
 		c.MetricsAddress = ""
 	}
+	collectOften()
 	return app.Consume(ctx, app.ConsumeOptions{
 		Kafka:          c.config(env),
 		Group:          c.Group,
@@ -43,6 +46,15 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 		Registry:       newRegistry(),
 		Logger:         env.logger,
 	})
+}
+
+// collectOften keeps the memory of a consumer close to what it uses, unless GOGC says otherwise. Nearly all of that are
+// buffers without a pointer, which last: they cost the garbage collector nothing, and let it waste as much again.
+func collectOften() {
+	const percent = 25
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
 }
 
 // newRegistry returns a registry with the metrics of the process itself.

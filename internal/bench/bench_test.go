@@ -37,7 +37,7 @@ func TestRunMeasuresEverything(t *testing.T) {
 	report, err := Run(t.Context(), Options{
 		Binary: buildBinary(t), Customers: 100, Logger: slog.New(slog.DiscardHandler), Dir: scratch(t),
 		Plan: &Plan{
-			Rounds: 2, Events: events, Rates: []int{1_000}, Seconds: 0.5, Levels: []int64{events, 2 * events}, Measured: events,
+			Rounds: 2, Events: events, Rates: []int{1_000}, Seconds: 0.5, Levels: []int64{0, events}, Measured: events,
 			BigFleet: 2_000, BigEvents: events, BackfillRate: 1_000, Backfill: events,
 		},
 	})
@@ -55,7 +55,10 @@ func TestRunMeasuresEverything(t *testing.T) {
 		t.Errorf("drain_ratio is %v, want the median of %v", report.DrainRatio, report.Ratio.Rounds)
 	}
 	checkSteady(t, report.Steady)
-	checkGrowth(t, report.Growth, []int64{events, 2 * events, events})
+	checkGrowth(t, report.Growth, []int64{0, events, 0})
+	if report.Packed == nil || report.Packed.BytesPerReading <= 0 {
+		t.Errorf("packed %+v, want a size", report.Packed)
+	}
 	if report.BigFleet == nil || report.Backfill == nil {
 		t.Errorf("big fleet %v, backfill %v: want both", report.BigFleet, report.Backfill)
 	}

@@ -137,9 +137,13 @@ func (d *database) examine(ctx context.Context, want postgres.Content, result *d
 		return err
 	}
 	result.rowsPerTransaction = float64(got.Records) / float64(got.Transactions)
-	result.tablePerReading = float64(sizes.RecordTable+sizes.RecordIndexes) / float64(got.Records)
+	result.tablePerReading = recordBytes(sizes, got)
 	result.diskPerReading = float64(sizes.Everything) / float64(got.Records+got.Anomalies)
 	return nil
+}
+
+func recordBytes(sizes postgres.Sizes, content postgres.Content) float64 {
+	return float64(sizes.RecordTable+sizes.RecordIndexes) / float64(content.Records)
 }
 
 // verify compares the tables with what was sent.

@@ -9,16 +9,23 @@ import (
 	"heartbeat/internal/facts"
 )
 
-// Growth is how the consumer and the dashboards do once so many rows are stored, all of them within the hour: the most
-// that a partition of the tables has to bear.
+// Growth is how the consumer and the dashboards do beyond so many stored rows, all of them within the hour: the most that
+// a partition of the tables has to bear.
 type Growth struct {
-	Rows            int64       `json:"rows"`
-	PerSecond       float64     `json:"drain_per_second"` // of the last million
-	OfEmpty         float64     `json:"of_empty"`         // divided by the mean of the first and last level
+	Rows            int64       `json:"rows"`             // stored before
+	PerSecond       float64     `json:"drain_per_second"` // from there on
+	OfFirst         float64     `json:"of_first"`         // divided by the mean of the first level and of the last, which is the same in another database
 	BytesPerReading float64     `json:"bytes_per_reading"`
 	WALBytes        float64     `json:"wal_bytes_per_reading"`
 	Usage           Usage       `json:"cpu_per_reading"`
 	Queries         []QueryTime `json:"queries,omitempty"`
+}
+
+// Packed is what remains of the largest partition once its time is over and its indexes are packed.
+type Packed struct {
+	Rows            int64   `json:"rows"`
+	BytesPerReading float64 `json:"bytes_per_reading"`
+	Seconds         float64 `json:"seconds"`
 }
 
 // QueryTime is how long a dashboard waits for an answer.
@@ -31,36 +38,40 @@ type QueryTime struct {
 // fillStep is how much of the way to the next level is produced and drained at a time.
 const fillStep = 5_000_000
 
-// growth fills a database level by level; at each it measures the last rows on the way and the dashboards' queries. The
-// last level is an empty database again: what became slower there is the machine, not the size.
-func (s *stage) growth(ctx context.Context, levels []int64, measured int64) ([]Growth, error) {
+// growth fills a database level by level; at each it measures the next rows and the dashboards' queries. The last level is
+// the first one in a new database: what became slower there is the machine, not the size.
+func (s *stage) growth(ctx context.Context, levels []int64, measured int64) ([]Growth, *Packed, error) {
 	if len(levels) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	db, err := s.database(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rows, err := db.grow(ctx, levels, measured)
-	if err := errors.Join(err, db.drop()); err != nil {
-		return nil, err
+	var packed *Packed
+	if err == nil {
+		packed, err = db.pack(ctx)
 	}
-	s.say("growth: back to empty")
+	if err := errors.Join(err, db.drop()); err != nil {
+		return nil, nil, err
+	}
+	s.say("growth: in a new database")
 	again, err := s.database(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer again.drop()
-	empty, err := again.grow(ctx, []int64{measured}, measured)
+	first, err := again.grow(ctx, levels[:1], measured)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rows = append(rows, empty...)
-	base := (rows[0].PerSecond + empty[0].PerSecond) / 2
+	rows = append(rows, first...)
+	base := (rows[0].PerSecond + first[0].PerSecond) / 2
 	for i := range rows {
-		rows[i].OfEmpty = rows[i].PerSecond / base
+		rows[i].OfFirst = rows[i].PerSecond / base
 	}
-	return rows, nil
+	return rows, packed, nil
 }
 
 func (d *database) grow(ctx context.Context, levels []int64, measured int64) ([]Growth, error) {
@@ -70,15 +81,14 @@ func (d *database) grow(ctx context.Context, levels []int64, measured int64) ([]
 	}
 	var rows []Growth
 	for _, level := range levels {
-		for t.offsets() < level-measured {
-			step := min(fillStep, level-measured-t.offsets())
+		for t.offsets() < level {
 			d.stage.say(fmt.Sprintf("growth: filling, %d of %d rows", t.offsets(), level))
-			if _, err := d.extend(ctx, t, step); err != nil {
+			if _, err := d.extend(ctx, t, min(fillStep, level-t.offsets())); err != nil {
 				return nil, err
 			}
 		}
-		d.stage.say(fmt.Sprintf("growth: measuring at %d rows", level))
-		result, err := d.extend(ctx, t, level-t.offsets())
+		d.stage.say(fmt.Sprintf("growth: measuring from %d rows on", level))
+		result, err := d.extend(ctx, t, measured)
 		if err != nil {
 			return nil, err
 		}
@@ -90,11 +100,30 @@ func (d *database) grow(ctx context.Context, levels []int64, measured int64) ([]
 			return nil, err
 		}
 		rows = append(rows, Growth{
-			Rows: t.offsets(), PerSecond: result.perSecond, BytesPerReading: result.tablePerReading,
+			Rows: level, PerSecond: result.perSecond, BytesPerReading: result.tablePerReading,
 			WALBytes: result.walPerReading, Usage: result.usage, Queries: queries,
 		})
 	}
 	return rows, nil
+}
+
+// pack does to the partitions in use what a consumer does once their time is over.
+func (d *database) pack(ctx context.Context) (*Packed, error) {
+	d.stage.say("growth: packing indexes")
+	began := time.Now()
+	if err := d.tables.Pack(ctx, began.Add(24*time.Hour)); err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	content, err := d.yardstick.Count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sizes, err := d.yardstick.Sizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Packed{content.Records, recordBytes(sizes, content), took.Seconds()}, nil
 }
 
 // extend adds events to the topic, then lets the consumer store them.

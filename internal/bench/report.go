@@ -26,6 +26,7 @@ type Report struct {
 
 	Steady   []Steady  `json:"steady"`
 	Growth   []Growth  `json:"growth"`
+	Packed   *Packed   `json:"packed,omitempty"`
 	BigFleet *BigFleet `json:"big_fleet,omitempty"`
 	Backfill *Backfill `json:"backfill,omitempty"`
 

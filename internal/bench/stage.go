@@ -179,6 +179,7 @@ type database struct {
 	url       string
 	yardstick *postgres.Yardstick
 	dashboard *postgres.Dashboard
+	tables    *postgres.Tables
 	standings func(context.Context, [16]byte) (map[int32]postgres.Standing, error)
 	close     func()
 }
@@ -207,7 +208,8 @@ func (s *stage) database(ctx context.Context) (*database, error) {
 	if _, err := postgres.Migrate(ctx, pool); err != nil {
 		return nil, errors.Join(err, d.drop())
 	}
-	if err := postgres.NewTables(pool, 0).Maintain(ctx); err != nil {
+	d.tables = postgres.NewTables(pool, 0)
+	if err := d.tables.Maintain(ctx); err != nil {
 		return nil, errors.Join(err, d.drop())
 	}
 	return d, nil

@@ -82,11 +82,11 @@ func (r *Report) writeGrowth(w io.Writer) {
 	if len(r.Growth) == 0 {
 		return
 	}
-	fmt.Fprint(w, "GROWTH, rows stored")
+	fmt.Fprint(w, "GROWTH, rows stored before")
 	for i, g := range r.Growth {
 		name := thousands(float64(g.Rows))
-		if i > 0 && g.Rows < r.Growth[i-1].Rows {
-			name = "emptied"
+		if i > 0 && i == len(r.Growth)-1 {
+			name = thousands(float64(g.Rows)) + " again"
 		}
 		fmt.Fprintf(w, "\t%s", name)
 	}
@@ -97,7 +97,7 @@ func (r *Report) writeGrowth(w io.Writer) {
 		}
 	}
 	row("drain, a second", func(g Growth) string { return thousands(g.PerSecond) })
-	row("of that when empty", func(g Growth) string { return fmt.Sprintf("%.2f", g.OfEmpty) })
+	row("of that at first", func(g Growth) string { return fmt.Sprintf("%.2f", g.OfFirst) })
 	row("bytes a record", func(g Growth) string { return fmt.Sprintf("%.0f", g.BytesPerReading) })
 	row("WAL bytes a reading", func(g Growth) string { return fmt.Sprintf("%.0f", g.WALBytes) })
 	row("PostgreSQL, µs a reading", func(g Growth) string { return fmt.Sprintf("%.2f", g.Usage.Database) })
@@ -105,6 +105,9 @@ func (r *Report) writeGrowth(w io.Writer) {
 		row(query.Name+", ms", func(g Growth) string { return fmt.Sprintf("%.1f", g.Queries[i].Median) })
 	}
 	fmt.Fprintln(w)
+	if p := r.Packed; p != nil {
+		fmt.Fprintf(w, "\npacked after %s rows: %.0f bytes a record, in %.1f s\n", thousands(float64(p.Rows)), p.BytesPerReading, p.Seconds)
+	}
 }
 
 func (r *Report) writeRest(w io.Writer) {

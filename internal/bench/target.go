@@ -57,13 +57,13 @@ func (r *Report) targets() []Target {
 type judge func(name string, want, got float64, form func(float64) string)
 
 func (r *Report) growthTargets(atLeast, atMost judge) {
-	if len(r.Growth) < 2 {
-		return
+	if r.Packed != nil {
+		atMost("bytes of table and indexes a record, packed", wantRowBytes, r.Packed.BytesPerReading, thousands)
 	}
-	fullest := r.Growth[len(r.Growth)-2] // the last is empty again
-	atMost("bytes of table and indexes a record", wantRowBytes, fullest.BytesPerReading, thousands)
 	if len(r.Growth) > 2 {
-		atLeast(fmt.Sprintf("drain at %s rows ÷ empty", thousands(float64(fullest.Rows))), wantDecline, fullest.OfEmpty, hundredths)
+		fullest := r.Growth[len(r.Growth)-2] // the last is the first again
+		atLeast(fmt.Sprintf("drain from %s rows on ÷ from %s", thousands(float64(fullest.Rows)), thousands(float64(r.Growth[0].Rows))),
+			wantDecline, fullest.OfFirst, hundredths)
 	}
 }
 

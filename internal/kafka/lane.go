@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// laneQueue is how many fetches of one partition wait in memory before the partition is paused.
-	laneQueue = 2
 	// laneIdle is how long after the last batch a worker gets to store what is left over.
 	laneIdle = time.Second
 	// laneGrace is how long a batch in hand may take to be committed when the partition is handed over.
@@ -33,13 +31,14 @@ type lane struct {
 	stop chan struct{}      // closed: take no further batch
 	quit context.CancelFunc // give up the batch in hand
 	done chan struct{}      // closed when the goroutine has ended
-	wake chan struct{}      // has a token when the queue is not empty
+	wake chan struct{}      // has a token when something was gathered
 
-	records []heartbeat.Record // the last batch's, whose room the next one uses
+	hand    basket             // the transaction's that is under way
+	records []heartbeat.Record // what the hand holds
 
-	mu    sync.Mutex // guards all below
-	queue [][]*kgo.Record
-	full  bool
+	mu       sync.Mutex // guards all below
+	gathered basket     // the next transaction's
+	full     bool       // it has all it may
 }
 
 // position is how far a partition is stored.
@@ -61,11 +60,14 @@ func (l *lane) start() {
 	}()
 }
 
-// push hands records to the worker. It reports false when the queue is full now: pause the partition.
-func (l *lane) push(records []*kgo.Record) (room bool) {
+// push gathers records for the next transaction. It reports false when that has as many as it may now: pause the
+// partition.
+func (l *lane) push(records []*kgo.Record, enough int) (room bool) {
 	l.mu.Lock()
-	l.queue = append(l.queue, records)
-	l.full = len(l.queue) >= laneQueue
+	for _, record := range records {
+		l.gathered.add(record)
+	}
+	l.full = len(l.gathered.places) >= enough || len(l.gathered.bytes) >= enoughBytes
 	room = !l.full
 	l.mu.Unlock()
 	select {
@@ -75,40 +77,18 @@ func (l *lane) push(records []*kgo.Record) (room bool) {
 	return room
 }
 
-// pop takes the oldest records of the queue, most at most: while one transaction is under way, what else comes in is
-// gathered for the next. They are good until the next call.
-func (l *lane) pop(most int) []heartbeat.Record {
+// pop takes what was gathered while the transaction before was under way. It is good until the next call.
+func (l *lane) pop() []heartbeat.Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.records = l.records[:0]
-	for len(l.queue) > 0 && len(l.records) < most {
-		head := l.queue[0]
-		size := min(len(head), most-len(l.records))
-		l.records = appendRecords(l.records, head[:size])
-		if l.queue[0] = head[size:]; size == len(head) {
-			l.queue[0] = nil
-			l.queue = l.queue[1:]
-		}
-	}
-	if l.full && len(l.queue) < laneQueue {
+	l.hand.empty()
+	l.hand, l.gathered = l.gathered, l.hand
+	l.records = l.hand.appendRecords(l.records[:0])
+	if l.full {
 		l.full = false
 		l.drained(l)
 	}
 	return l.records
-}
-
-func appendRecords(records []heartbeat.Record, fetched []*kgo.Record) []heartbeat.Record {
-	for _, record := range fetched {
-		records = append(records, heartbeat.Record{
-			Offset:      record.Offset,
-			LeaderEpoch: record.LeaderEpoch,
-			Timestamp:   record.Timestamp,
-			Key:         record.Key,
-			Value:       record.Value,
-			Control:     record.Attrs.IsControl(),
-		})
-	}
-	return records
 }
 
 func (l *lane) isFull() bool {
@@ -137,9 +117,9 @@ func (l *lane) run(ctx context.Context) error {
 	}
 }
 
-// drain processes what is queued, one transaction's worth at a time.
+// drain processes what was gathered, one transaction's worth at a time.
 func (l *lane) drain(ctx context.Context) error {
-	for records := l.pop(pipeline.MaxBatch); len(records) > 0; records = l.pop(pipeline.MaxBatch) {
+	for records := l.pop(); len(records) > 0; records = l.pop() {
 		if l.stopping() {
 			return nil
 		}

@@ -21,13 +21,17 @@ import (
 
 const (
 	// pollRecords is how many records one poll hands out at most, over all partitions.
-	pollRecords = 20_000
+	pollRecords = 2_000
+	// gatherRecords is how many records, over all partitions, wait for their transactions: each partition has its share.
+	// In a grown table the index page of each customer is far from the others, and the more of a customer's readings a
+	// transaction has, the fewer such pages it takes to store one; this many do most of what more could.
+	gatherRecords = 60_000
 	// backpressure is how long a poll waits for a busy worker before it pauses the worker's partition. Pausing throws
 	// away what the client has fetched ahead, so it is for workers that are stuck, not for those that are busy.
 	backpressure = 500 * time.Millisecond
 	// hintEvery is how often positions are committed to Kafka, for lag tools.
 	hintEvery = time.Second
-	// fetchBytes is how much of a partition one fetch brings, compressed: a few transactions' worth. More costs memory and
+	// fetchBytes is how much of a partition one fetch brings, compressed: some thousand records. More costs memory and
 	// gains nothing.
 	fetchBytes = 128 << 10
 	// metadataAge is how soon added partitions are noticed.
@@ -79,6 +83,7 @@ func (s *session) open() (err error) {
 		kgo.FetchMaxBytes(8 << 20),
 		kgo.FetchMaxPartitionBytes(fetchBytes),
 		kgo.MetadataMaxAge(metadataAge),
+		kgo.WithPools(&pools{}),
 	}
 	if s.config.InstanceID != "" {
 		options = append(options, kgo.InstanceID(s.config.InstanceID))
@@ -262,12 +267,12 @@ func (s *session) deliver(ctx context.Context, fetch *kgo.FetchPartition) error 
 		return s.judge(fetch)
 	}
 	s.mu.Lock()
-	l := s.lanes[fetch.Partition]
+	l, share := s.lanes[fetch.Partition], gatherRecords/max(len(s.lanes), 1)
 	s.mu.Unlock()
 	if l == nil || len(fetch.Records) == 0 {
 		return nil
 	}
-	if !l.push(fetch.Records) {
+	if !l.push(fetch.Records, min(share, pipeline.MaxBatch)-pollRecords) {
 		s.yield(ctx, l)
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 )
 
 // MaxBatch is the largest number of records that Process takes at once: one transaction's worth.
-const MaxBatch = 10_000
+const MaxBatch = 30_000
 
 // flushMost is how many customer states go into a transaction of their own.
 const flushMost = 5_000

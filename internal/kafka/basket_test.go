@@ -1,0 +1,51 @@
+package kafka
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"pgregory.net/rapid"
+
+	"heartbeat/internal/heartbeat"
+)
+
+// What comes out of a basket is what went in, however often it was emptied before, and a missing value is not an empty one.
+func TestBasketGivesBackWhatItWasGiven(t *testing.T) {
+	t.Parallel()
+	text := rapid.Custom(func(t *rapid.T) []byte {
+		if rapid.Bool().Draw(t, "absent") {
+			return nil
+		}
+		return rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "text")
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		var b basket
+		var records []heartbeat.Record
+		for range rapid.IntRange(1, 3).Draw(t, "times") {
+			b.empty()
+			var want []heartbeat.Record
+			for range rapid.IntRange(1, 10).Draw(t, "records") {
+				fetched := &kgo.Record{
+					Offset:      rapid.Int64().Draw(t, "offset"),
+					LeaderEpoch: rapid.Int32().Draw(t, "epoch"),
+					Timestamp:   time.Unix(0, rapid.Int64().Draw(t, "timestamp")),
+					Key:         text.Draw(t, "key"),
+					Value:       text.Draw(t, "value"),
+				}
+				want = append(want, heartbeat.Record{
+					Offset: fetched.Offset, LeaderEpoch: fetched.LeaderEpoch, Timestamp: fetched.Timestamp,
+					Key: bytes.Clone(fetched.Key), Value: bytes.Clone(fetched.Value),
+				})
+				b.add(fetched)
+			}
+			records = b.appendRecords(records[:0])
+			if diff := cmp.Diff(want, slices.Clone(records)); diff != "" {
+				t.Fatalf("records (-want +got):\n%s", diff)
+			}
+		}
+	})
+}
