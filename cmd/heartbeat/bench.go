@@ -25,7 +25,7 @@ type benchMeasureCommand struct {
 	Report    string   `placeholder:"FILE" help:"Write the report as a Markdown document, too."`
 	Customers int      `default:"10000" help:"Size of the fleet (${default})."`
 	Dir       string   `placeholder:"DIR" help:"Where the benchmark's own servers keep their data; the system's temporary directory if not given. It should be on a disk."`
-	Brokers   []string `placeholder:"HOST:PORT" help:"Measure with this Kafka instead of the embedded broker; its topics named heartbeat_bench_… are the benchmark's."`
+	Brokers   []string `placeholder:"HOST:PORT" help:"Measure with this Kafka instead of the embedded broker; its topics named bench_… are the benchmark's."`
 	Database  string   `placeholder:"URL" help:"Measure on this server instead of a private one, in databases of its own; the password belongs into POSTGRES_PASSWORD."`
 }
 

@@ -75,7 +75,7 @@ func (s *stage) growth(ctx context.Context, levels []int64, measured int64) ([]G
 }
 
 func (d *database) grow(ctx context.Context, levels []int64, measured int64) ([]Growth, error) {
-	t, err := d.stage.topic(ctx, "growth_"+d.name[len(d.stage.prefix)+1:])
+	t, err := d.stage.topic(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,10 @@ func (o Options) fleet() simulate.Options {
 	return simulate.Options{Customers: o.Customers, AnomalyRate: 0.05, InvalidRate: 0.005, Seed: 1}
 }
 
-// topic creates a topic and finds out what it is.
-func (s *stage) topic(ctx context.Context, name string) (*topic, error) {
-	t := &topic{name: s.prefix + "_" + name}
+// topic creates a topic and finds out what it is. Its name is as long as heartbeat-events, for every row has it.
+func (s *stage) topic(ctx context.Context) (*topic, error) {
+	s.topics++
+	t := &topic{name: fmt.Sprintf("%s_%02d", s.prefix, s.topics)}
 	client, err := kafka.Connect(ctx, s.kafka(t.name))
 	if err != nil {
 		return nil, err

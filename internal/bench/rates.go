@@ -16,7 +16,7 @@ func (r *run) steady(ctx context.Context) error {
 	rates := r.plan.Rates
 	for i := 0; i < len(rates); i++ {
 		r.say(fmt.Sprintf("steady: %d readings a second", rates[i]))
-		t, err := r.topic(ctx, fmt.Sprintf("steady_%d", rates[i]))
+		t, err := r.topic(ctx)
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (r *run) bigFleet(ctx context.Context) error {
 		return nil
 	}
 	r.say(fmt.Sprintf("drain of %d customers", r.plan.BigFleet))
-	t, err := r.topic(ctx, "big_fleet")
+	t, err := r.topic(ctx)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (r *run) backfill(ctx context.Context) error {
 		return nil
 	}
 	r.say("backfill: filling the topic with a day of history")
-	history, err := r.topic(ctx, "history")
+	history, err := r.topic(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (r *run) besides(ctx context.Context, history *topic) (live Steady, importe
 		return live, imported, err
 	}
 	defer db.drop()
-	t, err := r.topic(ctx, "live_"+db.name[len(r.prefix)+1:])
+	t, err := r.topic(ctx)
 	if err != nil {
 		return live, imported, err
 	}

@@ -110,7 +110,7 @@ func (s *stage) say(what string) { s.options.Say(what) }
 // rounds measures limit and drain in turns, each time beginning with another one, and the producer beside them.
 func (r *run) rounds(ctx context.Context) error {
 	r.say("filling the topic")
-	t, err := r.topic(ctx, "drain")
+	t, err := r.topic(ctx)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (r *run) round(ctx context.Context, number int, t *topic, turns *rounds) er
 
 // produce lets the real producer send as fast as it can.
 func (r *run) produce(ctx context.Context, round int) (pace, error) {
-	t, err := r.topic(ctx, fmt.Sprintf("produce_%d", round))
+	t, err := r.topic(ctx)
 	if err != nil {
 		return pace{}, err
 	}

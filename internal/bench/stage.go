@@ -38,6 +38,7 @@ type stage struct {
 	postmaster int    // process id, 0: not to be seen from here
 	prefix     string // of the names of all databases and topics of this run
 	databases  int
+	topics     int
 	cleanup    []func() error // last in, first out
 }
 
@@ -48,7 +49,7 @@ func setUp(ctx context.Context, options Options) (s *stage, err error) {
 		return nil, fmt.Errorf("create scratch directory: %w", err)
 	}
 	s = &stage{options: options, dir: dir, brokers: options.Brokers, server: options.Database}
-	s.prefix = "heartbeat_bench_" + strings.ToLower(rand.Text()[:8])
+	s.prefix = "bench_" + strings.ToLower(rand.Text()[:7])
 	s.later(func() error { return os.RemoveAll(dir) })
 	defer func() {
 		if err != nil {
@@ -187,7 +188,7 @@ type database struct {
 // database creates a database with the current schema and partitions.
 func (s *stage) database(ctx context.Context) (*database, error) {
 	s.databases++
-	d := &database{stage: s, name: fmt.Sprintf("%s_%d", s.prefix, s.databases)}
+	d := &database{stage: s, name: fmt.Sprintf("heartbeat_%s_%d", s.prefix, s.databases)}
 	options, err := s.server.WithDatabase(d.name)
 	if err != nil {
 		return nil, err

@@ -37,10 +37,14 @@ const (
 
 	defaultDeliveryTimeout = 2 * time.Minute
 
-	// What may wait for acknowledgement before Send blocks. A batch holds about 8,000 events and five batches may be in
-	// flight to a broker: fewer records would leave the connection idle, more would only age in memory.
+	// What may wait for acknowledgement before Send blocks. Fewer records would leave the connection idle, more would only
+	// age in memory.
 	bufferedRecords = 64 << 10
 	bufferedBytes   = 32 << 20
+
+	// A batch holds about 2,000 events. Consumers have whole batches in memory, several of each partition, and larger ones
+	// make neither side faster.
+	batchBytes = 256 << 10
 )
 
 // Producer sends events to the topic, each to the partition of its customer, and keeps trying until the brokers have
@@ -187,6 +191,7 @@ func (c ProducerConfig) producerOptions(codecs []kgo.CompressionCodec) []kgo.Opt
 		kgo.RequiredAcks(kgo.AllISRAcks()), // and idempotent, which is the library's default
 		kgo.ProducerBatchCompression(codecs...),
 		kgo.ProducerLinger(c.Linger),
+		kgo.ProducerBatchMaxBytes(batchBytes),
 		kgo.MaxBufferedRecords(bufferedRecords),
 		kgo.MaxBufferedBytes(bufferedBytes),
 		// murmur2 of the key as Kafka's own clients compute it, whichever partitions are reachable.

@@ -25,7 +25,7 @@ const (
 	// gatherRecords is how many records, over all partitions, wait for their transactions: each partition has its share.
 	// In a grown table the index page of each customer is far from the others, and the more of a customer's readings a
 	// transaction has, the fewer such pages it takes to store one; this many do most of what more could.
-	gatherRecords = 60_000
+	gatherRecords = 65_000
 	// backpressure is how long a poll waits for a busy worker before it pauses the worker's partition. Pausing throws
 	// away what the client has fetched ahead, so it is for workers that are stuck, not for those that are busy.
 	backpressure = 500 * time.Millisecond
@@ -33,7 +33,7 @@ const (
 	hintEvery = time.Second
 	// fetchBytes is how much of a partition one fetch brings, compressed: some thousand records. More costs memory and
 	// gains nothing.
-	fetchBytes = 128 << 10
+	fetchBytes = 64 << 10
 	// metadataAge is how soon added partitions are noticed.
 	metadataAge = 15 * time.Second
 )
@@ -272,7 +272,7 @@ func (s *session) deliver(ctx context.Context, fetch *kgo.FetchPartition) error 
 	if l == nil || len(fetch.Records) == 0 {
 		return nil
 	}
-	if !l.push(fetch.Records, min(share, pipeline.MaxBatch)-pollRecords) {
+	if !l.push(fetch.Records, min(max(share, 2*pollRecords), pipeline.MaxBatch)-pollRecords) {
 		s.yield(ctx, l)
 	}
 	return nil
