@@ -71,20 +71,23 @@ At low rates latency is the sum of a fetch, a few statements and a COMMIT that w
 a reading is the price of a transaction. As the rate grows so do the batches, by themselves: each takes what has come in while the one before was stored.
 Close to the limit latency is the time of a transaction with thousands of rows, and beyond it the lag grows for as long as the rate holds.`
 
-const aboutGrowth = `All rows lie within the current hour, in one partition of each table: the most that the hottest index ever has to hold. The last column is an
-empty database again, at the end of the run; what is slower there than in the first column is the machine, not the size.
+const aboutGrowth = `Each column is what was measured from so many rows on, over the next readings. All rows lie within the current hour, in one partition
+of each table: the most that an index being written to ever has to hold, for where a table takes more than 4 GiB an hour its partitions
+are ten minutes wide. The last column is the first level once more, in a new database at the end of the run: where it
+differs from the first column the machine does, not the size, and the ratios are to the mean of both.
 
-The first million goes into an index that is still small. In a grown one the newest readings of each customer have a page of their
-own: for 10,000 customers 80 MB, more than a processor's caches hold, and only two or three rows of a transaction share a page.
-That is the decline, and most of it has happened by 5 million rows. The write-ahead log grows because each of these pages goes there
-whole after every checkpoint, and with the default max_wal_size a drain has one every few seconds: with shared_buffers=1GB
-and max_wal_size=16GB it stays near its first figure, while the processor's time hardly changes (--database measures on such a
-server). At 10,000 readings a second checkpoints are minutes apart. A page that is full splits in halves, of which the older one is
-never filled again: hence the bytes a record, of which 92 are the row and the rest is index. A REINDEX of an hour that is over gives a
-good part of that back.
+In a grown table the newest readings of each customer have an index page of their own: for 10,000 customers 80 MB, more than a
+processor's caches hold. The readings that a transaction has of a customer share the price of its page, so the consumer gathers
+what comes in while a transaction is under way, as much as its memory allows. The write-ahead log grows because each of these
+pages goes there whole after every checkpoint, and with the default max_wal_size a drain has one every few seconds; at
+10,000 readings a second they are minutes apart. A page that is full splits in halves, of which the older one is never filled
+again: hence the bytes a record of an hour that is not over, of which 92 are the row. A consumer packs the indexes of a partition
+once its time is over, and the last line is what remains.
 
 Dashboards read rollups, the latest states, or a stretch that an index bounds; the trace of one customer reads as many
 scattered pages as it shows readings, up to its limit.`
 
 const aboutRest = `A consumer remembers one reading for each customer whose stored state is behind, all of its customers at worst. The backfill is a second
-consumer with a topic of its own, whose readings are spread over the day before; both write to the same tables.`
+consumer with a topic of its own, whose readings are spread over the day before; both write to the same tables. It takes all that
+the processor has to give, and what a live reading waits for meanwhile is its turn there: neither smaller transactions of
+the backfill nor one of them at a time bring that wait near what it is alone. Where no cores are to spare, a backfill belongs into a quiet hour.`
