@@ -12,12 +12,12 @@ import (
 // Growth is how the consumer and the dashboards do beyond so many stored rows, all of them within the hour: the most that
 // a partition of the tables has to bear.
 type Growth struct {
-	Rows            int64       `json:"rows"`             // stored before
-	PerSecond       float64     `json:"drain_per_second"` // from there on
-	OfFirst         float64     `json:"of_first"`         // divided by the mean of the first level and of the last, which is the same in another database
+	Rows            int64       `json:"rows"`     // stored before
+	Drain           Rate        `json:"drain"`    // of the readings from there on
+	First           Rate        `json:"first"`    // the same of the first level, in a new database beside it; the level itself where it is the first
+	OfFirst         Spread      `json:"of_first"` // one divided by the other, round by round
 	BytesPerReading float64     `json:"bytes_per_reading"`
 	WALBytes        float64     `json:"wal_bytes_per_reading"`
-	Usage           Usage       `json:"cpu_per_reading"`
 	Queries         []QueryTime `json:"queries,omitempty"`
 }
 
@@ -38,73 +38,100 @@ type QueryTime struct {
 // fillStep is how much of the way to the next level is produced and drained at a time.
 const fillStep = 5_000_000
 
-// growth fills a database level by level; at each it measures the next rows and the dashboards' queries. The last level is
-// the first one in a new database: what became slower there is the machine, not the size.
-func (s *stage) growth(ctx context.Context, levels []int64, measured int64) ([]Growth, *Packed, error) {
-	if len(levels) == 0 {
+// growth fills a database level by level. At each it measures the next readings, in turns with those of the first level in a
+// new database, and then the dashboards' queries.
+func (s *stage) growth(ctx context.Context, plan Plan) (all []Growth, packed *Packed, err error) {
+	if len(plan.Levels) == 0 {
 		return nil, nil, nil
 	}
 	db, err := s.database(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := db.grow(ctx, levels, measured)
-	var packed *Packed
-	if err == nil {
-		packed, err = db.pack(ctx)
-	}
-	if err := errors.Join(err, db.drop()); err != nil {
-		return nil, nil, err
-	}
-	s.say("growth: in a new database")
-	again, err := s.database(ctx)
+	defer func() { err = errors.Join(err, db.drop()) }()
+	t, err := s.topic(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer again.drop()
-	first, err := again.grow(ctx, levels[:1], measured)
-	if err != nil {
-		return nil, nil, err
+	for _, level := range plan.Levels {
+		if err := db.fill(ctx, t, level); err != nil {
+			return nil, nil, err
+		}
+		growth, err := db.level(ctx, t, level, plan)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, growth)
 	}
-	rows = append(rows, first...)
-	base := (rows[0].PerSecond + first[0].PerSecond) / 2
-	for i := range rows {
-		rows[i].OfFirst = rows[i].PerSecond / base
-	}
-	return rows, packed, nil
+	packed, err = db.pack(ctx)
+	return all, packed, err
 }
 
-func (d *database) grow(ctx context.Context, levels []int64, measured int64) ([]Growth, error) {
-	t, err := d.stage.topic(ctx)
-	if err != nil {
-		return nil, err
+func (d *database) fill(ctx context.Context, t *topic, level int64) error {
+	for t.offsets() < level {
+		d.stage.say(fmt.Sprintf("growth: filling, %d of %d rows", t.offsets(), level))
+		if _, err := d.extend(ctx, t, min(fillStep, level-t.offsets())); err != nil {
+			return err
+		}
 	}
-	var rows []Growth
-	for _, level := range levels {
-		for t.offsets() < level {
-			d.stage.say(fmt.Sprintf("growth: filling, %d of %d rows", t.offsets(), level))
-			if _, err := d.extend(ctx, t, min(fillStep, level-t.offsets())); err != nil {
-				return nil, err
+	return nil
+}
+
+// level measures from a level on. The first needs no other to compare with.
+func (d *database) level(ctx context.Context, t *topic, level int64, plan Plan) (Growth, error) {
+	first := plan.Levels[0]
+	rounds := plan.Rounds
+	if level == first {
+		rounds = 1
+	}
+	var grown, small []pace
+	var result drained
+	for round := range rounds {
+		d.stage.say(fmt.Sprintf("growth: from %d rows on, round %d of %d", level, round+1, rounds))
+		var err error
+		if result, err = d.extend(ctx, t, plan.Measured); err != nil {
+			return Growth{}, err
+		}
+		grown = append(grown, result.pace)
+		beside := result.pace
+		if level != first {
+			if beside, err = d.stage.small(ctx, first, plan.Measured); err != nil {
+				return Growth{}, err
 			}
 		}
-		d.stage.say(fmt.Sprintf("growth: measuring from %d rows on", level))
-		result, err := d.extend(ctx, t, measured)
-		if err != nil {
-			return nil, err
-		}
-		if err := d.examine(ctx, t.content, &result); err != nil {
-			return nil, err
-		}
-		queries, err := d.queries(ctx)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, Growth{
-			Rows: level, PerSecond: result.perSecond, BytesPerReading: result.tablePerReading,
-			WALBytes: result.walPerReading, Usage: result.usage, Queries: queries,
-		})
+		small = append(small, beside)
 	}
-	return rows, nil
+	if err := d.examine(ctx, t.content, &result); err != nil {
+		return Growth{}, err
+	}
+	queries, err := d.queries(ctx)
+	growth := Growth{
+		Rows: level, Drain: rateOf(grown), First: rateOf(small),
+		BytesPerReading: result.tablePerReading, WALBytes: result.walPerReading, Queries: queries,
+	}
+	growth.OfFirst = ratios(growth.Drain.PerSecond, growth.First.PerSecond)
+	return growth, err
+}
+
+// small measures the readings behind the first level in a new database.
+func (s *stage) small(ctx context.Context, first, measured int64) (pace, error) {
+	db, err := s.database(ctx)
+	if err != nil {
+		return pace{}, err
+	}
+	defer db.drop()
+	t, err := s.topic(ctx)
+	if err != nil {
+		return pace{}, err
+	}
+	if err := db.fill(ctx, t, first); err != nil {
+		return pace{}, err
+	}
+	result, err := db.extend(ctx, t, measured)
+	if err != nil {
+		return pace{}, err
+	}
+	return result.pace, db.examine(ctx, t.content, &result)
 }
 
 // pack does to the partitions in use what a consumer does once their time is over.

@@ -73,8 +73,8 @@ Close to the limit latency is the time of a transaction with thousands of rows, 
 
 const aboutGrowth = `Each column is what was measured from so many rows on, over the next readings. All rows lie within the current hour, in one partition
 of each table: the most that an index being written to ever has to hold, for where a table takes more than 4 GiB an hour its partitions
-are ten minutes wide. The last column is the first level once more, in a new database at the end of the run: where it
-differs from the first column the machine does, not the size, and the ratios are to the mean of both.
+are ten minutes wide. Each of several rounds is followed by one that starts where the first column does, in a new database: a
+machine is not as fast in one minute as in the next, and what a ratio has left of that is in its spread.
 
 In a grown table the newest readings of each customer have an index page of their own: for 10,000 customers 80 MB, more than a
 processor's caches hold. The readings that a transaction has of a customer share the price of its page, so the consumer gathers

@@ -34,7 +34,7 @@ func (r *run) steady(ctx context.Context) error {
 }
 
 func (r *run) growth(ctx context.Context) (err error) {
-	r.report.Growth, r.report.Packed, err = r.stage.growth(ctx, r.plan.Levels, r.plan.Measured)
+	r.report.Growth, r.report.Packed, err = r.stage.growth(ctx, r.plan)
 	return err
 }
 

@@ -49,7 +49,7 @@ func (o Options) plan() Plan {
 		return *o.Plan
 	case o.Full:
 		return Plan{
-			Rounds: 3, Events: 2_000_000, Rates: []int{1_000, 10_000, 50_000, 100_000}, Saturate: true, Seconds: 15,
+			Rounds: 3, Events: 4_000_000, Rates: []int{1_000, 10_000, 50_000, 100_000}, Saturate: true, Seconds: 15,
 			Levels: []int64{1_000_000, 5_000_000, 20_000_000, 50_000_000}, Measured: 3_000_000,
 			BigFleet: 1_000_000, BigEvents: 4_000_000, BackfillRate: 10_000, Backfill: 3_000_000,
 		}

@@ -83,12 +83,8 @@ func (r *Report) writeGrowth(w io.Writer) {
 		return
 	}
 	fmt.Fprint(w, "GROWTH, rows stored before")
-	for i, g := range r.Growth {
-		name := thousands(float64(g.Rows))
-		if i > 0 && i == len(r.Growth)-1 {
-			name = thousands(float64(g.Rows)) + " again"
-		}
-		fmt.Fprintf(w, "\t%s", name)
+	for _, g := range r.Growth {
+		fmt.Fprintf(w, "\t%s", thousands(float64(g.Rows)))
 	}
 	row := func(name string, cell func(Growth) string) {
 		fmt.Fprintf(w, "\n%s", name)
@@ -96,11 +92,13 @@ func (r *Report) writeGrowth(w io.Writer) {
 			fmt.Fprintf(w, "\t%s", cell(g))
 		}
 	}
-	row("drain, a second", func(g Growth) string { return thousands(g.PerSecond) })
-	row("of that at first", func(g Growth) string { return fmt.Sprintf("%.2f", g.OfFirst) })
+	row("drain, a second", func(g Growth) string { return thousands(g.Drain.PerSecond.Median) })
+	row("first level beside it, a second", func(g Growth) string { return thousands(g.First.PerSecond.Median) })
+	row("drain ÷ first level", func(g Growth) string { return ratio(g.OfFirst) })
 	row("bytes a record", func(g Growth) string { return fmt.Sprintf("%.0f", g.BytesPerReading) })
 	row("WAL bytes a reading", func(g Growth) string { return fmt.Sprintf("%.0f", g.WALBytes) })
-	row("PostgreSQL, µs a reading", func(g Growth) string { return fmt.Sprintf("%.2f", g.Usage.Database) })
+	row("PostgreSQL, µs a reading", func(g Growth) string { return fmt.Sprintf("%.2f", g.Drain.Usage.Database) })
+	row("first level beside it, µs", func(g Growth) string { return fmt.Sprintf("%.2f", g.First.Usage.Database) })
 	for i, query := range r.Growth[0].Queries {
 		row(query.Name+", ms", func(g Growth) string { return fmt.Sprintf("%.1f", g.Queries[i].Median) })
 	}
