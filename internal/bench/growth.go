@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"heartbeat/internal/facts"
+	"heartbeat/internal/postgres"
 )
 
-// Growth is how the consumer and the dashboards do beyond so many stored rows, all of them within the hour: the most that
-// a partition of the tables has to bear.
+// Growth is how the consumer and the dashboards do beyond so many stored rows, one a second and customer, in partitions of
+// the width that a fleet of 10,000 has.
 type Growth struct {
 	Rows            int64       `json:"rows"`     // stored before
 	Drain           Rate        `json:"drain"`    // of the readings from there on
@@ -21,7 +22,7 @@ type Growth struct {
 	Queries         []QueryTime `json:"queries,omitempty"`
 }
 
-// Packed is what remains of the largest partition once its time is over and its indexes are packed.
+// Packed is what remains of all partitions once their time is over and their indexes are packed.
 type Packed struct {
 	Rows            int64   `json:"rows"`
 	BytesPerReading float64 `json:"bytes_per_reading"`
@@ -44,15 +45,11 @@ func (s *stage) growth(ctx context.Context, plan Plan) (all []Growth, packed *Pa
 	if len(plan.Levels) == 0 {
 		return nil, nil, nil
 	}
-	db, err := s.database(ctx)
+	db, t, err := s.plot(ctx, plan.Levels[len(plan.Levels)-1]+int64(plan.Rounds)*plan.Measured)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, db.drop()) }()
-	t, err := s.topic(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
 	for _, level := range plan.Levels {
 		if err := db.fill(ctx, t, level); err != nil {
 			return nil, nil, err
@@ -65,6 +62,18 @@ func (s *stage) growth(ctx context.Context, plan Plan) (all []Growth, packed *Pa
 	}
 	packed, err = db.pack(ctx)
 	return all, packed, err
+}
+
+// plot creates a database and a topic for so many rows, of which the last is dated now.
+func (s *stage) plot(ctx context.Context, rows int64) (*database, *topic, error) {
+	t, err := s.topic(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	t.every = min(time.Second/time.Duration(s.options.Customers), almostDay/time.Duration(rows))
+	t.began = time.Now().Add(-time.Duration(rows) * t.every)
+	db, err := s.partitioned(ctx, postgres.Narrow)
+	return db, t, err
 }
 
 func (d *database) fill(ctx context.Context, t *topic, level int64) error {
@@ -115,15 +124,11 @@ func (d *database) level(ctx context.Context, t *topic, level int64, plan Plan) 
 
 // small measures the readings behind the first level in a new database.
 func (s *stage) small(ctx context.Context, first, measured int64) (pace, error) {
-	db, err := s.database(ctx)
+	db, t, err := s.plot(ctx, first+measured)
 	if err != nil {
 		return pace{}, err
 	}
 	defer db.drop()
-	t, err := s.topic(ctx)
-	if err != nil {
-		return pace{}, err
-	}
 	if err := db.fill(ctx, t, first); err != nil {
 		return pace{}, err
 	}
@@ -157,7 +162,10 @@ func (d *database) pack(ctx context.Context) (*Packed, error) {
 func (d *database) extend(ctx context.Context, t *topic, events int64) (drained, error) {
 	fleet := d.stage.options.fleet()
 	fleet.Seed = uint64(t.offsets()) + 1
-	if err := d.stage.preload(ctx, t, load{fleet: fleet, events: events}); err != nil {
+	if err := d.stage.preload(ctx, t, load{
+		fleet: fleet, events: events,
+		from: t.began.Add(time.Duration(t.offsets()) * t.every), every: t.every,
+	}); err != nil {
 		return drained{}, err
 	}
 	return d.drain(ctx, t)

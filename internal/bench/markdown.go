@@ -71,18 +71,18 @@ At low rates latency is the sum of a fetch, a few statements and a COMMIT that w
 a reading is the price of a transaction. As the rate grows so do the batches, by themselves: each takes what has come in while the one before was stored.
 Close to the limit latency is the time of a transaction with thousands of rows, and beyond it the lag grows for as long as the rate holds.`
 
-const aboutGrowth = `Each column is what was measured from so many rows on, over the next readings. All rows lie within the current hour, in one partition
-of each table: the most that an index being written to ever has to hold, for where a table takes more than 4 GiB an hour its partitions
-are ten minutes wide. Each of several rounds is followed by one that starts where the first column does, in a new database: a
-machine is not as fast in one minute as in the next, and what a ratio has left of that is in its spread.
+const aboutGrowth = `Each column is what was measured from so many rows on, over the next readings. Readings are dated at one a second and customer, the last of
+them now, and partitions are ten minutes wide, as they become where a table takes more than 4 GiB an hour. Each of several
+rounds is followed by one that starts where the first column does, in a new database: a machine is not as fast in one minute as in
+the next, and what a ratio has left of that is in its spread.
 
-In a grown table the newest readings of each customer have an index page of their own: for 10,000 customers 80 MB, more than a
-processor's caches hold. The readings that a transaction has of a customer share the price of its page, so the consumer gathers
-what comes in while a transaction is under way, as much as its memory allows. The write-ahead log grows because each of these
-pages goes there whole after every checkpoint, and with the default max_wal_size a drain has one every few seconds; at
-10,000 readings a second they are minutes apart. A page that is full splits in halves, of which the older one is never filled
-again: hence the bytes a record of an hour that is not over, of which 92 are the row. A consumer packs the indexes of a partition
-once its time is over, and the last line is what remains.
+What a reading costs depends on the partition it goes to, not on all those behind. In a partition that has filled, the newest readings of
+each customer have an index page of their own: for 10,000 customers 80 MB, more than a processor's caches hold. The readings that
+a transaction has of a customer share the price of its page, so the consumer gathers what comes in while a transaction is under
+way, as much as its memory allows. The write-ahead log grows because each of these pages goes there whole after every checkpoint, and
+with the default max_wal_size a drain has one every few seconds; at 10,000 readings a second they are minutes apart. A page that
+is full splits in halves, of which the older one is never filled again: hence the bytes a record before its partition is packed,
+of which 92 are the row. A consumer packs the indexes of a partition once its time is over, and the last line is what remains.
 
 Dashboards read rollups, the latest states, or a stretch that an index bounds; the trace of one customer reads as many
 scattered pages as it shows readings, up to its limit.`

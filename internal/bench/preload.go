@@ -65,12 +65,16 @@ func awaitTopic(ctx context.Context, client *kafka.Client) (kafka.TopicState, er
 type load struct {
 	fleet  simulate.Options
 	events int64
-	keep   bool          // the topic remembers the readings as they are to be stored
-	past   time.Duration // spreads the events evenly over the time before now; 0 dates them with now
+	keep   bool      // the topic remembers the readings as they are to be stored
+	from   time.Time // of the first event, each of the others is dated so much after the one before; zero dates them with now
+	every  time.Duration
 }
 
-func (l load) date(n int64, now time.Time) time.Time {
-	return now.Add(-time.Duration(float64(l.past) * (1 - float64(n)/float64(l.events))))
+func (l load) date(n int64) time.Time {
+	if l.from.IsZero() {
+		return time.Now()
+	}
+	return l.from.Add(time.Duration(n) * l.every)
 }
 
 // preload adds events to the topic.
@@ -89,7 +93,7 @@ func (s *stage) preload(ctx context.Context, t *topic, load load) error {
 		return err
 	}
 	for n := range load.events {
-		event := model.Next(load.date(n, time.Now()))
+		event := model.Next(load.date(n))
 		if err := producer.Send(event); err != nil {
 			break // Close says why
 		}

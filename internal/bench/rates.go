@@ -88,7 +88,10 @@ func (r *run) backfill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.preload(ctx, history, load{fleet: r.options.fleet(), events: r.plan.Backfill, past: almostDay}); err != nil {
+	if err := r.preload(ctx, history, load{
+		fleet: r.options.fleet(), events: r.plan.Backfill,
+		from: time.Now().Add(-almostDay), every: almostDay / time.Duration(r.plan.Backfill),
+	}); err != nil {
 		return err
 	}
 	alone, _, err := r.besides(ctx, nil)

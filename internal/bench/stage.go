@@ -186,7 +186,10 @@ type database struct {
 }
 
 // database creates a database with the current schema and partitions.
-func (s *stage) database(ctx context.Context) (*database, error) {
+func (s *stage) database(ctx context.Context) (*database, error) { return s.partitioned(ctx, 0) }
+
+// partitioned creates a database whose partitions are so wide.
+func (s *stage) partitioned(ctx context.Context, width time.Duration) (*database, error) {
 	s.databases++
 	d := &database{stage: s, name: fmt.Sprintf("heartbeat_%s_%d", s.prefix, s.databases)}
 	options, err := s.server.WithDatabase(d.name)
@@ -210,6 +213,7 @@ func (s *stage) database(ctx context.Context) (*database, error) {
 		return nil, errors.Join(err, d.drop())
 	}
 	d.tables = postgres.NewTables(pool, 0)
+	d.tables.Width = width
 	if err := d.tables.Maintain(ctx); err != nil {
 		return nil, errors.Join(err, d.drop())
 	}
@@ -263,6 +267,8 @@ type topic struct {
 	id         [16]byte
 	partitions int
 	content    postgres.Content // what a database must hold once all of it is stored
+	began      time.Time        // date of the first event, where each of the others is dated so much after the one before
+	every      time.Duration
 
 	readings [][]pipeline.Reading // by partition; nil unless they were to be kept
 }

@@ -49,10 +49,11 @@ type partition struct {
 	bytes int64 // with indexes; known of those of the last day only
 }
 
+// Narrow is the width of partitions that fill faster than busy.
+const Narrow = 10 * time.Minute
+
 const (
 	day = 24 * time.Hour
-	// narrow is the width of partitions that fill faster than busy.
-	narrow = 10 * time.Minute
 	// quiet is what a partition may take each hour, some 200 rows a second, for a day of them to be no burden on the writers.
 	quiet = 128 << 20
 	// busy is what a partition may take each hour, some 6,000 rows a second, for an hour of them to be none: half of it is
@@ -66,7 +67,7 @@ func (p *partitions) step(table table) time.Duration {
 	peak := p.peak()
 	switch {
 	case peak > busy:
-		return narrow
+		return Narrow
 	case peak > quiet, p.now.Sub(p.begin()) < 2*day:
 		return table.step
 	default:

@@ -52,6 +52,8 @@ const (
 // of processes may do it at once.
 type Tables struct {
 	Packed func(Packing) // is told of each index that Pack has rebuilt; may be nil, and is not to change during a Pack
+	// Width, where set, is how wide partitions of readings and of anomalies are, for those who know the rate beforehand.
+	Width time.Duration
 
 	pool      *pgxpool.Pool
 	retention time.Duration
@@ -95,7 +97,7 @@ func (t *Tables) maintain(ctx context.Context, table table) error {
 	if err != nil {
 		return err
 	}
-	for _, span := range missing(state.end(), state.now, state.step(table)) {
+	for _, span := range missing(state.end(), state.now, t.step(state, table)) {
 		if err := t.create(ctx, table, span); err != nil {
 			return fmt.Errorf("create %s: %w", table.regular(span), err)
 		}
@@ -104,6 +106,13 @@ func (t *Tables) maintain(ctx context.Context, table table) error {
 		return nil
 	}
 	return t.retire(ctx, table)
+}
+
+func (t *Tables) step(state *partitions, table table) time.Duration {
+	if t.Width > 0 && table.step < day {
+		return t.Width
+	}
+	return state.step(table)
 }
 
 // create adds one regular partition unless another process has just done it, perhaps in another width.
