@@ -51,7 +51,7 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 // collectOften keeps the memory of a consumer close to what it uses, unless GOGC says otherwise. Nearly all of that are
 // buffers without a pointer, which last: they cost the garbage collector nothing, and let it waste as much again.
 func collectOften() {
-	const percent = 20
+	const percent = 15
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}
