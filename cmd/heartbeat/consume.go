@@ -48,8 +48,8 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 	})
 }
 
-// collectOften keeps the memory of a consumer close to what it uses, unless GOGC says otherwise. Nearly all of that are
-// buffers without a pointer, which last: they cost the garbage collector nothing, and let it waste as much again.
+// collectOften keeps the memory of a consumer close to what it uses, unless GOGC says otherwise. Most of that are buffers
+// that last and have no pointers: a collection costs little, and by its own rule the collector would waste as much again.
 func collectOften() {
 	const percent = 15
 	if os.Getenv("GOGC") == "" {

@@ -158,7 +158,7 @@ func (r *run) round(ctx context.Context, number int, t *topic, turns *rounds) er
 			return err
 		}},
 		{"produce", func() error {
-			pace, err := r.produce(ctx, number)
+			pace, err := r.produce(ctx)
 			turns.produced = append(turns.produced, pace)
 			return err
 		}},
@@ -174,7 +174,7 @@ func (r *run) round(ctx context.Context, number int, t *topic, turns *rounds) er
 }
 
 // produce lets the real producer send as fast as it can.
-func (r *run) produce(ctx context.Context, round int) (pace, error) {
+func (r *run) produce(ctx context.Context) (pace, error) {
 	t, err := r.topic(ctx)
 	if err != nil {
 		return pace{}, err
