@@ -16,21 +16,22 @@ const (
 	packSettled = 15 * time.Minute
 )
 
-// packIndexes has the indexes of finished partitions rebuilt until the context ends. A failure costs nothing but space.
+// packIndexes has the indexes of finished partitions rebuilt until the context ends, but not at once: a consumer that has just
+// started has readings to catch up on. A failure costs nothing but space.
 func packIndexes(ctx context.Context, tables *postgres.Tables, logger *slog.Logger) error {
 	tables.Packed = func(done postgres.Packing) {
 		logger.Info("index packed", "index", done.Index, "bytes_before", done.Before, "bytes_after", done.After, "took", done.Took)
 	}
-	for {
-		pause := packEvery
-		if err := packSettledIndexes(ctx, tables); err != nil && ctx.Err() == nil {
-			pause = packAgain
-			logger.Warn("indexes not packed, trying again later", "pause", pause, "error", err)
-		}
+	for pause := packEvery; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(pause):
+		}
+		pause = packEvery
+		if err := packSettledIndexes(ctx, tables); err != nil && ctx.Err() == nil {
+			pause = packAgain
+			logger.Warn("indexes not packed, trying again later", "pause", pause, "error", err)
 		}
 	}
 }
