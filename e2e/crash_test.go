@@ -21,7 +21,7 @@ var crashBinary = sync.OnceValues(func() (string, error) {
 	return path, build(path, "-tags", "crashpoints")
 })
 
-// A consumer that dies at the worst moments (rows inserted, COMMIT not sent; COMMIT done, nobody told) loses nothing
+// A consumer that dies at the worst moments (rows sent, COMMIT not; COMMIT sent, its answer not read; COMMIT done, nobody told) loses nothing
 // and stores nothing twice.
 func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
@@ -29,7 +29,7 @@ func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, point := range []string{"after-insert", "before-commit", "after-commit", "before-hint"} {
+	for i, point := range []string{"after-insert", "before-commit", "commit-sent", "after-commit", "before-hint"} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			proves(t, "P1, P4, P6")

@@ -43,20 +43,19 @@ var mutants = []mutant{
 		name: "alert row outside the transaction", scenario: "TestCrashAtNamedPointsLosesAndDoublesNothing/after-commit", promise: "P6", options: []string{"-crashes", "3"},
 		says: "P6, an alert if and only if its anomaly is stored",
 		edits: []edit{
-			{"internal/postgres/payload.go", `		{"pipeline_metrics", copyMetrics, p.metrics},
+			{"internal/postgres/payload.go", `		{"copy_metrics", copyMetrics, p.metrics},
 `, ``},
 			{"internal/postgres/payload.go", `// copyRows sends`, `func (p *payload) copyLate(ctx context.Context, conn *pgx.Conn) error {
 	if len(p.metrics) == 0 {
 		return nil
 	}
-	var x exchange
-	x.copy("copy late", copyMetrics, p.metrics)
-	_, err := x.run(ctx, conn)
-	return err
+	x := newExchange(conn)
+	x.copy(ctx, "copy_late", copyMetrics, p.metrics)
+	return x.run(ctx)
 }
 
 // copyRows sends`},
-			{"internal/postgres/write.go", `		return commitRollups(ctx, conn, load)`, `		if err := commitRollups(ctx, conn, load); err != nil {
+			{"internal/postgres/write.go", `		return write(ctx, &load.exchange, claim, batch, load)`, `		if err := write(ctx, &load.exchange, claim, batch, load); err != nil {
 			return err
 		}
 		return load.copyLate(ctx, conn)`},
@@ -105,8 +104,11 @@ var mutants = []mutant{
 	},
 	{
 		name: "unbounded buffer while retrying", scenario: "TestTableLockedForLong", promise: "P9", options: []string{"-lock", "60s"},
-		says:  "P9, memory is bounded",
-		edits: []edit{{"internal/kafka/lane.go", `	laneQueue = 2`, `	laneQueue = 1 << 30`}},
+		says: "P9, memory is bounded",
+		edits: []edit{
+			{"internal/kafka/session.go", `min(max(share, 2*pollRecords), pipeline.MaxBatch)-pollRecords`, `1<<30+0*share`},
+			{"internal/kafka/lane.go", ` || len(l.gathered.bytes) >= enoughBytes`, ``},
+		},
 	},
 }
 

@@ -181,19 +181,20 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// What the messages contain that this proxy looks for.
+// What the messages contain that this proxy looks for: a batch names its prepared statements.
 var (
-	beginText  = []byte("BEGIN\x00")
-	moveText   = []byte("move_progress\x00") // with BEGIN: the first message of a batch
-	commitText = []byte("COMMIT\x00")        // the request, and the answer
-	movedNone  = []byte("UPDATE 0\x00")
+	beginName    = []byte("\x00begin\x00")
+	moveName     = []byte("\x00move_progress\x00") // with begin: the first message of a batch
+	commitName   = []byte("\x00commit\x00")
+	committedTag = []byte("COMMIT\x00")
+	movedNone    = []byte("C22012\x00") // the code of the error by which the database refuses a batch that is not in its place
 )
 
 func (p *proxy) request(l *link, text []byte) (pass int, end bool) {
-	if bytes.Contains(text, beginText) && bytes.Contains(text, moveText) {
+	if bytes.Contains(text, beginName) && bytes.Contains(text, moveName) {
 		p.holdBegin()
 	}
-	at := bytes.Index(text, commitText)
+	at := bytes.Index(text, commitName)
 	if at < 0 {
 		return len(text), false
 	}
@@ -218,7 +219,7 @@ func (p *proxy) answer(l *link, text []byte) (pass int, end bool) {
 	if !l.awaiting.Load() {
 		return len(text), false
 	}
-	if bytes.Contains(text, commitText) {
+	if bytes.Contains(text, committedTag) {
 		p.after.Add(1)
 		return 0, true
 	}

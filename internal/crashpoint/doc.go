@@ -10,8 +10,9 @@ type Point string
 
 // The moments, in the order in which a batch comes by.
 const (
-	AfterInsert  Point = "after-insert"  // the rows are in the transaction, the rollups are not
-	BeforeCommit Point = "before-commit" // everything is ready, COMMIT is not sent
+	AfterInsert  Point = "after-insert"  // the rows are sent, the rollups are not
+	BeforeCommit Point = "before-commit" // everything is sent, but not COMMIT
+	CommitSent   Point = "commit-sent"   // COMMIT is sent, its answer is not read
 	AfterCommit  Point = "after-commit"  // the database has said that it is done, nobody else knows
 	BeforeHint   Point = "before-hint"   // the worker has gone on, Kafka has not heard of it
 )

@@ -11,6 +11,9 @@ import (
 	"syscall"
 )
 
+// Armed tells whether there are crash points at all.
+const Armed = true
+
 var reached atomic.Int64
 
 // Reach tells that the process is at the point. It does not return where the process is to die there.

@@ -89,20 +89,31 @@ func TestClaimWaitsForTheBatchUnderWay(t *testing.T) {
 	}
 }
 
-// A process stopped in the middle of a COPY answers its kernel's keep-alives and is idle to no timeout of the server's.
+// A process stopped in the middle of a transaction answers its kernel's keep-alives and is idle to no timeout of the server's.
 // It must not keep others from the partition, and what it does when it comes back must have no effect.
 func TestClaimEvictsAWriterThatWasStopped(t *testing.T) {
 	t.Parallel()
+	for _, behind := range []string{"move_progress", "copy_records"} {
+		t.Run(behind, func(t *testing.T) {
+			t.Parallel()
+			evictsAWriterStopped(t, behind)
+		})
+	}
+}
+
+func evictsAWriterStopped(t *testing.T, behind string) {
+	t.Helper()
 	_, pool := newStore(t)
 	proxy := newProxy(t, pool)
 	stopped := proxy.store(t)
 	old := mustClaim(t, stopped, partition, 0)
-	proxy.at("COPY heartbeat_records", freezeBehind)
+	proxy.at("\x00"+behind+"\x00", freezeBehind)
 	ctx, cancel := context.WithCancel(t.Context())
 	written := make(chan error, 1)
 	go func() { written <- stopped.Write(ctx, old, batchOf(readings(0, 10))) }()
-	await(t, "the COPY to begin", func() bool {
-		return pgtest.Value[int](t, pool, `SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%COPY heartbeat_records%' AND wait_event = 'ClientRead' AND backend_xid IS NOT NULL`) == 1
+	<-proxy.frozen
+	await(t, "the transaction to begin", func() bool {
+		return pgtest.Value[int](t, pool, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'ClientRead' AND backend_xid IS NOT NULL`) == 1
 	})
 
 	store := newStoreOn(pool)
@@ -119,8 +130,8 @@ func TestClaimEvictsAWriterThatWasStopped(t *testing.T) {
 	mustWrite(t, store, claim, batchOf(readings(0, 20)))
 
 	proxy.thaw()
-	if err := <-written; pipeline.KindOf(err) != pipeline.Transient {
-		t.Errorf("the writer that comes back gets %v, want kind Transient", err)
+	if err := <-written; pipeline.KindOf(err) != pipeline.OutcomeUnknown {
+		t.Errorf("the writer that comes back gets %v, want kind OutcomeUnknown", err)
 	}
 	cancel()
 	wantRows(t, pool, `SELECT count(*), count(DISTINCT kafka_offset) FROM heartbeat_records`, `20 20`)

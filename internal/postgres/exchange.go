@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -11,118 +12,214 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"heartbeat/internal/crashpoint"
 )
 
-// exchange is a number of statements that go to the server in one piece, COPY and its rows among them, and are answered one
-// after the other. The driver waits for the server's word before the rows of each COPY: twice for a table, and that is
-// more than the rows cost where there are few.
+// exchange is a number of statements that go to the server in one piece, COPY and its rows among them, and are answered in
+// one piece. The driver waits for the server's word before the rows of each COPY and again behind them, and each wait costs
+// both sides a turn at the processor: where there are few rows, far more than the rows do.
 //
-// After a statement that fails, the transaction refuses those that follow, and the server skips their rows.
+// After a statement that fails, the server skips everything that follows.
 type exchange struct {
-	steps []string // name what the answers are to
-	out   net.Buffers
-	err   error // of adding a statement
+	conn    *pgx.Conn
+	steps   []string    // names of the statements, in order
+	text    []byte      // messages
+	out     net.Buffers // pieces of it, and rows between them
+	flushed int         // how much of text is in out
+	cuts    []cut
+	err     error // of adding a statement
+}
+
+// cut is where a test may kill the process: before what follows is sent.
+type cut struct {
+	before int // index of out
+	point  crashpoint.Point
+}
+
+// refusal is the server's error about one statement. The transaction is not committed, and the session as good as before.
+type refusal struct {
+	step string
+	err  *pgconn.PgError
+}
+
+func (r *refusal) Error() string { return r.step + ": " + r.err.Error() }
+
+func (r *refusal) Unwrap() error { return r.err }
+
+func newExchange(conn *pgx.Conn) *exchange { return &exchange{conn: conn} }
+
+// reset makes an exchange ready for a session, with the memory it has.
+func (x *exchange) reset(conn *pgx.Conn) {
+	*x = exchange{conn: conn, steps: x.steps[:0], text: x.text[:0], out: x.out[:0], cuts: x.cuts[:0]}
 }
 
 // copyChunk is how many bytes of rows go into one message, so that the server reads and writes in turns.
 const copyChunk = 64 << 10
 
-func (x *exchange) add(messages ...pgproto3.FrontendMessage) {
-	var encoded []byte
-	for _, message := range messages {
-		var err error
-		if encoded, err = message.Encode(encoded); err != nil {
-			x.err = cmp.Or(x.err, err)
-		}
+// fewBytes of rows are copied among the messages: a piece of their own would cost more.
+const fewBytes = 8 << 10
+
+// execute adds a statement, with parameters in binary. A session prepares it when it first meets its name.
+func (x *exchange) execute(ctx context.Context, name, sql string, parameters ...[]byte) {
+	if x.err != nil {
+		return
 	}
-	x.out = append(x.out, encoded)
-}
-
-// query adds a statement without parameters.
-func (x *exchange) query(step, sql string) {
-	x.steps = append(x.steps, step)
-	x.add(&pgproto3.Query{String: sql})
-}
-
-// execute adds a prepared statement, with parameters in binary.
-func (x *exchange) execute(step string, statement *pgconn.StatementDescription, parameters [][]byte) {
-	x.steps = append(x.steps, step)
-	x.add(
-		&pgproto3.Bind{PreparedStatement: statement.Name, ParameterFormatCodes: binaryFormat, Parameters: parameters},
-		&pgproto3.Execute{}, &pgproto3.Sync{},
-	)
+	if _, err := x.conn.Prepare(ctx, name, sql); err != nil {
+		x.err = fmt.Errorf("prepare %s: %w", name, err)
+		return
+	}
+	x.steps = append(x.steps, name)
+	bind := pgproto3.Bind{PreparedStatement: name, Parameters: parameters}
+	if len(parameters) > 0 {
+		bind.ParameterFormatCodes = binaryFormat
+	}
+	x.add(&bind, &pgproto3.Execute{})
 }
 
 // copy adds a COPY with its rows, which must stay as they are until the exchange is over.
-func (x *exchange) copy(step, sql string, rows []byte) {
-	x.query(step, sql)
+func (x *exchange) copy(ctx context.Context, name, sql string, rows []byte) {
+	x.execute(ctx, name, sql)
 	for len(rows) > 0 {
 		size := min(len(rows), copyChunk)
-		x.out = append(x.out, binary.BigEndian.AppendUint32([]byte{'d'}, uint32(size+4)), rows[:size])
+		x.text = binary.BigEndian.AppendUint32(append(x.text, 'd'), uint32(size+4))
+		if size <= fewBytes {
+			x.text = append(x.text, rows[:size]...)
+		} else {
+			x.flush()
+			x.out = append(x.out, rows[:size])
+		}
 		rows = rows[size:]
 	}
 	x.add(&pgproto3.CopyDone{})
 }
 
-// run sends everything and returns the tags of the statements, or the first error. It gives the session up when it does not
-// know any more what the server will say next.
-func (x *exchange) run(ctx context.Context, conn *pgx.Conn) (tags []string, err error) {
-	if x.err != nil {
-		return nil, x.err
+// reach marks where a crash point lies. In a normal build that is nowhere.
+func (x *exchange) reach(point crashpoint.Point) {
+	if crashpoint.Armed {
+		x.flush()
+		x.cuts = append(x.cuts, cut{len(x.out), point})
 	}
-	session := conn.PgConn()
+}
+
+func (x *exchange) add(messages ...pgproto3.FrontendMessage) {
+	for _, message := range messages {
+		text, err := message.Encode(x.text)
+		if err != nil {
+			x.err = err
+			return
+		}
+		x.text = text
+	}
+}
+
+// flush ends a piece of messages.
+func (x *exchange) flush() {
+	if len(x.text) > x.flushed {
+		x.out = append(x.out, x.text[x.flushed:])
+		x.flushed = len(x.text)
+	}
+}
+
+// commit adds COMMIT and runs the exchange. Unless it returns nil or a refusal, the transaction may or may not be committed. The
+// points are reached when everything is sent.
+func (x *exchange) commit(ctx context.Context, points ...crashpoint.Point) error {
+	x.execute(ctx, "commit", `COMMIT`)
+	x.add(&pgproto3.Sync{})
+	for _, point := range points {
+		x.reach(point)
+	}
+	last, sent, err := x.converse(ctx)
+	if last == "COMMIT" {
+		return nil
+	}
+	if err == nil {
+		err = fmt.Errorf("the server answered %s", last)
+	}
+	return &commitError{err, sent}
+}
+
+// run ends the exchange where it is and has it answered, without a word on the transaction.
+func (x *exchange) run(ctx context.Context) error {
+	x.add(&pgproto3.Sync{})
+	_, _, err := x.converse(ctx)
+	return err
+}
+
+// converse sends everything and returns the tag of the last statement that was completed. Its error is a *refusal when a
+// statement fails. After any other it gives the session up, for nobody knows what the server will say next; sent then tells
+// whether everything was on its way.
+func (x *exchange) converse(ctx context.Context) (last string, sent bool, err error) {
+	if x.err != nil {
+		return "", false, x.err
+	}
+	session := x.conn.PgConn()
 	if session.IsClosed() {
-		return nil, net.ErrClosed
+		return "", false, net.ErrClosed
 	}
 	if err := session.SyncConn(ctx); err != nil {
-		return nil, err
+		return "", false, err
 	}
+	x.flush()
 	unblock := context.AfterFunc(ctx, func() { _ = session.Conn().SetDeadline(time.Unix(1, 0)) })
-	tags, refusal, err := x.converse(session)
-	if !unblock() && err == nil {
-		err = ctx.Err()
+	if err = x.send(session.Conn()); err == nil {
+		sent = true
+		last, err = x.answers(session)
 	}
-	if err != nil {
+	if !unblock() {
 		abandon(session)
-		return nil, err
+		return last, sent, cmp.Or(err, ctx.Err())
 	}
-	return tags, refusal
+	if _, refused := errors.AsType[*refusal](err); err != nil && !refused {
+		abandon(session)
+	}
+	return last, sent, err
 }
 
-// converse reads one answer for each step. A refusal is the server's; after any other error nothing can be told about the session.
-func (x *exchange) converse(session *pgconn.PgConn) (tags []string, refusal, err error) {
-	if _, err := x.out.WriteTo(session.Conn()); err != nil {
-		return nil, nil, fmt.Errorf("send: %w", err)
-	}
-	for _, step := range x.steps {
-		tag, refused, err := answer(session)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", step, err)
+func (x *exchange) send(to net.Conn) error {
+	write := func(pieces net.Buffers) error {
+		if _, err := pieces.WriteTo(to); err != nil {
+			return fmt.Errorf("send: %w", err)
 		}
-		if refused != nil && refusal == nil {
-			refusal = fmt.Errorf("%s: %w", step, refused)
-		}
-		tags = append(tags, tag)
+		return nil
 	}
-	return tags, refusal, nil
+	begin := 0
+	for _, cut := range x.cuts {
+		if err := write(x.out[begin:cut.before]); err != nil {
+			return err
+		}
+		begin = cut.before
+		crashpoint.Reach(cut.point)
+	}
+	return write(x.out[begin:])
 }
 
-// answer reads until the server is ready for the next statement.
-func answer(session *pgconn.PgConn) (tag string, refusal, err error) {
-	for {
+// answers reads until the server is ready for something else.
+func (x *exchange) answers(session *pgconn.PgConn) (last string, err error) {
+	var refused error
+	for done := 0; ; {
 		message, err := session.ReceiveMessage(context.Background())
 		if err != nil {
-			return "", nil, err
+			return last, fmt.Errorf("%s: %w", x.step(done), err)
 		}
 		switch message := message.(type) {
 		case *pgproto3.CommandComplete:
-			tag = string(message.CommandTag)
+			last = string(message.CommandTag)
+			done++
 		case *pgproto3.ErrorResponse:
-			refusal = pgconn.ErrorResponseToPgError(message)
+			refused = &refusal{x.step(done), pgconn.ErrorResponseToPgError(message)}
 		case *pgproto3.ReadyForQuery:
-			return tag, refusal, nil
+			return last, refused
 		}
 	}
+}
+
+// step names the statement that comes after so many.
+func (x *exchange) step(done int) string {
+	if done < len(x.steps) {
+		return x.steps[done]
+	}
+	return "sync"
 }
 
 // abandonTime is how long it may take to tell the server that a session is over.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"strconv"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -53,7 +52,7 @@ func TestCommitWithoutAnAnswerIsOfUnknownOutcome(t *testing.T) {
 			claim := mustClaim(t, far, partition, 0)
 			batch := batchOf(readings(0, 10))
 
-			proxy.at("COMMIT\x00", test.act)
+			proxy.at("\x00commit\x00", test.act)
 			wantKind(t, far.Write(t.Context(), claim, batch), pipeline.OutcomeUnknown)
 
 			awaitNoTransaction(t, pool)
@@ -70,28 +69,39 @@ func TestCommitWithoutAnAnswerIsOfUnknownOutcome(t *testing.T) {
 	}
 }
 
-func TestConnectionCutBeforeCommitIsAnOutage(t *testing.T) {
+// Wherever the piece that is a transaction breaks off, nothing of it is stored and the next attempt is as good as the first.
+func TestConnectionCutInTheMiddleStoresNothing(t *testing.T) {
 	t.Parallel()
-	for _, word := range []string{"begin", "move_progress", "COPY heartbeat_records", "COPY heartbeat_anomalies", "COPY pipeline_metrics", "add_minutes"} {
-		for _, act := range []action{cutBefore, cutAfter} {
-			t.Run(word+" "+strconv.Itoa(int(act)), func(t *testing.T) {
-				t.Parallel()
-				_, pool := newStore(t)
-				proxy := newProxy(t, pool)
-				far := proxy.store(t)
-				claim := mustClaim(t, far, partition, 0)
-				batch := batchOf(append(readings(0, 10), reading(10, 1, 300, noon)))
-				proxy.at(word, act)
-				if word == "begin" {
-					proxy.at("BEGIN", act)
-				}
-				if err := far.Write(t.Context(), claim, batch); err == nil || pipeline.KindOf(err) != pipeline.Transient {
-					t.Fatalf("Write: %v of kind %d, want kind Transient", err, pipeline.KindOf(err))
-				}
-				mustWrite(t, far, claim, batch)
-			})
-		}
+	for _, word := range []string{"begin", "move_progress", "copy_records", "copy_anomalies", "copy_metrics", "add_minute"} {
+		t.Run(word, func(t *testing.T) {
+			t.Parallel()
+			_, pool := newStore(t)
+			proxy := newProxy(t, pool)
+			far := proxy.store(t)
+			claim := mustClaim(t, far, partition, 0)
+			batch := batchOf(append(readings(0, 10), reading(10, 1, 300, noon)))
+			proxy.at("\x00"+word+"\x00", cutBefore)
+			wantKind(t, far.Write(t.Context(), claim, batch), pipeline.OutcomeUnknown)
+			awaitNoTransaction(t, pool)
+			if next, err := far.Position(t.Context(), claim); err != nil || next != 0 {
+				t.Errorf("Position is %d, %v; want 0", next, err)
+			}
+			wantRows(t, pool, `SELECT count(*) FROM heartbeat_records`, `0`)
+			mustWrite(t, far, claim, batch)
+		})
 	}
+}
+
+// What breaks before the transaction is sent is an outage like any other.
+func TestConnectionCutBeforeTheTransactionIsAnOutage(t *testing.T) {
+	t.Parallel()
+	_, pool := newStore(t)
+	proxy := newProxy(t, pool)
+	far := proxy.store(t)
+	claim := mustClaim(t, far, partition, 0)
+	proxy.at("COPY heartbeat_records", cutBefore) // while the session learns its statements
+	wantKind(t, far.Write(t.Context(), claim, batchOf(readings(0, 10))), pipeline.Transient)
+	mustWrite(t, far, claim, batchOf(readings(0, 10)))
 }
 
 func TestCancelledWriteSaysSo(t *testing.T) {
@@ -105,39 +115,48 @@ func TestCancelledWriteSaysSo(t *testing.T) {
 		t.Errorf("cancelled before it began: %v of kind %d, want context.Canceled and a known outcome", err, pipeline.KindOf(err))
 	}
 
-	release := lockTable(t, pool, "heartbeat_records")
-	waiting, cancel := context.WithCancel(t.Context())
-	written := make(chan error, 1)
-	go func() { written <- store.Write(waiting, claim, batchOf(readings(0, 10))) }()
-	awaitWaiters(t, pool, "COPY heartbeat_records", 1)
-	cancel()
-	if err := <-written; !errors.Is(err, context.Canceled) || pipeline.KindOf(err) == pipeline.OutcomeUnknown {
-		t.Errorf("cancelled in the middle: %v of kind %d, want context.Canceled and a known outcome", err, pipeline.KindOf(err))
-	}
-	release()
-
 	mustWrite(t, store, claim, batchOf(readings(0, 10))) // so that the session knows its statements
-	release = lockTable(t, pool, "fleet_minute")
-	waiting, cancel = context.WithCancel(t.Context())
-	go func() { written <- store.Write(waiting, claim, batchOf(readings(10, 10))) }()
-	awaitWaiters(t, pool, "fleet_minute", 1)
-	cancel()
-	if err := <-written; !errors.Is(err, context.Canceled) || pipeline.KindOf(err) != pipeline.OutcomeUnknown {
-		t.Errorf("cancelled with the COMMIT under way: %v of kind %d, want context.Canceled and OutcomeUnknown", err, pipeline.KindOf(err))
+	next := int64(10)
+	for _, table := range []string{"heartbeat_records", "fleet_minute"} {
+		release := lockTable(t, pool, table)
+		waiting, cancel := context.WithCancel(t.Context())
+		written := make(chan error, 1)
+		go func() { written <- store.Write(waiting, claim, batchOf(readings(next, 10))) }()
+		awaitWaiters(t, pool, table, 1)
+		cancel()
+		if err := <-written; !errors.Is(err, context.Canceled) || pipeline.KindOf(err) != pipeline.OutcomeUnknown {
+			t.Errorf("cancelled while it waits for %s: %v of kind %d, want context.Canceled and OutcomeUnknown", table, err, pipeline.KindOf(err))
+		}
+		release()
+		// The server is told to stop, so it may have done either: the stored progress says which.
+		awaitNoTransaction(t, pool)
+		stored, err := store.Position(t.Context(), claim)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Write(t.Context(), claim, batchOf(readings(next, 10))); stored == next && err != nil {
+			t.Errorf("Write again: %v", err)
+		} else if stored != next {
+			wantKind(t, err, pipeline.Stale)
+		}
+		next += 10
 	}
+	wantRows(t, pool, `SELECT count(*), count(DISTINCT kafka_offset) FROM heartbeat_records`, `30 30`)
+}
+
+// A session that the server ends may have been ended behind its COMMIT.
+func TestTerminatedSessionIsOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	store, pool := newStore(t)
+	claim := mustClaim(t, store, partition, 0)
+	release := lockTable(t, pool, "heartbeat_records")
+	written := make(chan error, 1)
+	go func() { written <- store.Write(t.Context(), claim, batchOf(readings(0, 10))) }()
+	awaitWaiters(t, pool, "COPY heartbeat_records", 1)
+	pgtest.Exec(t, pool, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%COPY heartbeat_records%' AND pid <> pg_backend_pid() AND datname = current_database()`)
+	wantKind(t, <-written, pipeline.OutcomeUnknown)
 	release()
-	// The driver tells the server to stop, so it may have done either: the stored progress says which.
-	awaitNoTransaction(t, pool)
-	next, err := store.Position(t.Context(), claim)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Write(t.Context(), claim, batchOf(readings(10, 10))); next == 10 && err != nil {
-		t.Errorf("Write again: %v", err)
-	} else if next == 20 {
-		wantKind(t, err, pipeline.Stale)
-	}
-	wantRows(t, pool, `SELECT count(*), count(DISTINCT kafka_offset) FROM heartbeat_records`, `20 20`)
+	mustWrite(t, store, claim, batchOf(readings(0, 10)))
 }
 
 func TestOutagesAreTransient(t *testing.T) {
@@ -159,35 +178,6 @@ func TestOutagesAreTransient(t *testing.T) {
 		claim := mustClaim(t, store, partition, 0)
 		lockTable(t, pool, "fleet_minute")
 		wantKind(t, store.Write(t.Context(), claim, batchOf(readings(0, 10))), pipeline.Transient)
-	})
-	t.Run("session terminated", func(t *testing.T) {
-		t.Parallel()
-		store, pool := newStore(t)
-		claim := mustClaim(t, store, partition, 0)
-		release := lockTable(t, pool, "heartbeat_records")
-		written := make(chan error, 1)
-		go func() { written <- store.Write(t.Context(), claim, batchOf(readings(0, 10))) }()
-		awaitWaiters(t, pool, "COPY heartbeat_records", 1)
-		pgtest.Exec(t, pool, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%COPY heartbeat_records%' AND pid <> pg_backend_pid() AND datname = current_database()`)
-		wantKind(t, <-written, pipeline.Transient)
-		release()
-		mustWrite(t, store, claim, batchOf(readings(0, 10)))
-	})
-	t.Run("stopped within a transaction", func(t *testing.T) {
-		t.Parallel()
-		_, pool := newStore(t)
-		proxy := newProxy(t, pool, setting("idle_in_transaction_session_timeout", "100"))
-		store := proxy.store(t)
-		claim := mustClaim(t, store, partition, 0)
-		proxy.at("add_minutes", freezeBefore)
-		written := make(chan error, 1)
-		go func() { written <- store.Write(t.Context(), claim, batchOf(readings(0, 10))) }()
-		<-proxy.frozen
-		if next := mustClaim(t, newStoreOn(pool), partition, 0).Next; next != 0 {
-			t.Errorf("the claim behind it goes on at %d, want 0", next)
-		}
-		proxy.thaw()
-		wantKind(t, <-written, pipeline.Transient)
 	})
 	t.Run("deadlock", func(t *testing.T) {
 		t.Parallel()

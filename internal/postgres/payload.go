@@ -18,13 +18,14 @@ type payload struct {
 
 	recordCount, anomalyCount int64
 
-	minutes   [8][]byte // arrays of addMinutes
 	customers [5][]byte // arrays of putCustomers
 
-	hasMinutes, hasCustomers bool
+	hasCustomers bool
 
 	normal, abnormal, states []uint64 // customer<<32 | index: sorted, they are the order of rows
 	fleet                    fleetMinutes
+
+	exchange exchange
 }
 
 func newPayload() *payload { return &payload{fleet: fleetMinutes{index: map[int64]int{}}} }
@@ -50,9 +51,6 @@ func (p *payload) encode(log string, partition int32, batch *pipeline.Batch) {
 	p.encodeAnomalies(batch.Readings)
 	p.encodeMetrics(batch)
 	p.encodeDeadLetters(batch.DeadLetters)
-	if p.hasMinutes = len(batch.Readings) > 0; p.hasMinutes {
-		p.fleet.encode(&p.minutes)
-	}
 	if p.hasCustomers = len(batch.Customers) > 0; p.hasCustomers {
 		encodeCustomers(&p.customers, batch.Customers, p.states)
 	}
@@ -76,6 +74,7 @@ func (p *payload) order(batch *pipeline.Batch) {
 	for i := range batch.Customers {
 		p.states = append(p.states, uint64(batch.Customers[i].Customer)<<32|uint64(i))
 	}
+	p.fleet.sort()
 	slices.Sort(p.normal)
 	slices.Sort(p.abnormal)
 	slices.Sort(p.states)
@@ -83,26 +82,25 @@ func (p *payload) order(batch *pipeline.Batch) {
 }
 
 // addCopies adds the rows to an exchange, table by table.
-func (p *payload) addCopies(x *exchange) {
+func (p *payload) addCopies(ctx context.Context, x *exchange) {
 	for _, table := range [...]struct {
 		name, sql string
 		rows      []byte
 	}{
-		{"heartbeat_records", copyRecords, p.records},
-		{"heartbeat_anomalies", copyAnomalies, p.anomalies},
-		{"pipeline_metrics", copyMetrics, p.metrics},
-		{"dead_letters", copyDeadLetters, p.deadLetters},
+		{"copy_records", copyRecords, p.records},
+		{"copy_anomalies", copyAnomalies, p.anomalies},
+		{"copy_metrics", copyMetrics, p.metrics},
+		{"copy_dead_letters", copyDeadLetters, p.deadLetters},
 	} {
 		if len(table.rows) > 0 {
-			x.copy("copy into "+table.name, table.sql, table.rows)
+			x.copy(ctx, table.name, table.sql, table.rows)
 		}
 	}
 }
 
-// copyRows sends the rows alone.
+// copyRows sends the rows alone, in one transaction.
 func (p *payload) copyRows(ctx context.Context, conn *pgx.Conn) error {
-	var x exchange
-	p.addCopies(&x)
-	_, err := x.run(ctx, conn)
-	return err
+	p.exchange.reset(conn)
+	p.addCopies(ctx, &p.exchange)
+	return p.exchange.run(ctx)
 }

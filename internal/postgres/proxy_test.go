@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"net"
 	"net/url"
@@ -35,10 +36,9 @@ type action int
 
 const (
 	pass         action = iota
-	cutBefore           // the server never gets the word
+	cutBefore           // the server gets what comes before the word, and nothing more
 	cutAfter            // the server gets it, and its answer goes astray
-	freezeBefore        // the server gets nothing more until thaw
-	freezeBehind        // the server gets the word and nothing more until thaw
+	freezeBehind        // the server gets the statement of that name and nothing more until thaw
 )
 
 func newProxy(t testing.TB, pool *pgxpool.Pool, changes ...func(*url.URL)) *proxy {
@@ -143,17 +143,18 @@ func (p *proxy) carry(said []byte, server net.Conn, answers chan struct{}) (open
 	}
 	p.at("", pass)
 	switch act {
+	case cutBefore:
+		_, _ = server.Write(said[:at])
 	case cutAfter:
 		close(answers)
 		_, _ = server.Write(said)
 		// The server closes the connection once it has done what it was told.
 		_, _ = server.Write([]byte{'X', 0, 0, 0, 4})
 		_, _ = io.Copy(io.Discard, server)
-	case freezeBefore, freezeBehind:
-		end := 0
-		if act == freezeBehind {
-			end = at + bytes.IndexByte(said[at:], 0) + 1
-		}
+	case freezeBehind:
+		end := at - 4 // where Bind, which has the name, tells its length
+		end += int(binary.BigEndian.Uint32(said[end:]))
+		end += 1 + int(binary.BigEndian.Uint32(said[end+1:])) // Execute
 		_, _ = server.Write(said[:end])
 		close(p.frozen)
 		<-p.cold

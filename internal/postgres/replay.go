@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
@@ -110,15 +109,11 @@ UPDATE ingest_progress
 	if counts.RowsAffected() != 1 {
 		return fmt.Errorf("move counts: there is no progress of %s/%d", l.log, l.partition)
 	}
-	if err := load.copyRows(ctx, conn); err != nil {
-		return err
-	}
-	var rollups pgconn.Batch
-	if err := load.queueRollups(ctx, conn, &rollups); err != nil {
-		return err
-	}
-	if _, _, err := execute(ctx, conn, &rollups); err != nil {
-		return fmt.Errorf("add to rollups: %w", err)
+	x := newExchange(conn)
+	load.addCopies(ctx, x)
+	load.addRollups(ctx, x)
+	if err := x.run(ctx); err != nil {
+		return fmt.Errorf("store reading: %w", err)
 	}
 	_, err = conn.Exec(ctx, `UPDATE dead_letters SET replayed_at = now() WHERE dead_letter_id = $1`, id)
 	return err

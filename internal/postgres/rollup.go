@@ -5,20 +5,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"heartbeat/internal/heartbeat"
 )
 
-const addMinutes = `
+const addMinute = `
 INSERT INTO fleet_minute AS held
        (minute, kafka_topic, kafka_partition, valid_count, bpm_sum, bpm_min, bpm_max,
         bradycardia_count, tachycardia_count, invalid_count)
-SELECT minute, $1::text, $2::integer, valid_count, bpm_sum, bpm_min, bpm_max,
-       bradycardia_count, tachycardia_count, invalid_count
-  FROM unnest($3::timestamptz[], $4::bigint[], $5::bigint[], $6::integer[], $7::integer[],
-              $8::bigint[], $9::bigint[], $10::bigint[])
-    AS batch (minute, valid_count, bpm_sum, bpm_min, bpm_max, bradycardia_count, tachycardia_count, invalid_count)
+VALUES ($3, $1, $2, $4, $5, $6, $7, $8, $9, $10)
     ON CONFLICT (minute, kafka_topic, kafka_partition) DO UPDATE
    SET valid_count       = held.valid_count + EXCLUDED.valid_count,
        bpm_sum           = held.bpm_sum + EXCLUDED.bpm_sum,
@@ -85,33 +79,19 @@ func floorMinute(t time.Time) int64 {
 	return minute
 }
 
-// encode fills the arrays $3 to $10 of addMinutes. It sorts the minutes, so that nobody who updates several ever
-// waits in a circle.
-func (m *fleetMinutes) encode(columns *[8][]byte) {
+// sort puts the minutes in order, so that nobody who updates several ever waits in a circle.
+func (m *fleetMinutes) sort() {
 	slices.SortFunc(m.rows, func(a, b fleetMinute) int { return cmp.Compare(a.at, b.at) })
-	for i, element := range [...]uint32{
-		pgtype.TimestamptzOID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int4OID, pgtype.Int4OID,
-		pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID,
-	} {
-		columns[i] = appendArray(columns[i][:0], element, len(m.rows))
-	}
-	for i := range m.rows {
-		m.rows[i].encode(columns)
-	}
 }
 
-func (m *fleetMinute) encode(columns *[8][]byte) {
-	columns[0] = appendInt64(columns[0], m.at*60_000_000-epoch)
-	columns[1] = appendInt64(columns[1], m.valid)
-	columns[2] = appendInt64(columns[2], m.sum)
-	if m.valid == 0 {
-		columns[3] = appendNull(columns[3])
-		columns[4] = appendNull(columns[4])
-	} else {
-		columns[3] = appendInt32(columns[3], int32(m.min))
-		columns[4] = appendInt32(columns[4], int32(m.max))
+// parameters are those of addMinute from $3 on.
+func (m *fleetMinute) parameters() [][]byte {
+	parameters := [][]byte{int8(m.at*60_000_000 - epoch), int8(m.valid), int8(m.sum), nil, nil}
+	if m.valid > 0 {
+		parameters[3], parameters[4] = int4(int32(m.min)), int4(int32(m.max))
 	}
-	for i, class := range heartbeat.AnomalyClasses {
-		columns[5+i] = appendInt64(columns[5+i], m.classes[class])
+	for _, class := range heartbeat.AnomalyClasses {
+		parameters = append(parameters, int8(m.classes[class]))
 	}
+	return parameters
 }

@@ -2,13 +2,10 @@ package postgres
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"heartbeat/internal/pipeline"
@@ -63,38 +60,8 @@ func (s *Store) transact(ctx context.Context, doing string, steps func(context.C
 		if err := steps(ctx, conn); err != nil {
 			return err
 		}
-		return commit(ctx, conn, &pgconn.Batch{})
+		return newExchange(conn).commit(ctx)
 	})
-}
-
-// commit sends the last statements of a transaction and COMMIT in one go.
-func commit(ctx context.Context, conn *pgx.Conn, statements *pgconn.Batch) error {
-	statements.ExecParams(`COMMIT`, nil, nil, nil, nil)
-	committed, sent, err := execute(ctx, conn, statements)
-	if committed.String() == "COMMIT" {
-		return nil
-	}
-	if err == nil {
-		err = fmt.Errorf("the server answered %s", committed)
-	}
-	return &commitError{err, sent}
-}
-
-// execute runs the statements in one round trip. It returns the tag of the last that was completed, and whether the server
-// may have got any: pgx calls some errors safe to retry that come after the sending.
-func execute(ctx context.Context, conn *pgx.Conn, statements *pgconn.Batch) (last pgconn.CommandTag, sent bool, err error) {
-	session := conn.PgConn()
-	if session.IsClosed() {
-		return last, false, net.ErrClosed
-	}
-	results := session.ExecBatch(ctx, statements)
-	sent = session.IsBusy() || session.IsClosed()
-	for results.NextResult() {
-		if tag, err := results.ResultReader().Close(); err == nil {
-			last = tag
-		}
-	}
-	return last, sent, results.Close()
 }
 
 // rollBack saves the session for the next user. A session that it cannot save is one that the pool throws away.

@@ -2,17 +2,17 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"heartbeat/internal/crashpoint"
 	"heartbeat/internal/pipeline"
 )
 
-// Write stores the batch in one transaction of two round trips: begin, move the progress and copy the rows; then, when all
-// that is well, add the rollups and commit.
+// Write stores the batch in one transaction that goes to the server in one piece: begin, move the progress, copy the rows, add
+// the rollups, commit.
 func (s *Store) Write(ctx context.Context, claim pipeline.Claim, batch *pipeline.Batch) error {
 	doing := fmt.Sprintf("write offsets %d to %d of %s/%d", batch.From, batch.To, claim.Log, claim.Number)
 	if err := checkOffsets(batch); err != nil {
@@ -21,14 +21,11 @@ func (s *Store) Write(ctx context.Context, claim pipeline.Claim, batch *pipeline
 	load := s.payloads.Get().(*payload)
 	load.encode(claim.Log, claim.Number, batch)
 	err := s.session(ctx, doing, func(ctx context.Context, conn *pgx.Conn) error {
-		if err := insert(ctx, conn, claim, batch, load); err != nil {
-			return err
-		}
-		crashpoint.Reach(crashpoint.AfterInsert)
-		return commitRollups(ctx, conn, load)
+		load.exchange.reset(conn)
+		return write(ctx, &load.exchange, claim, batch, load)
 	})
 	if err != nil {
-		return err // and let go of the payload: pgx may go on reading it when a COPY breaks off
+		return err // and let go of the payload: a send that was cut short may go on reading it
 	}
 	load.trim()
 	s.payloads.Put(load)
@@ -45,77 +42,55 @@ func checkOffsets(batch *pipeline.Batch) error {
 	return nil
 }
 
+// moveProgressSQL moves the progress from where the claim left it, and divides by zero where it is not there: nobody is asked
+// between this and COMMIT, so it must fail by itself.
 const moveProgressSQL = `
-UPDATE ingest_progress
-   SET next_offset   = $5,
-       leader_epoch  = $6,
-       state_from    = $7,
-       stored        = stored + $8,
-       anomalies     = anomalies + $9,
-       dead_lettered = dead_lettered + $10,
-       skipped       = skipped + $11,
-       updated_at    = now()
- WHERE kafka_topic = $1 AND partition = $2 AND fence = $3 AND next_offset = $4`
+WITH moved AS (
+    UPDATE ingest_progress
+       SET next_offset   = $5,
+           leader_epoch  = $6,
+           state_from    = $7,
+           stored        = stored + $8,
+           anomalies     = anomalies + $9,
+           dead_lettered = dead_lettered + $10,
+           skipped       = skipped + $11,
+           updated_at    = now()
+     WHERE kafka_topic = $1 AND partition = $2 AND fence = $3 AND next_offset = $4
+    RETURNING next_offset)
+SELECT 1 / count(*) FROM moved`
 
-// insert begins the transaction, moves the progress over the batch and copies the rows. From the progress on, whoever claims
-// the partition waits for this transaction to end.
-func insert(ctx context.Context, conn *pgx.Conn, claim pipeline.Claim, batch *pipeline.Batch, load *payload) error {
-	statement, err := conn.Prepare(ctx, "move_progress", moveProgressSQL)
-	if err != nil {
-		return err
-	}
-	progress := [][]byte{
-		[]byte(claim.Log), int4(claim.Number), int8(claim.Fence), int8(batch.From),
+const (
+	moveProgress   = "move_progress"
+	divisionByZero = "22012"
+)
+
+// write stores a batch. From the progress on, whoever claims the partition waits for this transaction to end.
+func write(ctx context.Context, x *exchange, claim pipeline.Claim, batch *pipeline.Batch, load *payload) error {
+	x.execute(ctx, "begin", `BEGIN`)
+	x.execute(ctx, moveProgress, moveProgressSQL,
+		load.log, int4(claim.Number), int8(claim.Fence), int8(batch.From),
 		int8(batch.To), int4(batch.Epoch), int8(batch.StateFrom),
-		int8(load.recordCount), int8(load.anomalyCount), int8(int64(len(batch.DeadLetters))), int8(batch.Skipped),
+		int8(load.recordCount), int8(load.anomalyCount), int8(int64(len(batch.DeadLetters))), int8(batch.Skipped))
+	load.addCopies(ctx, x)
+	x.reach(crashpoint.AfterInsert)
+	load.addRollups(ctx, x)
+	x.reach(crashpoint.BeforeCommit)
+	err := x.commit(ctx, crashpoint.CommitSent)
+	if err == nil {
+		crashpoint.Reach(crashpoint.AfterCommit)
 	}
-	var x exchange
-	x.query("begin", `BEGIN`)
-	x.execute("move progress", statement, progress)
-	load.addCopies(&x)
-	tags, err := x.run(ctx, conn)
-	if err != nil {
-		return err
-	}
-	if tags[1] != "UPDATE 1" {
+	if refused, ok := errors.AsType[*refusal](err); ok && refused.step == moveProgress && refused.err.Code == divisionByZero {
 		return errNotWhereLeft
 	}
-	return nil
+	return err
 }
 
-// commitRollups adds the rollups and commits.
-func commitRollups(ctx context.Context, conn *pgx.Conn, load *payload) error {
-	var statements pgconn.Batch
-	if err := load.queueRollups(ctx, conn, &statements); err != nil {
-		return err
+// addRollups adds the statements for the minutes and the customer states of the batch.
+func (p *payload) addRollups(ctx context.Context, x *exchange) {
+	for i := range p.fleet.rows {
+		x.execute(ctx, "add_minute", addMinute, append([][]byte{p.log, int4(p.partition)}, p.fleet.rows[i].parameters()...)...)
 	}
-	crashpoint.Reach(crashpoint.BeforeCommit)
-	if err := commit(ctx, conn, &statements); err != nil {
-		return err
+	if p.hasCustomers {
+		x.execute(ctx, "put_customers", putCustomers, append([][]byte{p.log, int4(p.partition)}, p.customers[:]...)...)
 	}
-	crashpoint.Reach(crashpoint.AfterCommit)
-	return nil
-}
-
-// queueRollups adds the statements for the rollups that the payload has something for.
-func (p *payload) queueRollups(ctx context.Context, conn *pgx.Conn, statements *pgconn.Batch) error {
-	for _, rollup := range [...]struct {
-		name, sql string
-		wanted    bool
-		columns   [][]byte
-	}{
-		{"add_minutes", addMinutes, p.hasMinutes, p.minutes[:]},
-		{"put_customers", putCustomers, p.hasCustomers, p.customers[:]},
-	} {
-		if !rollup.wanted {
-			continue
-		}
-		statement, err := conn.Prepare(ctx, rollup.name, rollup.sql)
-		if err != nil {
-			return err
-		}
-		parameters := append([][]byte{p.log, int4(p.partition)}, rollup.columns...)
-		statements.ExecStatement(statement, parameters, binaryFormat, nil)
-	}
-	return nil
 }
