@@ -20,6 +20,7 @@ type consumeCommand struct {
 	InstanceID     string        `placeholder:"NAME" group:"Kafka" help:"Static membership: a restart within the session timeout keeps its partitions. Each consumer needs its own name."`
 	SessionTimeout time.Duration `default:"45s" group:"Kafka" help:"How long the group waits for a silent member (${default})."`
 	Retention      time.Duration `placeholder:"DURATION" group:"PostgreSQL" help:"Drop readings older than this and refuse those that arrive older; without it everything is kept."`
+	Background     bool          `help:"Leave processor and database to others: short transactions, one at a time, with a rest behind each. For importing history beside live readings."`
 	UntilCaughtUp  bool          `help:"End once everything is stored that the topic holds at the start."`
 	MetricsAddress string        `default:"127.0.0.1:9464" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, none serves nothing."`
 }
@@ -41,6 +42,7 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 		SessionTimeout: c.SessionTimeout,
 		Database:       database,
 		Retention:      c.Retention,
+		Background:     c.Background,
 		UntilCaughtUp:  c.UntilCaughtUp,
 		MetricsAddress: c.MetricsAddress,
 		Registry:       newRegistry(),

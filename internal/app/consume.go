@@ -24,6 +24,7 @@ type ConsumeOptions struct {
 	SessionTimeout time.Duration // 0: Kafka's default
 	Database       postgres.Options
 	Retention      time.Duration // drop readings older than this, refuse those that arrive older; 0: keep all
+	Background     bool          // leave processor and database to others
 	UntilCaughtUp  bool          // end once everything is stored that the topic held at the start
 	MetricsAddress string        // for metrics, health and readiness; empty: none
 	Registry       *prometheus.Registry
@@ -94,7 +95,7 @@ var errCaughtUp = errors.New("caught up")
 func newConsumer(options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) *kafka.Consumer {
 	store := postgres.NewStore(pool, owner())
 	return kafka.NewConsumer(kafka.ConsumerConfig{
-		Config: options.Kafka, Group: options.Group, InstanceID: options.InstanceID, SessionTimeout: options.SessionTimeout,
+		Config: options.Kafka, Group: options.Group, InstanceID: options.InstanceID, SessionTimeout: options.SessionTimeout, Background: options.Background,
 		NewWorker: func(partition pipeline.Partition, log pipeline.Log) *pipeline.Worker {
 			return pipeline.NewWorker(pipeline.Options{
 				Partition: partition, Store: store, Log: log, Meter: meter, Retention: options.Retention, Logger: logger,

@@ -44,7 +44,7 @@ func (s *stage) drain(ctx context.Context, t *topic) (drained, error) {
 
 // drain lets the real consumer store what is missing of the topic. The clock runs from the first transaction seen to the
 // last: starting up and joining a group are not what is measured.
-func (d *database) drain(ctx context.Context, t *topic) (result drained, err error) {
+func (d *database) drain(ctx context.Context, t *topic, options ...string) (result drained, err error) {
 	_, stored, err := d.stored(ctx, t)
 	if err != nil {
 		return result, err
@@ -54,7 +54,7 @@ func (d *database) drain(ctx context.Context, t *topic) (result drained, err err
 		return result, err
 	}
 	began := time.Now()
-	consumer, err := d.consume(t)
+	consumer, err := d.consume(t, options...)
 	if err != nil {
 		return result, err
 	}

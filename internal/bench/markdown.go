@@ -65,21 +65,25 @@ by round, so that a busy machine slows both sides of it.`,
 
 // aboutSteady says what bounds the latency, by how much of the processor is taken.
 func (r *Report) aboutSteady() string {
+	slow, fast := rhythmAt(0), rhythmAt(manyPerSecond)
 	var busy []string
 	for _, s := range r.Steady {
 		if s.KeptUp {
 			busy = append(busy, fmt.Sprintf("%.1f at %s", s.Usage.total()*float64(s.PerSecond)/1e6, thousands(float64(s.PerSecond))))
 		}
 	}
-	return fmt.Sprintf(`Latency runs from the event's own time to the moment at which an observer, who looks once a millisecond, sees its row committed. Events are dated
-when they are due, whether or not the producer could send them then, so nothing that holds a reading up is left out. Rates are for all
+	return fmt.Sprintf(`Latency runs from the event's own time to the moment at which an observer sees its row committed. Events are dated
+when they are due, whether or not the producer could send them then, so nothing that holds a reading up is left out; *sent* is the
+part of it until the broker had acknowledged the event. Producer and observer have to share the processors with what they measure:
+the producer collects for %v and the observer looks every %v, at %s a second and more for %v and every %v. Rates are for all
 partitions together, and 100 %% is one core.
 
-At low rates latency is the sum of a fetch, a few statements and a COMMIT that waits for the disk; batches have few rows then, and the processor's time
-a reading is the price of a transaction. As the rate grows so do the batches, by themselves: each takes what has come in while the one before was stored.
-What the slowest of a hundred waits for is a core. Consumer, PostgreSQL, broker, producer and observer share %d; they had this many busy: %s.
-The busier, the longer the wait for one, and a moment in which the machine is slower shows at once. Close to the limit latency is the time of a transaction with thousands of rows, and beyond it the lag grows for as long as
-the rate holds.`, r.Surroundings.Cores, strings.Join(busy, ", "))
+At low rates latency is the sum of the producer's wait, a fetch, one round trip to the database and a COMMIT that waits for the disk; batches have few
+rows then, and the processor's time a reading is the price of a transaction. As the rate grows so do the batches, by themselves: each takes what has come in while the one
+before was stored. What the slowest of a hundred waits for is a core. Consumer, PostgreSQL, broker, producer and observer share %d; they had this
+many busy: %s. The busier, the longer the wait for one, and a moment in which the machine is slower shows at once. Close to the limit
+latency is the time of a transaction with thousands of rows, and beyond it the lag grows for as long as the rate holds.`,
+		slow.linger, slow.look, thousands(manyPerSecond), fast.linger, fast.look, r.Surroundings.Cores, strings.Join(busy, ", "))
 }
 
 const aboutGrowth = `Each column is what was measured from so many rows on, over the next readings. Readings are dated at one a second and customer, the last of

@@ -127,7 +127,7 @@ func (r *run) besides(ctx context.Context, history *topic) (live Steady, importe
 	group, groupCtx := errgroup.WithContext(ctx)
 	if history != nil {
 		group.Go(func() (err error) {
-			imported, err = db.drain(groupCtx, history)
+			imported, err = db.drain(groupCtx, history, "--background")
 			return err
 		})
 	}

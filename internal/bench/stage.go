@@ -232,27 +232,23 @@ func (d *database) drop() error {
 
 // stored is how many offsets of the topic are stored, in each partition and in all.
 func (d *database) stored(ctx context.Context, topic *topic) (next []int64, total int64, err error) {
-	standings, err := d.standings(ctx, topic.id)
-	if err != nil {
+	next = make([]int64, topic.partitions)
+	if err := d.yardstick.NextOffsets(ctx, topic.id, next); err != nil {
 		return nil, 0, err
 	}
-	next = make([]int64, topic.partitions)
-	for number, standing := range standings {
-		if int(number) < len(next) {
-			next[number] = standing.NextOffset
-			total += standing.NextOffset
-		}
+	for _, offset := range next {
+		total += offset
 	}
 	return next, total, nil
 }
 
 // consume starts the consumer, as a user would, on the topic and the database.
-func (d *database) consume(topic *topic) (*process.Process, error) {
+func (d *database) consume(topic *topic, options ...string) (*process.Process, error) {
 	environment := append(os.Environ(),
 		"KAFKA_BOOTSTRAP_SERVERS="+strings.Join(d.stage.brokers, ","), "KAFKA_TOPIC="+topic.name,
 		"KAFKA_GROUP_ID="+d.name+"-"+topic.name, "DATABASE_URL="+d.url)
 	return process.Start(process.Command{
-		Path: d.stage.options.Binary, Args: []string{"consume", "--metrics-address", "none"}, Env: environment, Dir: d.stage.dir,
+		Path: d.stage.options.Binary, Args: append([]string{"consume", "--metrics-address", "none"}, options...), Env: environment, Dir: d.stage.dir,
 		DeathSignal: syscall.SIGTERM,
 	})
 }

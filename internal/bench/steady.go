@@ -14,17 +14,30 @@ import (
 )
 
 const (
-	// observeEvery is how often an observer looks what is visible: latencies are measured too long by up to this.
-	observeEvery = time.Millisecond
 	// warmUp is the beginning of a steady run that does not count.
 	warmUp = time.Second
 	// sendEvery is how often the events are sent that have fallen due.
 	sendEvery = time.Millisecond
-	// linger is how long the producer collects: the shortest there is.
-	linger = time.Microsecond
 	// keptUp is how far a consumer may lie behind at the end, in time, and still count as keeping up.
 	keptUp = 500 * time.Millisecond
 )
+
+// rhythm is how often a steady run works. Producer and observer share the processors with what they measure: the rarer they
+// work the less they disturb it, and the longer a reading waits for them.
+type rhythm struct {
+	linger time.Duration // how long the producer collects
+	look   time.Duration // how often the observer looks: latencies are measured too long by up to this
+}
+
+const manyPerSecond = 50_000
+
+// rhythmAt returns the rhythm for a rate: at many readings a second the producer's default, a small part of the latency there.
+func rhythmAt(perSecond int) rhythm {
+	if perSecond < manyPerSecond {
+		return rhythm{linger: time.Millisecond, look: 2 * time.Millisecond}
+	}
+	return rhythm{linger: 5 * time.Millisecond, look: 5 * time.Millisecond}
+}
 
 // Steady is what the consumer does at one rate that does not wait for it.
 type Steady struct {
@@ -32,6 +45,7 @@ type Steady struct {
 	Seconds            float64 `json:"seconds"`
 	KeptUp             bool    `json:"kept_up"`
 	Latency            Latency `json:"latency"` // from the event's time to the row being visible
+	Sent               Latency `json:"sent"`    // of which until the broker had acknowledged the event
 	RowsPerTransaction float64 `json:"rows_per_transaction"`
 	MaxLag             int64   `json:"max_lag"` // readings that were due and not stored, at worst
 	EndLag             int64   `json:"end_lag"` // and when the last was due
@@ -43,10 +57,12 @@ type Steady struct {
 // stream is an open-loop run under way. Event n is due at began + n/perSecond, dated with that, and sent as soon after
 // as may be: whatever holds a reading up counts, be it in the producer.
 type stream struct {
+	rhythm
 	topic     *topic
 	began     time.Time
 	perSecond int
 	due       [][]time.Duration // by partition and offset, since began
+	sent      []time.Duration   // how long after they were due the broker had acknowledged the events
 	sights    [][]visible       // by partition
 }
 
@@ -111,9 +127,12 @@ func (d *database) steady(ctx context.Context, t *topic, perSecond int, seconds 
 
 // stream sends the events and watches the consumer store them, until it has.
 func (d *database) stream(ctx context.Context, t *topic, consumer *process.Process, perSecond int, events int64) (*stream, error) {
-	run := &stream{topic: t, perSecond: perSecond, due: make([][]time.Duration, t.partitions), sights: make([][]visible, t.partitions)}
+	run := &stream{
+		rhythm: rhythmAt(perSecond), topic: t, perSecond: perSecond,
+		due: make([][]time.Duration, t.partitions), sights: make([][]visible, t.partitions),
+	}
 	producer, err := kafka.NewProducer(ctx, kafka.ProducerConfig{
-		Config: d.stage.kafka(t.name), Linger: linger, OnDelivery: run.delivered,
+		Config: d.stage.kafka(t.name), Linger: run.linger, OnDelivery: run.delivered,
 	})
 	if err != nil {
 		return nil, err
@@ -189,13 +208,17 @@ func (r *stream) delivered(d kafka.Delivery) {
 	if err != nil {
 		panic(err) // the simulator's own event
 	}
-	r.due[d.Partition] = append(r.due[d.Partition], at.Sub(r.began))
+	due := at.Sub(r.began)
+	r.due[d.Partition] = append(r.due[d.Partition], due)
+	if due >= warmUp {
+		r.sent = append(r.sent, time.Since(r.began)-due)
+	}
 }
 
 // observe notes when which offsets became visible, until the context ends.
 func (r *stream) observe(ctx context.Context, d *database) error {
 	seen := make([]int64, r.topic.partitions)
-	ticker := time.NewTicker(observeEvery)
+	ticker := time.NewTicker(r.look)
 	defer ticker.Stop()
 	for {
 		next, _, err := d.stored(ctx, r.topic)
@@ -241,7 +264,7 @@ func (r *stream) result() Steady {
 	slices.Sort(all)
 	maxLag, endLag := r.lags(all, last)
 	return Steady{
-		PerSecond: r.perSecond, Latency: latencyOf(samples), MaxLag: maxLag, EndLag: endLag,
+		PerSecond: r.perSecond, Latency: latencyOf(samples), Sent: latencyOf(r.sent), MaxLag: maxLag, EndLag: endLag,
 		KeptUp: float64(endLag) <= math.Max(keptUp.Seconds()*float64(r.perSecond), 1),
 	}
 }

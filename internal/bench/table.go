@@ -65,15 +65,15 @@ func (r *Report) writeSteady(w io.Writer) {
 	if len(r.Steady) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "STEADY, a second\tp50 ms\tp90\tp99\tp99.9\tmax\trows/tx\tlag max\tend\tconsumer %\tPostgreSQL %\tbroker %\tWAL B\tRSS")
+	fmt.Fprintln(w, "STEADY, a second\tp50 ms\tp90\tp99\tp99.9\tmax\tsent p99\trows/tx\tlag max\tend\tconsumer %\tPostgreSQL %\tbroker %\tWAL B\tRSS")
 	for _, s := range r.Steady {
 		late := ""
 		if !s.KeptUp {
 			late = " (falls behind)"
 		}
 		percent := func(us float64) float64 { return us * float64(s.PerSecond) / 1e4 }
-		fmt.Fprintf(w, "%s%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%d\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%s\n", thousands(float64(s.PerSecond)), late,
-			s.Latency.P50, s.Latency.P90, s.Latency.P99, s.Latency.P999, s.Latency.Max, s.RowsPerTransaction, s.MaxLag, s.EndLag,
+		fmt.Fprintf(w, "%s%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t%.0f\t%d\t%d\t%.0f\t%.0f\t%.0f\t%.0f\t%s\n", thousands(float64(s.PerSecond)), late,
+			s.Latency.P50, s.Latency.P90, s.Latency.P99, s.Latency.P999, s.Latency.Max, s.Sent.P99, s.RowsPerTransaction, s.MaxLag, s.EndLag,
 			percent(s.Usage.Consumer), percent(s.Usage.Database), percent(s.Usage.Broker), s.WALBytes, mebibytes(float64(s.ResidentBytes)))
 	}
 }

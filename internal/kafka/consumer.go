@@ -17,6 +17,8 @@ type ConsumerConfig struct {
 	InstanceID string // static membership: a restart within the session timeout keeps its partitions; empty: off
 	// SessionTimeout is how long the group waits for a silent member; 0: 45 s, Kafka's default.
 	SessionTimeout time.Duration
+	// Background leaves the processor and the database to others: short transactions, one at a time, and a rest behind each.
+	Background bool
 	// NewWorker makes the worker of a partition that was assigned to us.
 	NewWorker func(pipeline.Partition, pipeline.Log) *pipeline.Worker
 	// Released is called when a partition is no longer ours.

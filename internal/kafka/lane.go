@@ -27,6 +27,7 @@ type lane struct {
 	fenced    func(*lane, error)    // the worker lost the partition
 	advanced  func(*lane, position) // records below this position are stored
 	drained   func(*lane)           // there is room in a queue that was full
+	turns     *turns
 
 	stop chan struct{}      // closed: take no further batch
 	quit context.CancelFunc // give up the batch in hand
@@ -123,12 +124,25 @@ func (l *lane) drain(ctx context.Context) error {
 		if l.stopping() {
 			return nil
 		}
-		if err := l.worker.Process(ctx, records); err != nil {
+		if err := l.store(ctx, records); err != nil {
 			return err
 		}
-		crashpoint.Reach(crashpoint.BeforeHint)
-		l.advanced(l, position{l.worker.Next(), records[len(records)-1].LeaderEpoch})
 	}
+	return nil
+}
+
+// store processes records when it is this lane's turn, unless the lane is to stop first.
+func (l *lane) store(ctx context.Context, records []heartbeat.Record) error {
+	endTurn := l.turns.wait(l.stop)
+	if endTurn == nil {
+		return nil
+	}
+	defer endTurn()
+	if err := l.worker.Process(ctx, records); err != nil {
+		return err
+	}
+	crashpoint.Reach(crashpoint.BeforeHint)
+	l.advanced(l, position{l.worker.Next(), records[len(records)-1].LeaderEpoch})
 	return nil
 }
 

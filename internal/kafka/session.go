@@ -26,6 +26,8 @@ const (
 	// In a grown table the index page of each customer is far from the others, and the more of a customer's readings a
 	// transaction has, the fewer such pages it takes to store one; this many do most of what more could.
 	gatherRecords = 50_000
+	// gatherBackground is the same for a consumer in the background: its transactions are to be short.
+	gatherBackground = 12_000
 	// backpressure is how long a poll waits for a busy worker before it pauses the worker's partition. Pausing throws
 	// away what the client has fetched ahead, so it is for workers that are stuck, not for those that are busy.
 	backpressure = 500 * time.Millisecond
@@ -48,6 +50,8 @@ type session struct {
 	log     pipeline.Log
 	over    chan error    // has the reason once the session must end
 	room    chan struct{} // has a token when a full lane has drained
+	turns   *turns        // nil: the lanes do not wait for each other
+	gather  int           // records over all partitions that wait for their transactions
 
 	complaints rate.Sometimes // about errors that pass by themselves or that a person must see
 
@@ -58,12 +62,16 @@ type session struct {
 }
 
 func newSession(config ConsumerConfig, id kadm.TopicID, log pipeline.Log, logger *slog.Logger) *session {
-	return &session{
+	s := &session{
 		config: config, logger: logger, topicID: id, log: log,
-		over: make(chan error, 1), room: make(chan struct{}, 1),
+		over: make(chan error, 1), room: make(chan struct{}, 1), gather: gatherRecords,
 		complaints: rate.Sometimes{Interval: repeatAfter},
 		lanes:      map[int32]*lane{}, hints: map[int32]kgo.EpochOffset{}, paused: map[int32]bool{},
 	}
+	if config.Background {
+		s.turns, s.gather = newTurns(), gatherBackground
+	}
+	return s
 }
 
 func (s *session) open() (err error) {
@@ -124,7 +132,7 @@ func (s *session) assigned(ctx context.Context, offsets map[string]map[int32]kgo
 }
 
 func (s *session) begin(partition pipeline.Partition, worker *pipeline.Worker) {
-	l := &lane{partition: partition, worker: worker, fenced: s.fenced, advanced: s.advanced, drained: s.drained}
+	l := &lane{partition: partition, worker: worker, fenced: s.fenced, advanced: s.advanced, drained: s.drained, turns: s.turns}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lanes[partition.Number] = l
@@ -267,7 +275,7 @@ func (s *session) deliver(ctx context.Context, fetch *kgo.FetchPartition) error 
 		return s.judge(fetch)
 	}
 	s.mu.Lock()
-	l, share := s.lanes[fetch.Partition], gatherRecords/max(len(s.lanes), 1)
+	l, share := s.lanes[fetch.Partition], s.gather/max(len(s.lanes), 1)
 	s.mu.Unlock()
 	if l == nil || len(fetch.Records) == 0 {
 		return nil
