@@ -69,15 +69,32 @@ SELECT count(*)
 	return n, nil
 }
 
-const anomaliesQuery = `
-SELECT anomaly_id, customer_id, heart_rate, anomaly_type, event_timestamp, ingestion_timestamp, kafka_partition, kafka_offset
+const (
+	anomalyColumns = `anomaly_id, customer_id, heart_rate, anomaly_type, event_timestamp, ingestion_timestamp, kafka_partition, kafka_offset`
+
+	beforeCursor = `(@before::timestamptz IS NULL OR event_timestamp <= @before)
+   AND (@before::timestamptz IS NULL OR (event_timestamp, anomaly_id) < (@before, @before_id))`
+
+	newestPage = `ORDER BY event_timestamp DESC, anomaly_id DESC LIMIT @limit`
+
+	anomaliesQuery = `
+SELECT ` + anomalyColumns + `
   FROM heartbeat_anomalies
- WHERE (@before::timestamptz IS NULL OR event_timestamp <= @before)
-   AND (@before::timestamptz IS NULL OR (event_timestamp, anomaly_id) < (@before, @before_id))
-   AND (@customer = '' OR customer_id = @customer)
+ WHERE ` + beforeCursor + `
    AND (@type = '' OR anomaly_type = @type)
- ORDER BY event_timestamp DESC, anomaly_id DESC
- LIMIT @limit`
+ ` + newestPage
+
+	// The index of a customer's anomalies has them in the order of time within each type. Without a type, the planner would
+	// rather go through everybody's anomalies until it has found enough of the customer.
+	customerAnomaliesQuery = `
+SELECT anomaly.*
+  FROM unnest(CASE WHEN @type = '' THEN ARRAY['BRADYCARDIA', 'TACHYCARDIA', 'INVALID'] ELSE ARRAY[@type] END) AS one (type),
+       LATERAL (SELECT ` + anomalyColumns + `
+                  FROM heartbeat_anomalies
+                 WHERE customer_id = @customer AND anomaly_type = one.type AND ` + beforeCursor + `
+                 ` + newestPage + `) AS anomaly
+ ` + newestPage
+)
 
 // Anomalies returns a page of anomalies, newest first.
 func (d *Dashboard) Anomalies(ctx context.Context, query facts.AnomalyQuery) ([]facts.Anomaly, error) {
@@ -85,7 +102,11 @@ func (d *Dashboard) Anomalies(ctx context.Context, query facts.AnomalyQuery) ([]
 	if !query.Before.IsZero() {
 		before = query.Before
 	}
-	rows, err := d.pool.Query(ctx, anomaliesQuery, pgx.NamedArgs{
+	statement := anomaliesQuery
+	if query.Customer != "" {
+		statement = customerAnomaliesQuery
+	}
+	rows, err := d.pool.Query(ctx, statement, pgx.NamedArgs{
 		"before": before, "before_id": query.BeforeID,
 		"customer": query.Customer, "type": query.Type, "limit": query.Limit,
 	})

@@ -96,6 +96,22 @@ func TestAnomaliesArePagedNewestFirst(t *testing.T) {
 	if want := []int64{19, 14, 9, 4}; !slices.Equal(offsets, want) {
 		t.Errorf("the pages hold the anomalies of offsets %v, want %v", offsets, want)
 	}
+	all, err := dashboard.Anomalies(t.Context(), facts.AnomalyQuery{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, anomaly := range all {
+		own := slices.DeleteFunc(slices.Clone(all), func(other facts.Anomaly) bool { return other.Customer != anomaly.Customer })
+		for i, want := range own {
+			query := facts.AnomalyQuery{Limit: 1, Customer: anomaly.Customer}
+			if i > 0 {
+				query.Before, query.BeforeID = own[i-1].EventTime, own[i-1].ID
+			}
+			if page, err := dashboard.Anomalies(t.Context(), query); err != nil || len(page) != 1 || page[0] != want {
+				t.Errorf("page %d of %s: %+v, %v; want %+v", i, anomaly.Customer, page, err, want)
+			}
+		}
+	}
 	page, err := dashboard.Anomalies(t.Context(), facts.AnomalyQuery{Limit: 10, Customer: "CUST_00001", Type: "TACHYCARDIA"})
 	if err != nil || len(page) != 1 || page[0].Offset != 4 || page[0].BPM != 200 {
 		t.Errorf("tachycardia of CUST_00001: %+v, %v; want offset 4 alone", page, err)
