@@ -14,12 +14,7 @@ import (
 )
 
 type benchCommand struct {
-	Measure benchMeasureCommand `cmd:"" default:"withargs" help:"Measure: the default."`
-	Broker  benchBrokerCommand  `cmd:"" hidden:"" help:"Run the embedded broker for a benchmark, in a process of its own."`
-}
-
-type benchMeasureCommand struct {
-	Full      bool     `help:"Measure everything, which takes about ten minutes, rather than what fits into a minute."`
+	Full      bool     `help:"Measure everything, which takes about a quarter of an hour, rather than what fits into a minute."`
 	Only      []string `enum:"drain,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure some sections alone: drain (with its limits and produce), steady, growth, fleet, backfill."`
 	JSON      bool     `name:"json" help:"Print the report as JSON."`
 	Report    string   `placeholder:"FILE" help:"Write the report as a Markdown document, too."`
@@ -30,7 +25,7 @@ type benchMeasureCommand struct {
 }
 
 // Run measures and reports.
-func (c *benchMeasureCommand) Run(ctx context.Context, env *environment) error {
+func (c *benchCommand) Run(ctx context.Context, env *environment) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
@@ -56,7 +51,7 @@ func (c *benchMeasureCommand) Run(ctx context.Context, env *environment) error {
 }
 
 // write writes the document, which names the command as it was given.
-func (c *benchMeasureCommand) write(report *bench.Report) error {
+func (c *benchCommand) write(report *bench.Report) error {
 	var document bytes.Buffer
 	if err := report.WriteMarkdown(&document, strings.Join(append([]string{"heartbeat"}, os.Args[1:]...), " ")); err != nil {
 		return err

@@ -34,18 +34,19 @@ var errFailed = errors.New("failed")
 type commands struct {
 	Log logFlags `embed:"" group:"Log"`
 
-	Up         upCommand         `cmd:"" help:"Run the whole system on this machine: broker, database, simulator, consumer."`
-	Produce    produceCommand    `cmd:"" help:"Send invented readings to Kafka."`
-	Consume    consumeCommand    `cmd:"" help:"Validate, classify and store what Kafka has."`
-	Serve      serveCommand      `cmd:"" help:"Serve the live console, its API, metrics and health."`
-	Migrate    migrateCommand    `cmd:"" help:"Create or update the database schema."`
-	Deadletter deadletterCommand `cmd:"" help:"List, show and replay records that are not readings."`
-	Verify     verifyCommand     `cmd:"" help:"Prove that everything is stored, and stored once."`
-	Doctor     doctorCommand     `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
-	Partitions partitionsCommand `cmd:"" help:"List the partitions of the tables: size, rows, age, and when they go."`
-	Bench      benchCommand      `cmd:"" help:"Measure speed, latency and cost on this machine."`
-	Grafana    grafanaCommand    `cmd:"" help:"Write the files that make Grafana show all this."`
-	Version    versionCommand    `cmd:"" help:"Print what this is."`
+	Up         upCommand          `cmd:"" help:"Run the whole system on this machine: broker, database, simulator, consumer."`
+	Produce    produceCommand     `cmd:"" help:"Send invented readings to Kafka."`
+	Consume    consumeCommand     `cmd:"" help:"Validate, classify and store what Kafka has."`
+	Serve      serveCommand       `cmd:"" help:"Serve the live console, its API, metrics and health."`
+	Migrate    migrateCommand     `cmd:"" help:"Create or update the database schema."`
+	Deadletter deadletterCommand  `cmd:"" help:"List, show and replay records that are not readings."`
+	Verify     verifyCommand      `cmd:"" help:"Prove that everything is stored, and stored once."`
+	Doctor     doctorCommand      `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
+	Partitions partitionsCommand  `cmd:"" help:"List the partitions of the tables: size, rows, age, and when they go."`
+	Bench      benchCommand       `cmd:"" help:"Measure speed, latency and cost on this machine."`
+	Broker     benchBrokerCommand `cmd:"" hidden:"" name:"bench-broker" help:"Run the embedded broker for a benchmark, in a process of its own."`
+	Grafana    grafanaCommand     `cmd:"" help:"Write the files that make Grafana show all this."`
+	Version    versionCommand     `cmd:"" help:"Print what this is."`
 
 	Healthcheck healthcheckCommand `cmd:"" hidden:"" help:"Ask a role of this machine how it is, for containers."`
 }

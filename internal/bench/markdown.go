@@ -69,7 +69,7 @@ func (r *Report) aboutSteady() string {
 	var busy []string
 	for _, s := range r.Steady {
 		if s.KeptUp {
-			busy = append(busy, fmt.Sprintf("%.1f at %s", s.Usage.total()*float64(s.PerSecond)/1e6, thousands(float64(s.PerSecond))))
+			busy = append(busy, fmt.Sprintf("%.1f at %s", s.busy(), thousands(float64(s.PerSecond))))
 		}
 	}
 	return fmt.Sprintf(`Latency runs from the event's own time to the moment at which an observer sees its row committed. Events are dated
@@ -102,7 +102,9 @@ of which 92 are the row. A consumer packs the indexes of a partition once its ti
 Dashboards read rollups, the latest states, or a stretch that an index bounds; the trace of one customer reads as many
 scattered pages as it shows readings, up to its limit.`
 
-const aboutRest = `A consumer remembers one reading for each customer whose stored state is behind, all of its customers at worst. The backfill is a second
-consumer with a topic of its own, whose readings are spread over the day before; both write to the same tables. It takes all that
-the processor has to give, and what a live reading waits for meanwhile is its turn there: neither smaller transactions of
-the backfill nor one of them at a time bring that wait near what it is alone. Where no cores are to spare, a backfill belongs into a quiet hour.`
+const aboutRest = `A consumer remembers one reading for each customer whose stored state is behind, all of its customers at worst.
+
+The backfill is a second consumer with a topic of its own, whose readings are spread over the day before; both write to the same tables. With
+` + "`consume --background`" + ` it stores one short transaction at a time and rests one and a half times as long as that took. That way it gets most of what
+live readings leave of the processor, which bounds it, and they keep a p99 of the same order. Without the flag it takes its share of what live readings
+need, and they wait for their turn. Where nobody waits for live readings, in a quiet hour or on a machine of its own, leave the flag out.`

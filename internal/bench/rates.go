@@ -72,13 +72,20 @@ func (r *run) bigFleet(ctx context.Context) error {
 type Backfill struct {
 	LivePerSecond int     `json:"live_per_second"`
 	Alone         Latency `json:"live_alone"`
-	Beside        Latency `json:"live_beside_backfill"`
-	PerSecond     float64 `json:"backfill_per_second"`
-	P99Ratio      float64 `json:"live_p99_ratio"`
+	BusyAlone     float64 `json:"busy_cores_alone"` // by everything that live readings take
+	Background    Beside  `json:"background"`       // the backfill is a consumer in the background
+	Foreground    Beside  `json:"foreground"`       // it is a consumer like any other
 }
 
-// backfill runs the live rate once alone and once beside a second consumer that stores a day of history, in a topic of its
-// own, into the same tables.
+// Beside is what live readings and a backfill do beside each other.
+type Beside struct {
+	Live      Latency `json:"live"`
+	P99Ratio  float64 `json:"live_p99_ratio"`
+	PerSecond float64 `json:"backfill_per_second"`
+}
+
+// backfill runs the live rate alone and beside a second consumer that stores a day of history, in a topic of its own, into the
+// same tables: in the background, and not.
 func (r *run) backfill(ctx context.Context) error {
 	if r.plan.BackfillRate == 0 {
 		return nil
@@ -94,27 +101,39 @@ func (r *run) backfill(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	r.say("backfill: live readings alone")
 	alone, _, err := r.besides(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("measure live readings alone: %w", err)
 	}
-	r.say("backfill: beside live readings")
-	beside, imported, err := r.besides(ctx, history)
-	if err != nil {
-		return fmt.Errorf("measure live readings beside a backfill: %w", err)
+	result := Backfill{
+		LivePerSecond: r.plan.BackfillRate, Alone: alone.Latency, BusyAlone: alone.busy(),
 	}
-	r.report.Backfill = &Backfill{
-		LivePerSecond: r.plan.BackfillRate, Alone: alone.Latency, Beside: beside.Latency,
-		PerSecond: imported.perSecond, P99Ratio: beside.Latency.P99 / alone.Latency.P99,
+	beside := func(to *Beside, options ...string) error {
+		live, imported, err := r.besides(ctx, history, options...)
+		if err != nil {
+			return fmt.Errorf("measure live readings beside a backfill: %w", err)
+		}
+		*to = Beside{live.Latency, live.Latency.P99 / alone.Latency.P99, imported.perSecond}
+		return nil
 	}
+	r.say("backfill: in the background")
+	if err := beside(&result.Background, "--background"); err != nil {
+		return err
+	}
+	r.say("backfill: in the foreground")
+	if err := beside(&result.Foreground); err != nil {
+		return err
+	}
+	r.report.Backfill = &result
 	return nil
 }
 
 // almostDay leaves the topic's retention of a day some room: what is older goes before it is read.
 const almostDay = 23 * time.Hour
 
-// besides measures the live rate while another consumer drains the history, if there is one.
-func (r *run) besides(ctx context.Context, history *topic) (live Steady, imported drained, err error) {
+// besides measures the live rate while another consumer, with options of its own, drains the history, if there is one.
+func (r *run) besides(ctx context.Context, history *topic, options ...string) (live Steady, imported drained, err error) {
 	db, err := r.database(ctx)
 	if err != nil {
 		return live, imported, err
@@ -127,7 +146,7 @@ func (r *run) besides(ctx context.Context, history *topic) (live Steady, importe
 	group, groupCtx := errgroup.WithContext(ctx)
 	if history != nil {
 		group.Go(func() (err error) {
-			imported, err = db.drain(groupCtx, history, "--background")
+			imported, err = db.drain(groupCtx, history, options...)
 			return err
 		})
 	}

@@ -55,8 +55,8 @@ func (o Options) plan() Plan {
 		}
 	default:
 		return Plan{
-			Rounds: 3, Events: 300_000, Rates: []int{1_000, 10_000}, Seconds: 3,
-			Levels: []int64{0}, Measured: 300_000, Patience: 18 * time.Second,
+			Rounds: 3, Events: 800_000, Rates: []int{1_000, 10_000}, Seconds: 3,
+			Levels: []int64{0}, Measured: 800_000, Patience: 18 * time.Second,
 		}
 	}
 }

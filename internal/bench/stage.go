@@ -86,7 +86,7 @@ func (s *stage) tearDown() (err error) {
 func (s *stage) startBroker(ctx context.Context) error {
 	address := make(chan string, 1)
 	broker, err := process.Start(process.Command{
-		Path: s.options.Binary, Args: []string{"bench", "broker", "--dir", filepath.Join(s.dir, "broker")}, Dir: s.dir,
+		Path: s.options.Binary, Args: []string{"bench-broker", "--dir", filepath.Join(s.dir, "broker")}, Dir: s.dir,
 		DeathSignal: syscall.SIGTERM,
 		Output: func(line string) {
 			if found, ok := strings.CutPrefix(line, BrokerGreeting); ok {

@@ -54,6 +54,9 @@ type Steady struct {
 	ResidentBytes      int64   `json:"consumer_rss_bytes"`
 }
 
+// busy is how many cores were, with everything that takes part.
+func (s Steady) busy() float64 { return s.Usage.total() * float64(s.PerSecond) / 1e6 }
+
 // stream is an open-loop run under way. Event n is due at began + n/perSecond, dated with that, and sent as soon after
 // as may be: whatever holds a reading up counts, be it in the producer.
 type stream struct {

@@ -113,8 +113,14 @@ func (r *Report) writeRest(w io.Writer) {
 		fmt.Fprintf(w, "%s customers: drain %s a second, consumer's memory %s\n", thousands(float64(b.Customers)), thousands(b.PerSecond), mebibytes(float64(b.ResidentBytes)))
 	}
 	if b := r.Backfill; b != nil {
-		fmt.Fprintf(w, "backfill of a day at %s a second beside %s live: live p99 %.1f ms, %.1f ms without (%.1f times)\n",
-			thousands(b.PerSecond), thousands(float64(b.LivePerSecond)), b.Beside.P99, b.Alone.P99, b.P99Ratio)
+		fmt.Fprintf(w, "%s live a second alone: p99 %.1f ms, %.1f cores busy\n", thousands(float64(b.LivePerSecond)), b.Alone.P99, b.BusyAlone)
+		for _, way := range []struct {
+			name string
+			Beside
+		}{{"in the background", b.Background}, {"in the foreground", b.Foreground}} {
+			fmt.Fprintf(w, "beside a backfill of a day %s, at %s a second: p99 %.1f ms (%.1f times)\n",
+				way.name, thousands(way.PerSecond), way.Live.P99, way.P99Ratio)
+		}
 	}
 }
 

@@ -51,7 +51,7 @@ func (r *Report) targets() []Target {
 		atMost(fmt.Sprintf("consumer's memory with %s customers", thousands(float64(b.Customers))), wantBigResident, float64(b.ResidentBytes), mebibytes)
 	}
 	if b := r.Backfill; b != nil {
-		atMost("live p99 beside a backfill ÷ alone", wantBackfill, b.P99Ratio, hundredths)
+		atMost("live p99 beside a backfill ÷ alone", wantBackfill, b.Background.P99Ratio, hundredths)
 	}
 	return all
 }
