@@ -70,7 +70,7 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	}
 	group.Go(func() error { return newConsumer(options, pool, meter, logger).Run(ctx) })
 	group.Go(func() error { return repeat(ctx, maintainEvery, func() { maintain(ctx, tables, logger) }) })
-	group.Go(func() error { return packIndexes(ctx, tables, logger) })
+	group.Go(func() error { return packIndexes(ctx, tables, watch.waiting.Load, logger) })
 	group.Go(func() error { return watch.run(ctx) })
 	if options.UntilCaughtUp {
 		group.Go(func() error {

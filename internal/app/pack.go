@@ -14,11 +14,13 @@ const (
 	packAgain = 15 * time.Minute
 	// packSettled is how long a partition is left in peace when its time is over: most late readings have come by then.
 	packSettled = 15 * time.Minute
+	// packBelow is how many records may wait for being stored when packing begins: it can wait, and they go first.
+	packBelow = 100_000
 )
 
-// packIndexes has the indexes of finished partitions rebuilt until the context ends, but not at once: a consumer that has just
-// started has readings to catch up on. A failure costs nothing but space.
-func packIndexes(ctx context.Context, tables *postgres.Tables, logger *slog.Logger) error {
+// packIndexes has the indexes of finished partitions rebuilt until the context ends, but not while there are readings to catch up
+// on, nor in the first minute, before that is known. A failure costs nothing but space.
+func packIndexes(ctx context.Context, tables *postgres.Tables, waiting func() int64, logger *slog.Logger) error {
 	tables.Packed = func(done postgres.Packing) {
 		logger.Info("index packed", "index", done.Index, "bytes_before", done.Before, "bytes_after", done.After, "took", done.Took)
 	}
@@ -29,6 +31,9 @@ func packIndexes(ctx context.Context, tables *postgres.Tables, logger *slog.Logg
 		case <-time.After(pause):
 		}
 		pause = packEvery
+		if waiting() > packBelow {
+			continue
+		}
 		if err := packSettledIndexes(ctx, tables); err != nil && ctx.Err() == nil {
 			pause = packAgain
 			logger.Warn("indexes not packed, trying again later", "pause", pause, "error", err)

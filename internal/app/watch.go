@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +34,7 @@ type watch struct {
 	unaccounted *prometheus.GaugeVec
 	largest     int64 // lag of all partitions since it was last written down
 	due         time.Time
+	waiting     atomic.Int64 // lag of all partitions when last looked at
 }
 
 func newWatch(client *kafka.Client, pool *postgres.Pool, meter *pipeline.Meter, registry prometheus.Registerer, logger *slog.Logger) *watch {
@@ -70,7 +72,9 @@ func (w *watch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return w.record(ctx, time.Now(), w.report(state, standings))
+	lag := w.report(state, standings)
+	w.waiting.Store(lag)
+	return w.record(ctx, time.Now(), lag)
 }
 
 // report sets the gauges and returns the lag of all partitions.

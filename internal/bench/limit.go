@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
 )
@@ -17,7 +18,7 @@ type pace struct {
 }
 
 // limit copies the rows of the topic into an empty database with nothing around it: rows encoded beforehand, as many
-// sessions as partitions, transactions of the consumer's size.
+// sessions as partitions, transactions as large as the consumer's largest.
 func (s *stage) limit(ctx context.Context, t *topic, sorted bool) (pace, error) {
 	db, err := s.database(ctx)
 	if err != nil {
@@ -47,7 +48,7 @@ func encode(t *topic, number int, sorted bool) []*postgres.BareBatch {
 	var batches []*postgres.BareBatch
 	readings := t.readings[number]
 	for len(readings) > 0 {
-		size := min(len(readings), pipeline.MaxBatch)
+		size := min(len(readings), kafka.MostRecords(t.partitions))
 		batch := &pipeline.Batch{Readings: readings[:size]}
 		batches = append(batches, postgres.EncodeBare(t.name, int32(number), batch, sorted))
 		readings = readings[size:]

@@ -40,6 +40,14 @@ const (
 	metadataAge = 15 * time.Second
 )
 
+// MostRecords is how many records go into one transaction at most, where a consumer has so many partitions.
+func MostRecords(partitions int) int { return share(gatherRecords, partitions) }
+
+// share is how many of the records that are gathered may be one partition's.
+func share(gather, partitions int) int {
+	return min(max(gather/max(partitions, 1), 2*pollRecords), pipeline.MaxBatch)
+}
+
 // session is one membership in the consumer group, with one client. It ends for good when anything about the topic's
 // log has changed under it.
 type session struct {
@@ -275,12 +283,12 @@ func (s *session) deliver(ctx context.Context, fetch *kgo.FetchPartition) error 
 		return s.judge(fetch)
 	}
 	s.mu.Lock()
-	l, share := s.lanes[fetch.Partition], s.gather/max(len(s.lanes), 1)
+	l, share := s.lanes[fetch.Partition], share(s.gather, len(s.lanes))
 	s.mu.Unlock()
 	if l == nil || len(fetch.Records) == 0 {
 		return nil
 	}
-	if !l.push(fetch.Records, min(max(share, 2*pollRecords), pipeline.MaxBatch)-pollRecords) {
+	if !l.push(fetch.Records, share-pollRecords) {
 		s.yield(ctx, l)
 	}
 	return nil

@@ -23,7 +23,7 @@ func EncodeBare(log string, partition int32, batch *pipeline.Batch, sorted bool)
 	p.encodeRecords(batch.Readings)
 	p.encodeAnomalies(batch.Readings)
 	p.encodeMetrics(batch)
-	p.normal, p.abnormal, p.states = nil, nil, nil
+	p.normal, p.abnormal, p.states, p.room = nil, nil, nil, nil
 	return &BareBatch{payload: p}
 }
 

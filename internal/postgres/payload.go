@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,6 +22,7 @@ type payload struct {
 	hasCustomers bool
 
 	normal, abnormal, states []uint64 // customer<<32 | index: sorted, they are the order of rows
+	room                     []uint64 // to sort them in
 	fleet                    fleetMinutes
 
 	exchange exchange
@@ -75,9 +75,9 @@ func (p *payload) order(batch *pipeline.Batch) {
 		p.states = append(p.states, uint64(batch.Customers[i].Customer)<<32|uint64(i))
 	}
 	p.fleet.sort()
-	slices.Sort(p.normal)
-	slices.Sort(p.abnormal)
-	slices.Sort(p.states)
+	for _, keys := range [...]*[]uint64{&p.normal, &p.abnormal, &p.states} {
+		*keys, p.room = sortByCustomer(*keys, p.room)
+	}
 	p.recordCount, p.anomalyCount = int64(len(p.normal)), int64(len(p.abnormal))
 }
 
