@@ -92,6 +92,11 @@ fmt: ## Format the code
 performance: build ## Measure the whole pipeline against the bare database (ARGS="--full" takes its time)
 	./$(BIN) bench $(ARGS)
 
+.PHONY: performance-kafka
+performance-kafka: build ## The same on an Apache Kafka that goes with the run
+	scripts/require go java mvn
+	scripts/with-kafka sh -c './$(BIN) bench --brokers $$KAFKA_BOOTSTRAP_SERVERS $(ARGS)'
+
 .PHONY: bench
 bench: ## Compare the micro-benchmarks with the commit before, in turns
 	scripts/bench-compare $(ARGS)

@@ -136,7 +136,7 @@ func (d *database) examine(ctx context.Context, want postgres.Content, result *d
 	if err != nil {
 		return err
 	}
-	result.rowsPerTransaction = float64(got.Records) / float64(got.Transactions)
+	result.rowsPerTransaction = float64(got.Records+got.Anomalies) / float64(got.Transactions)
 	result.tablePerReading = recordBytes(sizes, got)
 	result.diskPerReading = float64(sizes.Everything) / float64(got.Records+got.Anomalies)
 	return nil

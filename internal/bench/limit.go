@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
 )
@@ -18,8 +17,8 @@ type pace struct {
 }
 
 // limit copies the rows of the topic into an empty database with nothing around it: rows encoded beforehand, as many
-// sessions as partitions, transactions as large as the consumer's largest.
-func (s *stage) limit(ctx context.Context, t *topic, sorted bool) (pace, error) {
+// sessions as partitions, transactions of so many readings.
+func (s *stage) limit(ctx context.Context, t *topic, sorted bool, perTransaction int) (pace, error) {
 	db, err := s.database(ctx)
 	if err != nil {
 		return pace{}, err
@@ -27,7 +26,7 @@ func (s *stage) limit(ctx context.Context, t *topic, sorted bool) (pace, error) 
 	defer db.drop()
 	batches := make([][]*postgres.BareBatch, t.partitions)
 	for number := range batches {
-		batches[number] = encode(t, number, sorted)
+		batches[number] = encode(t, number, sorted, perTransaction)
 	}
 	before, began := s.spent(0), time.Now()
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -44,11 +43,11 @@ func (s *stage) limit(ctx context.Context, t *topic, sorted bool) (pace, error) 
 	return pace{float64(t.offsets()) / took.Seconds(), after.since(before, t.offsets())}, nil
 }
 
-func encode(t *topic, number int, sorted bool) []*postgres.BareBatch {
+func encode(t *topic, number int, sorted bool, perTransaction int) []*postgres.BareBatch {
 	var batches []*postgres.BareBatch
 	readings := t.readings[number]
 	for len(readings) > 0 {
-		size := min(len(readings), kafka.MostRecords(t.partitions))
+		size := min(len(readings), perTransaction)
 		batch := &pipeline.Batch{Readings: readings[:size]}
 		batches = append(batches, postgres.EncodeBare(t.name, int32(number), batch, sorted))
 		readings = readings[size:]

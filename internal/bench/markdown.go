@@ -47,7 +47,7 @@ func (r *Report) aboutRates() string {
 	usage := r.Drain.Usage
 	share := func(of float64) float64 { return 100 * of / max(usage.total(), 1e-9) }
 	return fmt.Sprintf(`**Limit** is COPY in binary of the same rows into the same tables with their checks and indexes: readings, anomalies and
-alerts, encoded beforehand, one session for each partition, transactions as large as the consumer's largest. It is bound by the
+alerts, encoded beforehand, one session for each partition, transactions of as many readings as the consumer's. It is bound by the
 processor: PostgreSQL takes %.1f µs for a row in the order of arrival and %.1f µs for a sorted one, of which the customer index is
 more than half. Sorting lets neighbours in the index share their pages.
 

@@ -107,7 +107,8 @@ type run struct {
 
 func (s *stage) say(what string) { s.options.Say(what) }
 
-// rounds measures limit and drain in turns, each time beginning with another one, and the producer beside them.
+// rounds measures limit and drain in turns, each time beginning with another one, and the producer beside them. The first is a
+// drain, for the limit takes its transactions' size from there.
 func (r *run) rounds(ctx context.Context) error {
 	r.say("filling the topic")
 	t, err := r.topic(ctx)
@@ -137,29 +138,35 @@ type rounds struct {
 	drained                   []drained
 }
 
+// perTransaction is how many readings the consumer stored in one transaction, in the last drain.
+func (r *rounds) perTransaction() int {
+	last := r.drained[len(r.drained)-1]
+	return int(last.rowsPerTransaction) + 1
+}
+
 func (r *run) round(ctx context.Context, number int, t *topic, turns *rounds) error {
 	measures := []struct {
 		name    string
 		measure func() error
 	}{
-		{"limit, in the order of arrival", func() error {
-			pace, err := r.limit(ctx, t, false)
-			turns.arrival = append(turns.arrival, pace)
-			return err
-		}},
 		{"drain", func() error {
 			drained, err := r.drain(ctx, t)
 			turns.drained = append(turns.drained, drained)
 			return err
 		}},
 		{"limit, sorted", func() error {
-			pace, err := r.limit(ctx, t, true)
+			pace, err := r.limit(ctx, t, true, turns.perTransaction())
 			turns.sorted = append(turns.sorted, pace)
 			return err
 		}},
 		{"produce", func() error {
 			pace, err := r.produce(ctx)
 			turns.produced = append(turns.produced, pace)
+			return err
+		}},
+		{"limit, in the order of arrival", func() error {
+			pace, err := r.limit(ctx, t, false, turns.perTransaction())
+			turns.arrival = append(turns.arrival, pace)
 			return err
 		}},
 	}

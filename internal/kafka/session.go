@@ -40,9 +40,6 @@ const (
 	metadataAge = 15 * time.Second
 )
 
-// MostRecords is how many records go into one transaction at most, where a consumer has so many partitions.
-func MostRecords(partitions int) int { return share(gatherRecords, partitions) }
-
 // share is how many of the records that are gathered may be one partition's.
 func share(gather, partitions int) int {
 	return min(max(gather/max(partitions, 1), 2*pollRecords), pipeline.MaxBatch)
