@@ -53,7 +53,7 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 // collectOften keeps the memory of a consumer close to what it uses, unless GOGC says otherwise. Most of that are buffers
 // that last and have no pointers: a collection costs little, and by its own rule the collector would waste as much again.
 func collectOften() {
-	const percent = 40
+	const percent = 50
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -104,6 +105,9 @@ func idleTime() time.Duration {
 	waiting, _ := strconv.Atoi(fields[5])
 	return time.Duration(idle+waiting) * tick
 }
+
+// settle has the system write what was left to be written, so that the disk is nobody else's in what is measured next.
+func settle() { syscall.Sync() }
 
 // residentPeak is the most memory that a process ever held, in bytes.
 func residentPeak(pid int) int64 {

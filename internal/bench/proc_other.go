@@ -16,6 +16,8 @@ func ownTime() time.Duration { return 0 }
 
 func idleTime() time.Duration { return 0 }
 
+func settle() {}
+
 func residentPeak(int) int64 { return 0 }
 
 func machineMemory() int64 { return 0 }

@@ -56,7 +56,7 @@ func (o Options) plan() Plan {
 	default:
 		return Plan{
 			Rounds: 3, Events: 800_000, Rates: []int{1_000, 10_000}, Seconds: 3,
-			Levels: []int64{0}, Measured: 800_000, Patience: 18 * time.Second,
+			Levels: []int64{0}, Measured: 1_000_000, Patience: 18 * time.Second,
 		}
 	}
 }

@@ -105,6 +105,7 @@ func (d *database) steady(ctx context.Context, t *topic, perSecond int, seconds 
 	if err := d.awaitClaims(ctx, t, consumer); err != nil {
 		return result, err
 	}
+	settle()
 	wal, err := d.yardstick.WAL(ctx)
 	if err != nil {
 		return result, err

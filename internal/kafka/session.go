@@ -25,7 +25,7 @@ const (
 	// gatherRecords is how many records, over all partitions, wait for their transactions: each partition has its share.
 	// In a grown table the index page of each customer is far from the others, and the more of a customer's readings a
 	// transaction has, the fewer such pages it takes to store one; this many do most of what more could.
-	gatherRecords = 45_000
+	gatherRecords = 40_000
 	// gatherBackground is the same for a consumer in the background: its transactions are to be short.
 	gatherBackground = 12_000
 	// backpressure is how long a poll waits for a busy worker before it pauses the worker's partition. Pausing throws
