@@ -55,12 +55,20 @@ more than half. Sorting lets neighbours in the index share their pages.
 everything shares it is bound by the processor, too. PostgreSQL has %.0f %% of it, the consumer %.0f %% (reading
 from Kafka and decompressing, decoding and checking JSON, sorting and encoding), the broker %.0f %%. Exactly-once costs a row of progress for each
 transaction; rollups cost one row a minute and partition, the states of customers 1,000 rows a second and partition at most.
+What consumer and broker take of the shared cores bare COPY has to itself: if PostgreSQL did not one thing more in a drain than in the sorted
+limit, the two would still be %.2f apart, and by the processor's time they are %.2f.
 
 **Produce** is the simulator's own process sending as fast as it can, bound by one core: encoding, compression and the client library.
 
 The clock of a drain runs from the first transaction that is seen to the last. The three are measured in turns, and a ratio is taken round
 by round, so that a busy machine slows both sides of it.`,
-		r.Limit.Usage.Database, r.LimitSorted.Usage.Database, r.Surroundings.Cores, share(usage.Database), share(usage.Consumer), share(usage.Broker))
+		r.Limit.Usage.Database, r.LimitSorted.Usage.Database, r.Surroundings.Cores, share(usage.Database), share(usage.Consumer), share(usage.Broker), r.sharedBound(), r.CPURatioSorted)
+}
+
+// sharedBound is the most that a drain can have of the sorted limit by the processor's time, where all share the cores.
+func (r *Report) sharedBound() float64 {
+	bare := r.LimitSorted.Usage.total()
+	return bare / max(bare+r.Drain.Usage.Consumer+r.Drain.Usage.Broker, 1e-9)
 }
 
 // aboutSteady says what bounds the latency, by how much of the processor is taken.
