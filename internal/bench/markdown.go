@@ -55,8 +55,8 @@ more than half. Sorting lets neighbours in the index share their pages.
 everything shares it is bound by the processor, too. PostgreSQL has %.0f %% of it, the consumer %.0f %% (reading
 from Kafka and decompressing, decoding and checking JSON, sorting and encoding), the broker %.0f %%. Exactly-once costs a row of progress for each
 transaction; rollups cost one row a minute and partition, the states of customers 1,000 rows a second and partition at most.
-What consumer and broker take of the shared cores bare COPY has to itself: if PostgreSQL did not one thing more in a drain than in the sorted
-limit, the two would still be %.2f apart, and by the processor's time they are %.2f.
+Consumer and broker use cores that bare COPY has to itself: even if PostgreSQL did nothing more in a drain than in the sorted limit, the ratio
+by the processor's time could be %.2f at most; it is %.2f.
 
 **Produce** is the simulator's own process sending as fast as it can, bound by one core: encoding, compression and the client library.
 
