@@ -55,8 +55,8 @@ more than half. Sorting lets neighbours in the index share their pages.
 everything shares it is bound by the processor, too. PostgreSQL has %.0f %% of it, the consumer %.0f %% (reading
 from Kafka and decompressing, decoding and checking JSON, sorting and encoding), the broker %.0f %%. Exactly-once costs a row of progress for each
 transaction; rollups cost one row a minute and partition, the states of customers 1,000 rows a second and partition at most.
-Consumer and broker use cores that bare COPY has to itself: even if PostgreSQL did nothing more in a drain than in the sorted limit, the ratio
-by the processor's time could be %.2f at most; it is %.2f.
+Consumer and broker use cores that bare COPY has to itself: with PostgreSQL doing just what it does in the sorted limit, the ratio
+by the processor's time would be %.2f; it is %.2f.
 
 **Produce** is the simulator's own process sending as fast as it can, bound by one core: encoding, compression and the client library.
 
@@ -65,7 +65,8 @@ by round, so that a busy machine slows both sides of it.`,
 		r.Limit.Usage.Database, r.LimitSorted.Usage.Database, r.Surroundings.Cores, share(usage.Database), share(usage.Consumer), share(usage.Broker), r.sharedBound(), r.CPURatioSorted)
 }
 
-// sharedBound is the most that a drain can have of the sorted limit by the processor's time, where all share the cores.
+// sharedBound is what a drain has of the sorted limit by the processor's time, where all share the cores and PostgreSQL does
+// the same in both.
 func (r *Report) sharedBound() float64 {
 	bare := r.LimitSorted.Usage.total()
 	return bare / max(bare+r.Drain.Usage.Consumer+r.Drain.Usage.Broker, 1e-9)
