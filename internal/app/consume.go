@@ -70,7 +70,7 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	}
 	group.Go(func() error { return newConsumer(options, pool, meter, logger).Run(ctx) })
 	group.Go(func() error { return repeat(ctx, maintainEvery, func() { maintain(ctx, tables, logger) }) })
-	group.Go(func() error { return packIndexes(ctx, tables, watch.waiting.Load, logger) })
+	group.Go(func() error { return packIndexes(ctx, packSettledIndexes(tables, logger), watch.waiting.Load, logger) })
 	group.Go(func() error { return watch.run(ctx) })
 	if options.UntilCaughtUp {
 		group.Go(func() error {
@@ -95,7 +95,8 @@ var errCaughtUp = errors.New("caught up")
 func newConsumer(options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) *kafka.Consumer {
 	store := postgres.NewStore(pool, owner())
 	return kafka.NewConsumer(kafka.ConsumerConfig{
-		Config: options.Kafka, Group: options.Group, InstanceID: options.InstanceID, SessionTimeout: options.SessionTimeout, Background: options.Background,
+		Config: options.Kafka, Group: options.Group, InstanceID: options.InstanceID,
+		SessionTimeout: options.SessionTimeout, Background: options.Background,
 		NewWorker: func(partition pipeline.Partition, log pipeline.Log) *pipeline.Worker {
 			return pipeline.NewWorker(pipeline.Options{
 				Partition: partition, Store: store, Log: log, Meter: meter, Retention: options.Retention, Logger: logger,

@@ -20,10 +20,7 @@ const (
 
 // packIndexes has the indexes of finished partitions rebuilt until the context ends, but not while there are readings to catch up
 // on, nor in the first minute, before that is known. A failure costs nothing but space.
-func packIndexes(ctx context.Context, tables *postgres.Tables, waiting func() int64, logger *slog.Logger) error {
-	tables.Packed = func(done postgres.Packing) {
-		logger.Info("index packed", "index", done.Index, "bytes_before", done.Before, "bytes_after", done.After, "took", done.Took)
-	}
+func packIndexes(ctx context.Context, pack func(context.Context) error, waiting func() int64, logger *slog.Logger) error {
 	for pause := packEvery; ; {
 		select {
 		case <-ctx.Done():
@@ -34,17 +31,23 @@ func packIndexes(ctx context.Context, tables *postgres.Tables, waiting func() in
 		if waiting() > packBelow {
 			continue
 		}
-		if err := packSettledIndexes(ctx, tables); err != nil && ctx.Err() == nil {
+		if err := pack(ctx); err != nil && ctx.Err() == nil {
 			pause = packAgain
 			logger.Warn("indexes not packed, trying again later", "pause", pause, "error", err)
 		}
 	}
 }
 
-func packSettledIndexes(ctx context.Context, tables *postgres.Tables) error {
-	now, err := tables.Now(ctx)
-	if err != nil {
-		return err
+// packSettledIndexes rebuilds those of all partitions that are over, and logs each.
+func packSettledIndexes(tables *postgres.Tables, logger *slog.Logger) func(context.Context) error {
+	tables.Packed = func(done postgres.Packing) {
+		logger.Info("index packed", "index", done.Index, "bytes_before", done.Before, "bytes_after", done.After, "took", done.Took)
 	}
-	return tables.Pack(ctx, now.Add(-packSettled))
+	return func(ctx context.Context) error {
+		now, err := tables.Now(ctx)
+		if err != nil {
+			return err
+		}
+		return tables.Pack(ctx, now.Add(-packSettled))
+	}
 }

@@ -181,7 +181,6 @@ type database struct {
 	yardstick *postgres.Yardstick
 	dashboard *postgres.Dashboard
 	tables    *postgres.Tables
-	standings func(context.Context, [16]byte) (map[int32]postgres.Standing, error)
 	close     func()
 }
 
@@ -206,9 +205,6 @@ func (s *stage) partitioned(ctx context.Context, width time.Duration) (*database
 	}
 	d.url, d.close = options.URL, pool.Close
 	d.yardstick, d.dashboard = postgres.NewYardstick(pool), postgres.NewDashboard(pool)
-	d.standings = func(ctx context.Context, topic [16]byte) (map[int32]postgres.Standing, error) {
-		return postgres.Standings(ctx, pool, topic)
-	}
 	if _, err := postgres.Migrate(ctx, pool); err != nil {
 		return nil, errors.Join(err, d.drop())
 	}
@@ -233,7 +229,7 @@ func (d *database) drop() error {
 // stored is how many offsets of the topic are stored, in each partition and in all.
 func (d *database) stored(ctx context.Context, topic *topic) (next []int64, total int64, err error) {
 	next = make([]int64, topic.partitions)
-	if err := d.yardstick.NextOffsets(ctx, topic.id, next); err != nil {
+	if _, err := d.yardstick.NextOffsets(ctx, topic.id, next); err != nil {
 		return nil, 0, err
 	}
 	for _, offset := range next {

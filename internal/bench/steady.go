@@ -158,8 +158,8 @@ func (d *database) awaitClaims(ctx context.Context, t *topic, consumer *process.
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
-		standings, err := d.standings(ctx, t.id)
-		if err != nil || len(standings) == t.partitions {
+		claimed, err := d.yardstick.NextOffsets(ctx, t.id, make([]int64, t.partitions))
+		if err != nil || claimed == t.partitions {
 			return err
 		}
 		select {

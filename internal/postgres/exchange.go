@@ -121,7 +121,7 @@ func (x *exchange) flush() {
 	}
 }
 
-// commit adds COMMIT and runs the exchange. Unless it returns nil or a refusal, the transaction may or may not be committed. The
+// commit adds COMMIT and runs the exchange. Its error is a *refusal, after which nothing is committed, or a *commitError. The
 // points are reached when everything is sent.
 func (x *exchange) commit(ctx context.Context, points ...crashpoint.Point) error {
 	x.execute(ctx, "commit", `COMMIT`)
@@ -132,6 +132,9 @@ func (x *exchange) commit(ctx context.Context, points ...crashpoint.Point) error
 	last, sent, err := x.converse(ctx)
 	if last == "COMMIT" {
 		return nil
+	}
+	if _, refused := errors.AsType[*refusal](err); refused {
+		return err
 	}
 	if err == nil {
 		err = fmt.Errorf("the server answered %s", last)

@@ -18,7 +18,7 @@ func fault(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	ended := ctx.Err()
-	if commit, ok := errors.AsType[*commitError](err); ok && commit.outcomeUnknown() {
+	if commit, ok := errors.AsType[*commitError](err); ok && commit.sent {
 		return &pipeline.Fault{Kind: pipeline.OutcomeUnknown, Err: fmt.Errorf("%s: %w", doing, errors.Join(err, ended))}
 	}
 	if ended != nil {
@@ -27,7 +27,8 @@ func fault(ctx context.Context, doing string, err error) error {
 	return &pipeline.Fault{Kind: kindOf(err), Err: fmt.Errorf("%s: %w", doing, err)}
 }
 
-// commitError is an error of sending COMMIT or of waiting for its answer.
+// commitError is an error of sending a transaction with its COMMIT, or of waiting for the answer. A server that ends the session,
+// or silence, leaves open whether it was committed before.
 type commitError struct {
 	err  error
 	sent bool // the server may have got it
@@ -36,14 +37,6 @@ type commitError struct {
 func (e *commitError) Error() string { return "commit: " + e.err.Error() }
 
 func (e *commitError) Unwrap() error { return e.err }
-
-// outcomeUnknown tells whether the transaction may have been committed. Only a refusal of the statement is an answer: a
-// server that ends the session, or silence, leaves open whether the commit had happened before.
-func (e *commitError) outcomeUnknown() bool {
-	refusal, answered := errors.AsType[*pgconn.PgError](e.err)
-	refused := answered && refusal.SeverityUnlocalized == "ERROR"
-	return e.sent && !refused
-}
 
 // kindOf classes an error of pgx. The table is design's: outages are waited out, bad data is searched for, and what
 // nobody foresaw stops the partition.

@@ -83,24 +83,26 @@ func (y *Yardstick) WAL(ctx context.Context) (bytes int64, err error) {
 
 const nextOffsetsQuery = `SELECT partition, next_offset FROM ingest_progress WHERE topic_id = $1`
 
-// NextOffsets returns how far each partition of a topic is stored, with no more work for the server than must be: it is asked
-// again and again while something is measured. The topic has never been recreated.
-func (y *Yardstick) NextOffsets(ctx context.Context, topicID [16]byte, next []int64) error {
+// NextOffsets fills in how far each partition of a topic is stored and returns how many have been claimed. It is asked again and
+// again while something is measured, so it makes the server do no more than must be, for a topic that was never recreated.
+func (y *Yardstick) NextOffsets(ctx context.Context, topicID [16]byte, next []int64) (claimed int, err error) {
 	rows, err := y.pool.Query(ctx, nextOffsetsQuery, topicID)
 	if err != nil {
-		return fmt.Errorf("read progress: %w", err)
+		return 0, fmt.Errorf("read progress: %w", err)
 	}
 	var partition int32
 	var offset int64
-	if _, err := pgx.ForEachRow(rows, []any{&partition, &offset}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&partition, &offset}, func() error {
 		if int(partition) < len(next) {
 			next[partition] = offset
+			claimed++
 		}
 		return nil
-	}); err != nil {
-		return fmt.Errorf("read progress: %w", err)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read progress: %w", err)
 	}
-	return nil
+	return claimed, nil
 }
 
 // Content is what the tables hold, counted row by row.
