@@ -15,13 +15,13 @@ var allowed = map[string][]string{
 	"internal/simulate":        {"internal/heartbeat"},
 	"internal/pipeline":        {"internal/heartbeat"},
 	"internal/crashpoint":      {},
-	"internal/kafka":           {"internal/heartbeat", "internal/pipeline", "internal/facts", "internal/crashpoint"},
-	"internal/facts":           {},
+	"internal/kafka":           {"internal/heartbeat", "internal/pipeline", "internal/readmodel", "internal/crashpoint"},
+	"internal/readmodel":       {},
 	"internal/audit":           {},
 	"internal/postgres/pgtest": {"internal/postgres", "internal/embedded"},
-	"internal/postgres":        {"internal/heartbeat", "internal/pipeline", "internal/facts", "internal/crashpoint"},
+	"internal/postgres":        {"internal/heartbeat", "internal/pipeline", "internal/readmodel", "internal/crashpoint"},
 	"internal/live":            {"internal/heartbeat"},
-	"internal/web":             {"internal/heartbeat", "internal/live", "internal/facts"},
+	"internal/web":             {"internal/heartbeat", "internal/live", "internal/readmodel"},
 	"internal/embedded":        {},
 }
 

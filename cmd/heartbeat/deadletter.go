@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"heartbeat/internal/app"
-	"heartbeat/internal/facts"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/readmodel"
 )
 
 type deadletterCommand struct {
@@ -48,7 +48,7 @@ func (c *deadletterList) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer letters.Close()
-	page, err := letters.List(ctx, facts.DeadLetterQuery{Before: c.Before, Reason: c.Reason, Pending: c.Pending, Limit: c.Limit})
+	page, err := letters.List(ctx, readmodel.DeadLetterQuery{Before: c.Before, Reason: c.Reason, Pending: c.Pending, Limit: c.Limit})
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (c *deadletterReplay) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer letters.Close()
-	outcomes := []facts.Replay{}
+	outcomes := []readmodel.Replay{}
 	failed := false
 	for _, id := range c.IDs {
 		outcome, err := letters.Replay(ctx, id)

@@ -4,9 +4,9 @@ import (
 	"context"
 	"log/slog"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/readmodel"
 )
 
 // DeadLetters is the role that looks at dead letters and replays them. It must be closed.
@@ -37,16 +37,16 @@ func newReplayer(pool *postgres.Pool) *postgres.Replayer {
 func (d *DeadLetters) Close() { d.pool.Close() }
 
 // List returns a page of dead letters, newest first.
-func (d *DeadLetters) List(ctx context.Context, query facts.DeadLetterQuery) ([]facts.DeadLetter, error) {
+func (d *DeadLetters) List(ctx context.Context, query readmodel.DeadLetterQuery) ([]readmodel.DeadLetter, error) {
 	return d.dashboard.DeadLetters(ctx, query)
 }
 
-// Show returns one dead letter with its bytes, or facts.ErrNotFound.
-func (d *DeadLetters) Show(ctx context.Context, id int64) (facts.RawDeadLetter, error) {
+// Show returns one dead letter with its bytes, or readmodel.ErrNotFound.
+func (d *DeadLetters) Show(ctx context.Context, id int64) (readmodel.RawDeadLetter, error) {
 	return d.dashboard.DeadLetter(ctx, id)
 }
 
 // Replay decides anew about one dead letter, see postgres.Replayer.
-func (d *DeadLetters) Replay(ctx context.Context, id int64) (facts.Replay, error) {
+func (d *DeadLetters) Replay(ctx context.Context, id int64) (readmodel.Replay, error) {
 	return d.replayer.Replay(ctx, id)
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/live"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/readmodel"
 	"heartbeat/internal/web"
 )
 
@@ -108,7 +108,7 @@ func restoreOnce(ctx context.Context, hub *live.Hub, dashboard *postgres.Dashboa
 	if err != nil {
 		return err
 	}
-	anomalies, err := dashboard.Anomalies(ctx, facts.AnomalyQuery{Limit: restoredAlerts})
+	anomalies, err := dashboard.Anomalies(ctx, readmodel.AnomalyQuery{Limit: restoredAlerts})
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func restoreOnce(ctx context.Context, hub *live.Hub, dashboard *postgres.Dashboa
 }
 
 // alertsOf returns anomalies as readings, oldest first.
-func alertsOf(anomalies []facts.Anomaly) []heartbeat.Reading {
+func alertsOf(anomalies []readmodel.Anomaly) []heartbeat.Reading {
 	var alerts []heartbeat.Reading
 	for _, anomaly := range slices.Backward(anomalies) {
 		id, err := heartbeat.ParseCustomerID(anomaly.Customer)
@@ -133,9 +133,9 @@ func alertsOf(anomalies []facts.Anomaly) []heartbeat.Reading {
 // feed tells the console how its follower does.
 type feed struct{ follower *kafka.Follower }
 
-func (f feed) Status() facts.Feed {
+func (f feed) Status() readmodel.Feed {
 	following, since, cause := f.follower.Status()
-	status := facts.Feed{Following: following, Since: since}
+	status := readmodel.Feed{Following: following, Since: since}
 	if cause != nil {
 		status.Detail = cause.Error()
 	}

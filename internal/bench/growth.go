@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/readmodel"
 )
 
 // Growth is how the consumer and the dashboards do beyond so many stored rows, one a second and customer, in partitions of
@@ -181,7 +181,7 @@ func (d *database) queries(ctx context.Context) ([]QueryTime, error) {
 		var rounds []float64
 		for round := range queryRounds {
 			began := time.Now()
-			if err := query.ask(ctx); err != nil && !errors.Is(err, facts.ErrNotFound) {
+			if err := query.ask(ctx); err != nil && !errors.Is(err, readmodel.ErrNotFound) {
 				return nil, fmt.Errorf("time %s: %w", query.name, err)
 			}
 			if round > 0 {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"heartbeat/internal/facts"
+	"heartbeat/internal/readmodel"
 )
 
 // question is a query of a dashboard.
@@ -21,34 +21,34 @@ const (
 // questions are what the console asks, as it asks it, and the contract's views.
 func (d *database) questions() []question {
 	now := time.Now()
-	hour := facts.Span{From: now.Add(-time.Hour), To: now, Step: time.Minute}
+	hour := readmodel.Span{From: now.Add(-time.Hour), To: now, Step: time.Minute}
 	return append([]question{
 		{"totals", func(ctx context.Context) error { _, err := d.dashboard.Totals(ctx); return err }},
 		{"fleet, every customer", func(ctx context.Context) error { _, err := d.dashboard.Fleet(ctx); return err }},
 		{"trend, 1 h", func(ctx context.Context) error { _, err := d.dashboard.Trend(ctx, hour); return err }},
 		{"trend, 24 h", func(ctx context.Context) error {
-			_, err := d.dashboard.Trend(ctx, facts.Span{From: now.Add(-24 * time.Hour), To: now, Step: 10 * time.Minute})
+			_, err := d.dashboard.Trend(ctx, readmodel.Span{From: now.Add(-24 * time.Hour), To: now, Step: 10 * time.Minute})
 			return err
 		}},
 		{"lag, 24 h", func(ctx context.Context) error {
-			_, err := d.dashboard.Lag(ctx, facts.Span{From: now.Add(-24 * time.Hour), To: now, Step: 10 * time.Minute})
+			_, err := d.dashboard.Lag(ctx, readmodel.Span{From: now.Add(-24 * time.Hour), To: now, Step: 10 * time.Minute})
 			return err
 		}},
 		{"anomalies, newest", func(ctx context.Context) error {
-			_, err := d.dashboard.Anomalies(ctx, facts.AnomalyQuery{Limit: page})
+			_, err := d.dashboard.Anomalies(ctx, readmodel.AnomalyQuery{Limit: page})
 			return err
 		}},
 		{"anomalies of a customer", func(ctx context.Context) error {
-			_, err := d.dashboard.Anomalies(ctx, facts.AnomalyQuery{Customer: someCustomer, Limit: page})
+			_, err := d.dashboard.Anomalies(ctx, readmodel.AnomalyQuery{Customer: someCustomer, Limit: page})
 			return err
 		}},
 		{"anomalies of a type", func(ctx context.Context) error {
-			_, err := d.dashboard.Anomalies(ctx, facts.AnomalyQuery{Type: "TACHYCARDIA", Limit: page})
+			_, err := d.dashboard.Anomalies(ctx, readmodel.AnomalyQuery{Type: "TACHYCARDIA", Limit: page})
 			return err
 		}},
 		{"customer", func(ctx context.Context) error { _, err := d.dashboard.Customer(ctx, someCustomer); return err }},
 		{"customer's trace", func(ctx context.Context) error {
-			_, err := d.dashboard.Trace(ctx, facts.Trace{Customer: someCustomer, From: hour.From, To: hour.To, Limit: 1000})
+			_, err := d.dashboard.Trace(ctx, readmodel.Trace{Customer: someCustomer, From: hour.From, To: hour.To, Limit: 1000})
 			return err
 		}},
 		{"customer's minutes, 1 h", func(ctx context.Context) error {
@@ -59,7 +59,7 @@ func (d *database) questions() []question {
 		{"table partitions", func(ctx context.Context) error { _, err := d.dashboard.Tables(ctx, page); return err }},
 		{"incidents", func(ctx context.Context) error { _, err := d.dashboard.Incidents(ctx, page); return err }},
 		{"dead letters", func(ctx context.Context) error {
-			_, err := d.dashboard.DeadLetters(ctx, facts.DeadLetterQuery{Limit: page})
+			_, err := d.dashboard.DeadLetters(ctx, readmodel.DeadLetterQuery{Limit: page})
 			return err
 		}},
 		{"dead letters by reason", func(ctx context.Context) error { _, err := d.dashboard.Reasons(ctx); return err }},

@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/readmodel"
 )
 
 // Dashboard answers the console's questions. It reads rollups or stretches bounded by an index, never a whole table of
@@ -47,12 +47,12 @@ SELECT coalesce((SELECT total FROM vw_pipeline_summary WHERE metric = 'valid_rec
        pg_database_size(current_database())`
 
 // Totals returns the figures over the wall but ActiveCustomers, which costs more than all the others.
-func (d *Dashboard) Totals(ctx context.Context) (facts.Totals, error) {
-	var t facts.Totals
+func (d *Dashboard) Totals(ctx context.Context) (readmodel.Totals, error) {
+	var t readmodel.Totals
 	err := d.pool.QueryRow(ctx, totalsQuery).Scan(&t.Valid, &t.Anomalies, &t.RecentAnomalies,
 		&t.DeadLetters, &t.PendingLetters, &t.DataIncidents, &t.DatabaseBytes)
 	if err != nil {
-		return facts.Totals{}, fmt.Errorf("read totals: %w", err)
+		return readmodel.Totals{}, fmt.Errorf("read totals: %w", err)
 	}
 	return t, nil
 }
@@ -97,7 +97,7 @@ SELECT anomaly.*
 )
 
 // Anomalies returns a page of anomalies, newest first.
-func (d *Dashboard) Anomalies(ctx context.Context, query facts.AnomalyQuery) ([]facts.Anomaly, error) {
+func (d *Dashboard) Anomalies(ctx context.Context, query readmodel.AnomalyQuery) ([]readmodel.Anomaly, error) {
 	var before any
 	if !query.Before.IsZero() {
 		before = query.Before
@@ -110,7 +110,7 @@ func (d *Dashboard) Anomalies(ctx context.Context, query facts.AnomalyQuery) ([]
 		"before": before, "before_id": query.BeforeID,
 		"customer": query.Customer, "type": query.Type, "limit": query.Limit,
 	})
-	return collect[facts.Anomaly](rows, err, "read anomalies")
+	return collect[readmodel.Anomaly](rows, err, "read anomalies")
 }
 
 const fleetQuery = `SELECT customer_id, heart_rate, class, event_timestamp, last_seen_at FROM customer_state`
@@ -122,7 +122,7 @@ func (d *Dashboard) Fleet(ctx context.Context) ([]heartbeat.Reading, error) {
 		return nil, fmt.Errorf("read customer states: %w", err)
 	}
 	var readings []heartbeat.Reading
-	var customer facts.Customer
+	var customer readmodel.Customer
 	scan := []any{&customer.ID, &customer.BPM, &customer.Class, &customer.EventTime, &customer.SeenTime}
 	_, err = pgx.ForEachRow(rows, scan, func() error {
 		id, err := heartbeat.ParseCustomerID(customer.ID)
@@ -139,10 +139,10 @@ func (d *Dashboard) Fleet(ctx context.Context) ([]heartbeat.Reading, error) {
 	return readings, nil
 }
 
-// Customer returns the newest stored reading of one customer, or facts.ErrNotFound.
-func (d *Dashboard) Customer(ctx context.Context, id string) (facts.Customer, error) {
+// Customer returns the newest stored reading of one customer, or readmodel.ErrNotFound.
+func (d *Dashboard) Customer(ctx context.Context, id string) (readmodel.Customer, error) {
 	rows, err := d.pool.Query(ctx, fleetQuery+` WHERE customer_id = @id`, pgx.NamedArgs{"id": id})
-	return collectOne[facts.Customer](rows, err, "read customer")
+	return collectOne[readmodel.Customer](rows, err, "read customer")
 }
 
 // collect reads the columns of all rows into the fields of T in order.
@@ -165,7 +165,7 @@ func collectOne[T any](rows pgx.Rows, err error, doing string) (T, error) {
 	case err == nil:
 		return one, nil
 	case errors.Is(err, pgx.ErrNoRows):
-		return one, facts.ErrNotFound
+		return one, readmodel.ErrNotFound
 	default:
 		return one, fmt.Errorf("%s: %w", doing, err)
 	}

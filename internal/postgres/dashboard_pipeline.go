@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"heartbeat/internal/facts"
+	"heartbeat/internal/readmodel"
 )
 
 const progressQuery = `
@@ -18,9 +18,9 @@ SELECT kafka_topic, topic_name, partition, first_offset, next_offset, stored, an
  ORDER BY topic_name, incarnation, partition`
 
 // Progress returns what is stored of every partition.
-func (d *Dashboard) Progress(ctx context.Context) ([]facts.Progress, error) {
+func (d *Dashboard) Progress(ctx context.Context) ([]readmodel.Progress, error) {
 	rows, err := d.pool.Query(ctx, progressQuery)
-	return collect[facts.Progress](rows, err, "read progress")
+	return collect[readmodel.Progress](rows, err, "read progress")
 }
 
 const incidentsQuery = `
@@ -30,9 +30,9 @@ SELECT incident_id, kind, kafka_topic, partition, from_offset, to_offset, detail
  LIMIT @limit`
 
 // Incidents returns the newest data incidents, newest first.
-func (d *Dashboard) Incidents(ctx context.Context, limit int) ([]facts.Incident, error) {
+func (d *Dashboard) Incidents(ctx context.Context, limit int) ([]readmodel.Incident, error) {
 	rows, err := d.pool.Query(ctx, incidentsQuery, pgx.NamedArgs{"limit": limit})
-	return collect[facts.Incident](rows, err, "read data incidents")
+	return collect[readmodel.Incident](rows, err, "read data incidents")
 }
 
 // Bounds are read out of their printed form: the catalog has no other.
@@ -51,9 +51,9 @@ SELECT parent.relname::text, part.relname::text,
  LIMIT @limit`
 
 // Tables returns the partitions of the tables, newest first.
-func (d *Dashboard) Tables(ctx context.Context, limit int) ([]facts.Table, error) {
+func (d *Dashboard) Tables(ctx context.Context, limit int) ([]readmodel.Table, error) {
 	rows, err := d.pool.Query(ctx, tablesQuery, pgx.NamedArgs{"limit": limit})
-	return collect[facts.Table](rows, err, "read table partitions")
+	return collect[readmodel.Table](rows, err, "read table partitions")
 }
 
 const deadLetterColumns = `
@@ -69,37 +69,37 @@ const deadLettersQuery = deadLetterColumns + `
  LIMIT @limit`
 
 // DeadLetters returns a page of dead letters, newest first.
-func (d *Dashboard) DeadLetters(ctx context.Context, query facts.DeadLetterQuery) ([]facts.DeadLetter, error) {
+func (d *Dashboard) DeadLetters(ctx context.Context, query readmodel.DeadLetterQuery) ([]readmodel.DeadLetter, error) {
 	rows, err := d.pool.Query(ctx, deadLettersQuery, pgx.NamedArgs{
 		"before": query.Before, "reason": query.Reason, "pending": query.Pending, "limit": query.Limit,
 	})
-	return collect[facts.DeadLetter](rows, err, "read dead letters")
+	return collect[readmodel.DeadLetter](rows, err, "read dead letters")
 }
 
 // Reasons counts the dead letters by reason, most frequent first.
-func (d *Dashboard) Reasons(ctx context.Context) ([]facts.ReasonCount, error) {
+func (d *Dashboard) Reasons(ctx context.Context) ([]readmodel.ReasonCount, error) {
 	rows, err := d.pool.Query(ctx, `
 SELECT reason, count(*), count(*) FILTER (WHERE replayed_at IS NULL)
   FROM dead_letters
  GROUP BY reason
  ORDER BY count(*) DESC, reason`)
-	return collect[facts.ReasonCount](rows, err, "count dead letters")
+	return collect[readmodel.ReasonCount](rows, err, "count dead letters")
 }
 
-// DeadLetter returns one dead letter with its bytes, or facts.ErrNotFound.
-func (d *Dashboard) DeadLetter(ctx context.Context, id int64) (facts.RawDeadLetter, error) {
+// DeadLetter returns one dead letter with its bytes, or readmodel.ErrNotFound.
+func (d *Dashboard) DeadLetter(ctx context.Context, id int64) (readmodel.RawDeadLetter, error) {
 	rows, err := d.pool.Query(ctx, deadLetterColumns+`, raw_key, raw_value, raw_sha256
   FROM dead_letters
  WHERE dead_letter_id = @id`, pgx.NamedArgs{"id": id})
 	if err != nil {
-		return facts.RawDeadLetter{}, fmt.Errorf("read dead letter: %w", err)
+		return readmodel.RawDeadLetter{}, fmt.Errorf("read dead letter: %w", err)
 	}
 	type row struct {
-		facts.DeadLetter
+		readmodel.DeadLetter
 		Key, Value, SHA256 []byte
 	}
 	found, err := collectOne[row](rows, err, "read dead letter")
-	return facts.RawDeadLetter{
+	return readmodel.RawDeadLetter{
 		DeadLetter: found.DeadLetter, Key: found.Key, Value: found.Value, SHA256: hex.EncodeToString(found.SHA256),
 	}, err
 }

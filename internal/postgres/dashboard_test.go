@@ -8,11 +8,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/readmodel"
 )
 
 // newDashboard returns a Dashboard over twenty readings of two customers: a reading a second of each in turn from begin on,
@@ -55,7 +55,7 @@ func TestTotalsAreThoseOfTheTables(t *testing.T) {
 		t.Errorf("the database has %d bytes", got.DatabaseBytes)
 	}
 	got.DatabaseBytes = 0
-	want := facts.Totals{Valid: 16, Anomalies: 4, RecentAnomalies: 4, DeadLetters: 1, PendingLetters: 1}
+	want := readmodel.Totals{Valid: 16, Anomalies: 4, RecentAnomalies: 4, DeadLetters: 1, PendingLetters: 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("totals (-want +got):\n%s", diff)
 	}
@@ -81,7 +81,7 @@ func TestAnomaliesArePagedNewestFirst(t *testing.T) {
 	t.Parallel()
 	dashboard := newDashboard(t, noon)
 	var offsets []int64
-	query := facts.AnomalyQuery{Limit: 1}
+	query := readmodel.AnomalyQuery{Limit: 1}
 	for range 10 {
 		page, err := dashboard.Anomalies(t.Context(), query)
 		if err != nil {
@@ -96,14 +96,14 @@ func TestAnomaliesArePagedNewestFirst(t *testing.T) {
 	if want := []int64{19, 14, 9, 4}; !slices.Equal(offsets, want) {
 		t.Errorf("the pages hold the anomalies of offsets %v, want %v", offsets, want)
 	}
-	all, err := dashboard.Anomalies(t.Context(), facts.AnomalyQuery{Limit: 10})
+	all, err := dashboard.Anomalies(t.Context(), readmodel.AnomalyQuery{Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, anomaly := range all {
-		own := slices.DeleteFunc(slices.Clone(all), func(other facts.Anomaly) bool { return other.Customer != anomaly.Customer })
+		own := slices.DeleteFunc(slices.Clone(all), func(other readmodel.Anomaly) bool { return other.Customer != anomaly.Customer })
 		for i, want := range own {
-			query := facts.AnomalyQuery{Limit: 1, Customer: anomaly.Customer}
+			query := readmodel.AnomalyQuery{Limit: 1, Customer: anomaly.Customer}
 			if i > 0 {
 				query.Before, query.BeforeID = own[i-1].EventTime, own[i-1].ID
 			}
@@ -112,7 +112,7 @@ func TestAnomaliesArePagedNewestFirst(t *testing.T) {
 			}
 		}
 	}
-	page, err := dashboard.Anomalies(t.Context(), facts.AnomalyQuery{Limit: 10, Customer: "CUST_00001", Type: "TACHYCARDIA"})
+	page, err := dashboard.Anomalies(t.Context(), readmodel.AnomalyQuery{Limit: 10, Customer: "CUST_00001", Type: "TACHYCARDIA"})
 	if err != nil || len(page) != 1 || page[0].Offset != 4 || page[0].BPM != 200 {
 		t.Errorf("tachycardia of CUST_00001: %+v, %v; want offset 4 alone", page, err)
 	}
@@ -137,8 +137,8 @@ func TestFleetIsTheNewestReadingOfEverybody(t *testing.T) {
 	if err != nil || one.BPM != 200 || one.Class != "TACHYCARDIA" {
 		t.Errorf("CUST_00002 is %+v, %v", one, err)
 	}
-	if _, err := dashboard.Customer(t.Context(), "CUST_00003"); !errors.Is(err, facts.ErrNotFound) {
-		t.Errorf("a customer never seen: %v, want facts.ErrNotFound", err)
+	if _, err := dashboard.Customer(t.Context(), "CUST_00003"); !errors.Is(err, readmodel.ErrNotFound) {
+		t.Errorf("a customer never seen: %v, want readmodel.ErrNotFound", err)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestTrendSumsUpTheRollup(t *testing.T) {
 	t.Parallel()
 	dashboard := newDashboard(t, noon.Truncate(time.Minute).Add(50*time.Second)) // ten readings in each of two minutes
 	first := noon.Truncate(time.Minute)
-	got, err := dashboard.Trend(t.Context(), facts.Span{From: first, To: first.Add(time.Hour), Step: time.Minute})
+	got, err := dashboard.Trend(t.Context(), readmodel.Span{From: first, To: first.Add(time.Hour), Step: time.Minute})
 	if err != nil || len(got) != 2 {
 		t.Fatalf("trend by minute: %+v, %v; want two steps", got, err)
 	}
@@ -156,7 +156,7 @@ func TestTrendSumsUpTheRollup(t *testing.T) {
 	if b := got[1]; b.LatencyP50 == nil || *b.LatencyP50 < time.Hour.Seconds() || *b.LatencyP95 < *b.LatencyP50 {
 		t.Errorf("latency of readings of long ago: p50 %v, p95 %v", b.LatencyP50, b.LatencyP95)
 	}
-	got, err = dashboard.Trend(t.Context(), facts.Span{From: first, To: first.Add(time.Hour), Step: 5 * time.Minute})
+	got, err = dashboard.Trend(t.Context(), readmodel.Span{From: first, To: first.Add(time.Hour), Step: 5 * time.Minute})
 	if err != nil || len(got) != 1 || got[0].Valid != 16 {
 		t.Errorf("trend by five minutes: %+v, %v; want one step of 16", got, err)
 	}
@@ -173,8 +173,8 @@ func TestLagIsTheLargestWrittenDown(t *testing.T) {
 	}
 	pgtest.Exec(t, pool, `UPDATE pipeline_metrics SET recorded_at = recorded_at - interval '30 minutes' WHERE metric_value = 7`)
 	now := time.Now()
-	got, err := dashboard.Lag(t.Context(), facts.Span{From: now.Add(-time.Hour), To: now.Add(time.Minute), Step: 5 * time.Minute})
-	if err != nil || len(got) < 2 || got[0].Offsets != 7 || !slices.ContainsFunc(got[1:], func(l facts.Lag) bool { return l.Offsets == 900 }) {
+	got, err := dashboard.Lag(t.Context(), readmodel.Span{From: now.Add(-time.Hour), To: now.Add(time.Minute), Step: 5 * time.Minute})
+	if err != nil || len(got) < 2 || got[0].Offsets != 7 || !slices.ContainsFunc(got[1:], func(l readmodel.Lag) bool { return l.Offsets == 900 }) {
 		t.Errorf("lag by five minutes: %+v, %v; want 7 and, half an hour later, 900", got, err)
 	}
 }
@@ -182,7 +182,7 @@ func TestLagIsTheLargestWrittenDown(t *testing.T) {
 func TestTraceIsTheNewestOfTheStretch(t *testing.T) {
 	t.Parallel()
 	dashboard := newDashboard(t, noon)
-	all := facts.Trace{Customer: "CUST_00001", From: noon, To: noon.Add(time.Minute), Limit: 100}
+	all := readmodel.Trace{Customer: "CUST_00001", From: noon, To: noon.Add(time.Minute), Limit: 100}
 	got, err := dashboard.Trace(t.Context(), all)
 	if err != nil || len(got) != 10 || got[0].BPM != 78 || got[7].Class != "TACHYCARDIA" {
 		t.Fatalf("trace: %+v, %v; want ten readings, newest first, with the anomalies in their places", got, err)
@@ -192,7 +192,7 @@ func TestTraceIsTheNewestOfTheStretch(t *testing.T) {
 	if err != nil || len(got) != 3 || got[0].BPM != 68 {
 		t.Errorf("three before the tenth second: %+v, %v", got, err)
 	}
-	minutes, err := dashboard.Minutes(t.Context(), "CUST_00001", facts.Span{From: noon, To: noon.Add(time.Minute), Step: time.Minute})
+	minutes, err := dashboard.Minutes(t.Context(), "CUST_00001", readmodel.Span{From: noon, To: noon.Add(time.Minute), Step: time.Minute})
 	if err != nil || len(minutes) != 1 || minutes[0].Count != 8 || minutes[0].Anomalies != 2 || *minutes[0].Min != 60 || *minutes[0].Max != 78 {
 		t.Errorf("minutes: %+v, %v; want one with eight normal readings and two anomalies", minutes, err)
 	}
@@ -206,7 +206,7 @@ func TestProgressAccountsForEveryOffset(t *testing.T) {
 		t.Fatalf("progress: %+v, %v", got, err)
 	}
 	got[0].UpdatedAt = time.Time{}
-	want := facts.Progress{Log: topic, Topic: topic, Partition: 2, Next: 21, Stored: 16, Anomalies: 4, DeadLettered: 1, Owner: "test"}
+	want := readmodel.Progress{Log: topic, Topic: topic, Partition: 2, Next: 21, Stored: 16, Anomalies: 4, DeadLettered: 1, Owner: "test"}
 	if diff := cmp.Diff(want, got[0]); diff != "" {
 		t.Errorf("progress (-want +got):\n%s", diff)
 	}
@@ -215,7 +215,7 @@ func TestProgressAccountsForEveryOffset(t *testing.T) {
 func TestDeadLettersAreListedAndShown(t *testing.T) {
 	t.Parallel()
 	dashboard := newDashboard(t, noon)
-	for query, want := range map[facts.DeadLetterQuery]int{
+	for query, want := range map[readmodel.DeadLetterQuery]int{
 		{Limit: 10}: 1, {Limit: 10, Reason: "not_json", Pending: true}: 1, {Limit: 10, Reason: "empty"}: 0, {Limit: 10, Before: 1}: 0,
 	} {
 		if got, err := dashboard.DeadLetters(t.Context(), query); err != nil || len(got) != want {
@@ -223,10 +223,10 @@ func TestDeadLettersAreListedAndShown(t *testing.T) {
 		}
 	}
 	reasons, err := dashboard.Reasons(t.Context())
-	if err != nil || !slices.Equal(reasons, []facts.ReasonCount{{Reason: "not_json", Total: 1, Pending: 1}}) {
+	if err != nil || !slices.Equal(reasons, []readmodel.ReasonCount{{Reason: "not_json", Total: 1, Pending: 1}}) {
 		t.Errorf("reasons: %+v, %v", reasons, err)
 	}
-	letters, err := dashboard.DeadLetters(t.Context(), facts.DeadLetterQuery{Limit: 1})
+	letters, err := dashboard.DeadLetters(t.Context(), readmodel.DeadLetterQuery{Limit: 1})
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("dead letters: %+v, %v", letters, err)
 	}
@@ -234,8 +234,8 @@ func TestDeadLettersAreListedAndShown(t *testing.T) {
 	if err != nil || string(letter.Value) != "{{{" || len(letter.SHA256) != 64 || letter.Length != 3 {
 		t.Errorf("the dead letter is %+v, %v", letter, err)
 	}
-	if _, err := dashboard.DeadLetter(t.Context(), 999); !errors.Is(err, facts.ErrNotFound) {
-		t.Errorf("a dead letter that is not there: %v, want facts.ErrNotFound", err)
+	if _, err := dashboard.DeadLetter(t.Context(), 999); !errors.Is(err, readmodel.ErrNotFound) {
+		t.Errorf("a dead letter that is not there: %v, want readmodel.ErrNotFound", err)
 	}
 }
 
@@ -245,7 +245,7 @@ func TestTablesHaveBoundsAndSizes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(tables, func(table facts.Table) bool { return table.Name == "heartbeat_records_history" })
+	i := slices.IndexFunc(tables, func(table readmodel.Table) bool { return table.Name == "heartbeat_records_history" })
 	if i < 0 || tables[i].From != nil || tables[i].To == nil || tables[i].Bytes == 0 {
 		t.Errorf("the history partition is %+v among %d", tables[max(i, 0)], len(tables))
 	}

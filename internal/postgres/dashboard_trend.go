@@ -5,7 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"heartbeat/internal/facts"
+	"heartbeat/internal/readmodel"
 )
 
 // Latency is not in the rollup: of each step the newest hundred anomalies, a random sample of the readings, tell it.
@@ -33,9 +33,9 @@ SELECT fleet.*, latency.p[1], latency.p[2]
  ORDER BY fleet.at`
 
 // Trend returns the steps of a span that had a reading, oldest first.
-func (d *Dashboard) Trend(ctx context.Context, span facts.Span) ([]facts.Bucket, error) {
+func (d *Dashboard) Trend(ctx context.Context, span readmodel.Span) ([]readmodel.Bucket, error) {
 	rows, err := d.pool.Query(ctx, trendQuery, pgx.NamedArgs{"from": span.From, "to": span.To, "step": span.Step})
-	return collect[facts.Bucket](rows, err, "read trend")
+	return collect[readmodel.Bucket](rows, err, "read trend")
 }
 
 const traceQuery = `
@@ -55,11 +55,11 @@ SELECT event_timestamp, heart_rate, class
  LIMIT @limit`
 
 // Trace returns the newest readings of one customer in a stretch of time, newest first.
-func (d *Dashboard) Trace(ctx context.Context, trace facts.Trace) ([]facts.Sample, error) {
+func (d *Dashboard) Trace(ctx context.Context, trace readmodel.Trace) ([]readmodel.Sample, error) {
 	rows, err := d.pool.Query(ctx, traceQuery, pgx.NamedArgs{
 		"customer": trace.Customer, "from": trace.From, "to": trace.To, "limit": trace.Limit,
 	})
-	return collect[facts.Sample](rows, err, "read trace")
+	return collect[readmodel.Sample](rows, err, "read trace")
 }
 
 const minutesQuery = `
@@ -80,9 +80,9 @@ SELECT date_bin(@step, event_timestamp, 'epoch') AS at,
  ORDER BY 1`
 
 // Minutes sums up the readings of one customer step by step, oldest first.
-func (d *Dashboard) Minutes(ctx context.Context, customer string, span facts.Span) ([]facts.Minute, error) {
+func (d *Dashboard) Minutes(ctx context.Context, customer string, span readmodel.Span) ([]readmodel.Minute, error) {
 	rows, err := d.pool.Query(ctx, minutesQuery, pgx.NamedArgs{
 		"customer": customer, "from": span.From, "to": span.To, "step": span.Step,
 	})
-	return collect[facts.Minute](rows, err, "read customer minutes")
+	return collect[readmodel.Minute](rows, err, "read customer minutes")
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"heartbeat/internal/facts"
+	"heartbeat/internal/readmodel"
 )
 
 // RecordLag writes down how many offsets of the topic are not stored yet.
@@ -29,7 +29,7 @@ SELECT date_bin(@step, recorded_at, 'epoch') AS at, max(metric_value)::bigint
  ORDER BY 1`
 
 // Lag returns the largest lag that consumers wrote down in each step of a span, oldest first. A step without one had no consumer.
-func (d *Dashboard) Lag(ctx context.Context, span facts.Span) ([]facts.Lag, error) {
+func (d *Dashboard) Lag(ctx context.Context, span readmodel.Span) ([]readmodel.Lag, error) {
 	rows, err := d.pool.Query(ctx, lagQuery, pgx.NamedArgs{"from": span.From, "to": span.To, "step": span.Step})
-	return collect[facts.Lag](rows, err, "read lag")
+	return collect[readmodel.Lag](rows, err, "read lag")
 }

@@ -8,9 +8,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
+	"heartbeat/internal/readmodel"
 )
 
 // Replayer decides anew about dead letters and stores those that are readings after all, in the place in the log that
@@ -42,9 +42,9 @@ type letter struct {
 }
 
 // Replay decides anew about one dead letter. A reading is stored with its alert and rollups in the transaction that
-// marks the letter as replayed, so asking again changes nothing. It fails with facts.ErrNotFound for an unknown id.
-func (r *Replayer) Replay(ctx context.Context, id int64) (facts.Replay, error) {
-	outcome := facts.Replay{ID: id}
+// marks the letter as replayed, so asking again changes nothing. It fails with readmodel.ErrNotFound for an unknown id.
+func (r *Replayer) Replay(ctx context.Context, id int64) (readmodel.Replay, error) {
+	outcome := readmodel.Replay{ID: id}
 	doing := fmt.Sprintf("replay dead letter %d", id)
 	err := r.store.transact(ctx, doing, func(ctx context.Context, conn *pgx.Conn) error {
 		letter, err := lockLetter(ctx, conn, id)
@@ -81,7 +81,7 @@ SELECT kafka_topic, kafka_partition, kafka_offset, kafka_timestamp, raw_key, raw
    FOR UPDATE`, id).
 		Scan(&l.log, &l.partition, &l.record.Offset, &kafkaTime, &l.record.Key, &l.record.Value, &l.length, &l.replayedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return l, facts.ErrNotFound
+		return l, readmodel.ErrNotFound
 	}
 	if kafkaTime != nil {
 		l.record.Timestamp = *kafkaTime

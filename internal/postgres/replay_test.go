@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/readmodel"
 )
 
 // A bug in a decoder, say, refused a good reading: under the rules of a later binary it is stored after all, once.
@@ -70,7 +70,7 @@ func TestReplayStoresAReadingInItsPlaceOnce(t *testing.T) {
 			t.Errorf("%s: %d, want %d", query, got, want)
 		}
 	}
-	if _, err := replayer.Replay(t.Context(), 1_000_000); !errors.Is(err, facts.ErrNotFound) {
+	if _, err := replayer.Replay(t.Context(), 1_000_000); !errors.Is(err, readmodel.ErrNotFound) {
 		t.Errorf("replay of an unknown id: %v, want ErrNotFound", err)
 	}
 }

@@ -3,20 +3,20 @@ package web
 import (
 	"net/http"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/readmodel"
 )
 
 type alertsBody struct {
-	Alerts []facts.Anomaly `json:"alerts"`
-	Next   *string         `json:"next"` // what to ask for with before=, null on the last page
+	Alerts []readmodel.Anomaly `json:"alerts"`
+	Next   *string             `json:"next"` // what to ask for with before=, null on the last page
 }
 
 // alerts returns a page of the stored anomalies, newest first. Live ones come with the stream.
 func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
 	q := newQuery(r, "before", "customer", "type", "limit")
 	before := q.place("before")
-	query := facts.AnomalyQuery{
+	query := readmodel.AnomalyQuery{
 		Before: before.at, BeforeID: before.id, Customer: q.customer("customer"),
 		Type:  q.oneOf("type", heartbeat.Bradycardia.String(), heartbeat.Tachycardia.String(), heartbeat.Invalid.String()),
 		Limit: q.limit(100, 1000),

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"heartbeat/internal/facts"
+	"heartbeat/internal/readmodel"
 	"heartbeat/internal/web"
 )
 
@@ -232,7 +232,7 @@ type slowStore struct {
 	entered, release chan struct{}
 }
 
-func (s slowStore) Tables(context.Context, int) ([]facts.Table, error) {
+func (s slowStore) Tables(context.Context, int) ([]readmodel.Table, error) {
 	close(s.entered)
 	<-s.release
 	return nil, nil

@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"heartbeat/internal/facts"
+	"heartbeat/internal/readmodel"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 // Board is what the database and the broker say of the pipeline at one moment.
 type Board struct {
 	At          time.Time         `json:"at"`
-	Totals      *facts.Totals     `json:"totals"` // nil while the database does not answer
+	Totals      *readmodel.Totals `json:"totals"` // nil while the database does not answer
 	Stored      *float64          `json:"stored_per_second"`
 	Lag         *int64            `json:"lag"` // nil while it is unknown
 	Unaccounted int64             `json:"unaccounted"`
@@ -35,7 +35,7 @@ type Board struct {
 
 // PartitionStatus is a partition's stored progress beside the broker's end of it.
 type PartitionStatus struct {
-	facts.Progress
+	readmodel.Progress
 	Current bool     `json:"current"` // of the log in use, not of one that was replaced
 	End     *int64   `json:"end_offset"`
 	Lag     *int64   `json:"lag"`
@@ -108,13 +108,13 @@ func (b *board) ask(ctx context.Context) {
 	b.now.Store(next)
 }
 
-func (b *board) askStore(ctx context.Context) (facts.Totals, []facts.Progress, error) {
+func (b *board) askStore(ctx context.Context) (readmodel.Totals, []readmodel.Progress, error) {
 	totals, err := b.store.Totals(ctx)
 	if err != nil {
-		return facts.Totals{}, nil, err
+		return readmodel.Totals{}, nil, err
 	}
 	if totals.ActiveCustomers, err = b.active.get(ctx, b.store.ActiveCustomers); err != nil {
-		return facts.Totals{}, nil, err
+		return readmodel.Totals{}, nil, err
 	}
 	progress, err := b.store.Progress(ctx)
 	return totals, progress, err
@@ -179,7 +179,7 @@ func (b *board) remember(next *Board) {
 	if next.Lag == nil {
 		return
 	}
-	point := facts.Lag{At: next.At, Offsets: *next.Lag}
+	point := readmodel.Lag{At: next.At, Offsets: *next.Lag}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.seconds.add(point)
@@ -187,7 +187,7 @@ func (b *board) remember(next *Board) {
 }
 
 // history returns the lag that this console saw in a span, by second where that is short.
-func (b *board) history(span facts.Span) []facts.Lag {
+func (b *board) history(span readmodel.Span) []readmodel.Lag {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if time.Since(span.From) <= 16*time.Minute {

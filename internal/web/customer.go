@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"heartbeat/internal/facts"
+	"heartbeat/internal/readmodel"
 )
 
 const (
@@ -18,9 +18,9 @@ const (
 )
 
 type customerBody struct {
-	ID     string          `json:"customer_id"`
-	Live   *fleetMember    `json:"live"`   // what the stream shows, null when nothing was seen
-	Stored *facts.Customer `json:"stored"` // null when nothing is stored
+	ID     string              `json:"customer_id"`
+	Live   *fleetMember        `json:"live"`   // what the stream shows, null when nothing was seen
+	Stored *readmodel.Customer `json:"stored"` // null when nothing is stored
 }
 
 func (s *Server) customer(w http.ResponseWriter, r *http.Request) error {
@@ -37,7 +37,7 @@ func (s *Server) customer(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case err == nil:
 		body.Stored = &stored
-	case !errors.Is(err, facts.ErrNotFound):
+	case !errors.Is(err, readmodel.ErrNotFound):
 		return err
 	case body.Live == nil && int(id) > s.options.Pool:
 		return problem(notFound, "no reading of %s was ever seen or stored", body.ID)
@@ -46,11 +46,11 @@ func (s *Server) customer(w http.ResponseWriter, r *http.Request) error {
 }
 
 type readingsBody struct {
-	ID        string         `json:"customer_id"`
-	From      time.Time      `json:"from"`
-	To        time.Time      `json:"to"`
-	Truncated bool           `json:"truncated"` // there are older readings in the range than the limit let through
-	Readings  []facts.Sample `json:"readings"`  // newest first
+	ID        string             `json:"customer_id"`
+	From      time.Time          `json:"from"`
+	To        time.Time          `json:"to"`
+	Truncated bool               `json:"truncated"` // there are older readings in the range than the limit let through
+	Readings  []readmodel.Sample `json:"readings"`  // newest first
 }
 
 // readings returns the raw trace, as JSON or, for a spreadsheet, as CSV.
@@ -71,7 +71,7 @@ func (s *Server) readings(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	trace := facts.Trace{Customer: id.String(), From: from, To: to, Limit: limit + 1} // one more tells whether there is more
+	trace := readmodel.Trace{Customer: id.String(), From: from, To: to, Limit: limit + 1} // one more tells whether there is more
 	samples, err := s.options.Store.Trace(r.Context(), trace)
 	if err != nil {
 		return err
@@ -114,11 +114,11 @@ func (b readingsBody) writeCSV(w http.ResponseWriter) error {
 }
 
 type minutesBody struct {
-	ID      string         `json:"customer_id"`
-	From    time.Time      `json:"from"`
-	To      time.Time      `json:"to"`
-	Step    int            `json:"step_seconds"`
-	Minutes []facts.Minute `json:"minutes"`
+	ID      string             `json:"customer_id"`
+	From    time.Time          `json:"from"`
+	To      time.Time          `json:"to"`
+	Step    int                `json:"step_seconds"`
+	Minutes []readmodel.Minute `json:"minutes"`
 }
 
 // minutes returns the trace minute by minute, or in wider steps over a longer range.
@@ -132,7 +132,7 @@ func (s *Server) minutes(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	span := facts.Span{From: from, To: to, Step: stepOf(to.Sub(from))}
+	span := readmodel.Span{From: from, To: to, Step: stepOf(to.Sub(from))}
 	minutes, err := s.options.Store.Minutes(r.Context(), id.String(), span)
 	if err != nil {
 		return err

@@ -5,13 +5,13 @@ import (
 	"sort"
 	"time"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/live"
+	"heartbeat/internal/readmodel"
 )
 
 type totalsBody struct {
-	facts.Totals
+	readmodel.Totals
 	At          time.Time `json:"at"`
 	Observed    float64   `json:"events_per_second"`
 	Lag         *int64    `json:"lag"`

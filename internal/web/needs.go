@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/live"
+	"heartbeat/internal/readmodel"
 )
 
 // Fleet is the newest value of every customer.
@@ -28,37 +28,37 @@ type Store interface {
 
 // History is what is stored of the whole fleet.
 type History interface {
-	Totals(ctx context.Context) (facts.Totals, error) // without ActiveCustomers
+	Totals(ctx context.Context) (readmodel.Totals, error) // without ActiveCustomers
 	ActiveCustomers(ctx context.Context) (int64, error)
-	Trend(ctx context.Context, span facts.Span) ([]facts.Bucket, error)
-	Lag(ctx context.Context, span facts.Span) ([]facts.Lag, error)
-	Anomalies(ctx context.Context, query facts.AnomalyQuery) ([]facts.Anomaly, error)
+	Trend(ctx context.Context, span readmodel.Span) ([]readmodel.Bucket, error)
+	Lag(ctx context.Context, span readmodel.Span) ([]readmodel.Lag, error)
+	Anomalies(ctx context.Context, query readmodel.AnomalyQuery) ([]readmodel.Anomaly, error)
 }
 
 // Customers is what is stored of one customer.
 type Customers interface {
-	Customer(ctx context.Context, id string) (facts.Customer, error)
-	Trace(ctx context.Context, trace facts.Trace) ([]facts.Sample, error)
-	Minutes(ctx context.Context, customer string, span facts.Span) ([]facts.Minute, error)
+	Customer(ctx context.Context, id string) (readmodel.Customer, error)
+	Trace(ctx context.Context, trace readmodel.Trace) ([]readmodel.Sample, error)
+	Minutes(ctx context.Context, customer string, span readmodel.Span) ([]readmodel.Minute, error)
 }
 
 // Machinery is what is stored of the pipeline itself.
 type Machinery interface {
-	Progress(ctx context.Context) ([]facts.Progress, error)
-	Incidents(ctx context.Context, limit int) ([]facts.Incident, error)
-	Tables(ctx context.Context, limit int) ([]facts.Table, error)
+	Progress(ctx context.Context) ([]readmodel.Progress, error)
+	Incidents(ctx context.Context, limit int) ([]readmodel.Incident, error)
+	Tables(ctx context.Context, limit int) ([]readmodel.Table, error)
 }
 
 // Letters are the dead letters.
 type Letters interface {
-	DeadLetters(ctx context.Context, query facts.DeadLetterQuery) ([]facts.DeadLetter, error)
-	Reasons(ctx context.Context) ([]facts.ReasonCount, error)
-	DeadLetter(ctx context.Context, id int64) (facts.RawDeadLetter, error)
+	DeadLetters(ctx context.Context, query readmodel.DeadLetterQuery) ([]readmodel.DeadLetter, error)
+	Reasons(ctx context.Context) ([]readmodel.ReasonCount, error)
+	DeadLetter(ctx context.Context, id int64) (readmodel.RawDeadLetter, error)
 }
 
 // Replayer tries to store a dead letter as a reading.
 type Replayer interface {
-	Replay(ctx context.Context, id int64) (facts.Replay, error)
+	Replay(ctx context.Context, id int64) (readmodel.Replay, error)
 }
 
 // Log tells the offset after the newest record of each partition of the topic.
@@ -68,5 +68,5 @@ type Log interface {
 
 // Feed tells how the Fleet is being fed.
 type Feed interface {
-	Status() facts.Feed
+	Status() readmodel.Feed
 }

@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/readmodel"
 )
 
 const maxTables = 1000
@@ -17,7 +17,7 @@ func (s *Server) pipeline(w http.ResponseWriter, _ *http.Request) error {
 }
 
 type tablesBody struct {
-	Tables []facts.Table `json:"tables"`
+	Tables []readmodel.Table `json:"tables"`
 }
 
 func (s *Server) tables(w http.ResponseWriter, r *http.Request) error {
@@ -29,7 +29,7 @@ func (s *Server) tables(w http.ResponseWriter, r *http.Request) error {
 }
 
 type incidentsBody struct {
-	Incidents []facts.Incident `json:"incidents"`
+	Incidents []readmodel.Incident `json:"incidents"`
 }
 
 func (s *Server) incidents(w http.ResponseWriter, r *http.Request) error {
@@ -46,14 +46,14 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request) error {
 }
 
 type lettersBody struct {
-	Reasons []facts.ReasonCount `json:"reasons"`
-	Letters []facts.DeadLetter  `json:"dead_letters"`
-	Next    *int64              `json:"next"` // what to ask for with before=, null on the last page
+	Reasons []readmodel.ReasonCount `json:"reasons"`
+	Letters []readmodel.DeadLetter  `json:"dead_letters"`
+	Next    *int64                  `json:"next"` // what to ask for with before=, null on the last page
 }
 
 func (s *Server) deadLetters(w http.ResponseWriter, r *http.Request) error {
 	q := newQuery(r, "before", "reason", "pending", "limit")
-	query := facts.DeadLetterQuery{
+	query := readmodel.DeadLetterQuery{
 		Before: q.id("before"), Reason: q.oneOf("reason", reasonNames()...),
 		Pending: q.oneOf("pending", "1", "0") == "1", Limit: q.limit(50, 500),
 	}

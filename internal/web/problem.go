@@ -11,7 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"heartbeat/internal/facts"
+	"heartbeat/internal/readmodel"
 )
 
 // code is the stable name of a problem, for scripts.
@@ -93,7 +93,7 @@ func problemOf(err error) *Problem {
 		return problem(tooLarge, "the body is larger than %d bytes", maxBody)
 	}
 	switch {
-	case errors.Is(err, facts.ErrNotFound):
+	case errors.Is(err, readmodel.ErrNotFound):
 		return problem(notFound, "there is nothing stored under that id")
 	case errors.Is(err, context.DeadlineExceeded):
 		p := problem(slow, "the database took too long to answer: ask for a shorter range, or try again")

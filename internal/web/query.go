@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/readmodel"
 )
 
 // query reads the parameters of a request and keeps the first thing wrong with them.
@@ -119,7 +119,7 @@ type place struct {
 	id int64
 }
 
-func placeOf(last facts.Anomaly) string {
+func placeOf(last readmodel.Anomaly) string {
 	text := strconv.FormatInt(last.EventTime.UnixMicro(), 36) + "." + strconv.FormatInt(last.ID, 36)
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }

@@ -3,19 +3,19 @@ package web
 import (
 	"time"
 
-	"heartbeat/internal/facts"
+	"heartbeat/internal/readmodel"
 )
 
 // series keeps the largest lag of each step for a bounded time.
 type series struct {
 	step   time.Duration
-	points []facts.Lag
+	points []readmodel.Lag
 	limit  int
 }
 
 func newSeries(step time.Duration, limit int) series { return series{step: step, limit: limit} }
 
-func (s *series) add(point facts.Lag) {
+func (s *series) add(point readmodel.Lag) {
 	point.At = point.At.Truncate(s.step)
 	if n := len(s.points); n > 0 && !s.points[n-1].At.Before(point.At) {
 		s.points[n-1].Offsets = max(s.points[n-1].Offsets, point.Offsets)
@@ -28,7 +28,7 @@ func (s *series) add(point facts.Lag) {
 }
 
 // since returns the points from a time on in steps at least as long as step.
-func (s *series) since(from time.Time, step time.Duration) []facts.Lag {
+func (s *series) since(from time.Time, step time.Duration) []readmodel.Lag {
 	coarse := newSeries(max(step, s.step), s.limit)
 	for _, point := range s.points[max(0, len(s.points)-s.limit):] {
 		if !point.At.Before(from) {
@@ -39,8 +39,8 @@ func (s *series) since(from time.Time, step time.Duration) []facts.Lag {
 }
 
 // join puts what consumers wrote down before what the console saw itself, which is finer and goes on without a consumer.
-func join(written, seen []facts.Lag) []facts.Lag {
-	joined := []facts.Lag{}
+func join(written, seen []readmodel.Lag) []readmodel.Lag {
+	joined := []readmodel.Lag{}
 	for _, point := range written {
 		if len(seen) == 0 || point.At.Before(seen[0].At) {
 			joined = append(joined, point)
@@ -71,7 +71,7 @@ const smoothing = 0.3
 
 // compare puts the broker's ends and the speed beside the progress, whose rows are in order of topic, incarnation
 // and partition: the last row of a partition is of the log in use.
-func (r *rates) compare(progress []facts.Progress, ends map[int32]int64, now time.Time) []PartitionStatus {
+func (r *rates) compare(progress []readmodel.Progress, ends map[int32]int64, now time.Time) []PartitionStatus {
 	type place struct {
 		topic     string
 		partition int32
@@ -95,7 +95,7 @@ func (r *rates) compare(progress []facts.Progress, ends map[int32]int64, now tim
 	return all
 }
 
-func (r *rates) rate(p facts.Progress, now time.Time) *float64 {
+func (r *rates) rate(p readmodel.Progress, now time.Time) *float64 {
 	key := partitionKey{p.Log, p.Partition}
 	mark, known := r.partitions[key]
 	if !known {

@@ -4,9 +4,9 @@ import (
 	"net/http"
 	"time"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/live"
+	"heartbeat/internal/readmodel"
 )
 
 // period is a choice of the range picker.
@@ -36,13 +36,13 @@ func periodNamed(name string) period {
 }
 
 type trendBody struct {
-	Range   string         `json:"range"`
-	Step    int            `json:"step_seconds"`
-	From    time.Time      `json:"from"`
-	To      time.Time      `json:"to"`
-	Buckets []facts.Bucket `json:"buckets"`
-	Seconds []secondBody   `json:"seconds"` // only of the last 15 minutes, and only since the console started
-	Lag     []facts.Lag    `json:"lag"`     // what the console saw, and before it started what consumers wrote down
+	Range   string             `json:"range"`
+	Step    int                `json:"step_seconds"`
+	From    time.Time          `json:"from"`
+	To      time.Time          `json:"to"`
+	Buckets []readmodel.Bucket `json:"buckets"`
+	Seconds []secondBody       `json:"seconds"` // only of the last 15 minutes, and only since the console started
+	Lag     []readmodel.Lag    `json:"lag"`     // what the console saw, and before it started what consumers wrote down
 }
 
 type secondBody struct {
@@ -65,7 +65,7 @@ func (s *Server) trends(w http.ResponseWriter, r *http.Request) error {
 		return q.err
 	}
 	now := time.Now().UTC()
-	span := facts.Span{From: now.Add(-period.length).Truncate(period.step), To: now.Add(time.Minute), Step: period.step}
+	span := readmodel.Span{From: now.Add(-period.length).Truncate(period.step), To: now.Add(time.Minute), Step: period.step}
 	buckets, err := s.options.Store.Trend(r.Context(), span)
 	if err != nil {
 		return err

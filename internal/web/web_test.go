@@ -14,9 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
-	"heartbeat/internal/facts"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/live"
+	"heartbeat/internal/readmodel"
 	"heartbeat/internal/web"
 )
 
@@ -31,27 +31,27 @@ func pointer[T any](value T) *T { return &value }
 
 func noon() time.Time { return time.Date(2026, 2, 20, 12, 0, 0, 123456000, time.UTC) }
 
-func (s stored) Totals(context.Context) (facts.Totals, error) {
-	return facts.Totals{Valid: 900, Anomalies: 100, RecentAnomalies: 5}, s.fault
+func (s stored) Totals(context.Context) (readmodel.Totals, error) {
+	return readmodel.Totals{Valid: 900, Anomalies: 100, RecentAnomalies: 5}, s.fault
 }
 
 func (s stored) ActiveCustomers(context.Context) (int64, error) { return 42, s.fault }
 
-func (s stored) Trend(context.Context, facts.Span) ([]facts.Bucket, error) {
-	return []facts.Bucket{
+func (s stored) Trend(context.Context, readmodel.Span) ([]readmodel.Bucket, error) {
+	return []readmodel.Bucket{
 		{At: noon(), Valid: 10, Avg: pointer(75.5), Min: pointer(int32(40)), Max: pointer(int32(180)), LatencyP50: pointer(4.0), LatencyP95: pointer(9.0)},
 		{At: noon(), Invalid: 1},
 	}, s.fault
 }
 
-func (s stored) Lag(_ context.Context, span facts.Span) ([]facts.Lag, error) {
-	return []facts.Lag{{At: span.From, Offsets: 7}}, s.fault
+func (s stored) Lag(_ context.Context, span readmodel.Span) ([]readmodel.Lag, error) {
+	return []readmodel.Lag{{At: span.From, Offsets: 7}}, s.fault
 }
 
-func (s stored) Anomalies(_ context.Context, query facts.AnomalyQuery) ([]facts.Anomaly, error) {
-	var page []facts.Anomaly
+func (s stored) Anomalies(_ context.Context, query readmodel.AnomalyQuery) ([]readmodel.Anomaly, error) {
+	var page []readmodel.Anomaly
 	for id := int64(5); id >= 1 && len(page) < query.Limit; id-- {
-		anomaly := facts.Anomaly{
+		anomaly := readmodel.Anomaly{
 			ID: id, Customer: "CUST_00042", BPM: 200, Type: "TACHYCARDIA",
 			EventTime: noon().Add(time.Duration(id) * time.Second), StoredTime: noon().Add(time.Minute),
 		}
@@ -62,55 +62,55 @@ func (s stored) Anomalies(_ context.Context, query facts.AnomalyQuery) ([]facts.
 	return page, s.fault
 }
 
-func (s stored) Customer(_ context.Context, id string) (facts.Customer, error) {
+func (s stored) Customer(_ context.Context, id string) (readmodel.Customer, error) {
 	if id != "CUST_00042" {
-		return facts.Customer{}, facts.ErrNotFound
+		return readmodel.Customer{}, readmodel.ErrNotFound
 	}
-	return facts.Customer{ID: id, BPM: 75, Class: "NORMAL", EventTime: noon(), SeenTime: noon()}, s.fault
+	return readmodel.Customer{ID: id, BPM: 75, Class: "NORMAL", EventTime: noon(), SeenTime: noon()}, s.fault
 }
 
-func (s stored) Trace(_ context.Context, trace facts.Trace) ([]facts.Sample, error) {
-	samples := []facts.Sample{{EventTime: noon().Add(time.Second), BPM: 200, Class: "TACHYCARDIA"}, {EventTime: noon(), BPM: 75, Class: "NORMAL"}}
+func (s stored) Trace(_ context.Context, trace readmodel.Trace) ([]readmodel.Sample, error) {
+	samples := []readmodel.Sample{{EventTime: noon().Add(time.Second), BPM: 200, Class: "TACHYCARDIA"}, {EventTime: noon(), BPM: 75, Class: "NORMAL"}}
 	return samples[:min(trace.Limit, 2)], s.fault
 }
 
-func (s stored) Minutes(context.Context, string, facts.Span) ([]facts.Minute, error) {
-	return []facts.Minute{{At: noon(), Avg: pointer(75.0), Min: pointer(int32(70)), Max: pointer(int32(80)), Count: 2}, {At: noon(), Anomalies: 1}}, s.fault
+func (s stored) Minutes(context.Context, string, readmodel.Span) ([]readmodel.Minute, error) {
+	return []readmodel.Minute{{At: noon(), Avg: pointer(75.0), Min: pointer(int32(70)), Max: pointer(int32(80)), Count: 2}, {At: noon(), Anomalies: 1}}, s.fault
 }
 
-func (s stored) Progress(context.Context) ([]facts.Progress, error) {
-	return []facts.Progress{{Log: "heartbeat-events", Topic: "heartbeat-events", Next: 100, Stored: 90, Anomalies: 10, Owner: "me", UpdatedAt: noon()}}, s.fault
+func (s stored) Progress(context.Context) ([]readmodel.Progress, error) {
+	return []readmodel.Progress{{Log: "heartbeat-events", Topic: "heartbeat-events", Next: 100, Stored: 90, Anomalies: 10, Owner: "me", UpdatedAt: noon()}}, s.fault
 }
 
-func (s stored) Incidents(context.Context, int) ([]facts.Incident, error) {
-	return []facts.Incident{{ID: 1, Kind: "retention_passed", Log: "heartbeat-events", To: 7, RecordedAt: noon()}}, s.fault
+func (s stored) Incidents(context.Context, int) ([]readmodel.Incident, error) {
+	return []readmodel.Incident{{ID: 1, Kind: "retention_passed", Log: "heartbeat-events", To: 7, RecordedAt: noon()}}, s.fault
 }
 
-func (s stored) Tables(context.Context, int) ([]facts.Table, error) {
-	return []facts.Table{{Parent: "heartbeat_records", Name: "heartbeat_records_history", To: pointer(noon()), Bytes: 8192}}, s.fault
+func (s stored) Tables(context.Context, int) ([]readmodel.Table, error) {
+	return []readmodel.Table{{Parent: "heartbeat_records", Name: "heartbeat_records_history", To: pointer(noon()), Bytes: 8192}}, s.fault
 }
 
-func (s stored) letter() facts.DeadLetter {
-	return facts.DeadLetter{ID: 7, Topic: "heartbeat-events", Offset: 3, KafkaTime: pointer(noon()), Reason: "not_json", Detail: "…", Length: 3, RecordedAt: noon()}
+func (s stored) letter() readmodel.DeadLetter {
+	return readmodel.DeadLetter{ID: 7, Topic: "heartbeat-events", Offset: 3, KafkaTime: pointer(noon()), Reason: "not_json", Detail: "…", Length: 3, RecordedAt: noon()}
 }
 
-func (s stored) DeadLetters(context.Context, facts.DeadLetterQuery) ([]facts.DeadLetter, error) {
-	return []facts.DeadLetter{s.letter()}, s.fault
+func (s stored) DeadLetters(context.Context, readmodel.DeadLetterQuery) ([]readmodel.DeadLetter, error) {
+	return []readmodel.DeadLetter{s.letter()}, s.fault
 }
 
-func (s stored) Reasons(context.Context) ([]facts.ReasonCount, error) {
-	return []facts.ReasonCount{{Reason: "not_json", Total: 1, Pending: 1}}, s.fault
+func (s stored) Reasons(context.Context) ([]readmodel.ReasonCount, error) {
+	return []readmodel.ReasonCount{{Reason: "not_json", Total: 1, Pending: 1}}, s.fault
 }
 
-func (s stored) DeadLetter(_ context.Context, id int64) (facts.RawDeadLetter, error) {
+func (s stored) DeadLetter(_ context.Context, id int64) (readmodel.RawDeadLetter, error) {
 	if id != 7 {
-		return facts.RawDeadLetter{}, facts.ErrNotFound
+		return readmodel.RawDeadLetter{}, readmodel.ErrNotFound
 	}
-	return facts.RawDeadLetter{DeadLetter: s.letter(), Value: []byte("{{{"), SHA256: "00"}, s.fault
+	return readmodel.RawDeadLetter{DeadLetter: s.letter(), Value: []byte("{{{"), SHA256: "00"}, s.fault
 }
 
-func (s stored) Replay(_ context.Context, id int64) (facts.Replay, error) {
-	return facts.Replay{ID: id, Outcome: "rejected", Detail: "still not JSON"}, s.fault
+func (s stored) Replay(_ context.Context, id int64) (readmodel.Replay, error) {
+	return readmodel.Replay{ID: id, Outcome: "rejected", Detail: "still not JSON"}, s.fault
 }
 
 // ends is a Log of one partition.

@@ -1,9 +1,9 @@
-// Package facts is the vocabulary of what the console shows of the stored readings and of the machinery: totals,
+// Package readmodel is the vocabulary of what the console shows of the stored readings and of the machinery: totals,
 // trends, anomalies, traces, partitions, dead letters. Its JSON names are the API's.
 //
 // It refuses to fetch anything: postgres and kafka fill these values, web hands them on, and none of the three knows another.
 // Values are plain and may be shared once filled. They stand at the far end of the path of a reading.
-package facts
+package readmodel
 
 import "time"
 
