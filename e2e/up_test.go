@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"heartbeat/internal/embedded"
-	"heartbeat/internal/embedded/port"
+	"heartbeat/internal/port"
 )
 
 // nobody is a user without rights; root's tests run the product as this one too.

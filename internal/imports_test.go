@@ -22,7 +22,8 @@ var allowed = map[string][]string{
 	"internal/postgres":        {"internal/heartbeat", "internal/pipeline", "internal/readmodel", "internal/crashpoint"},
 	"internal/live":            {"internal/heartbeat"},
 	"internal/web":             {"internal/heartbeat", "internal/live", "internal/readmodel"},
-	"internal/embedded":        {},
+	"internal/port":            {},
+	"internal/embedded":        {"internal/port"},
 }
 
 // owners names the only packages that may import an adapter's library.

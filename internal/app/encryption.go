@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"heartbeat/internal/port"
 	"heartbeat/internal/postgres"
 )
 
@@ -50,11 +51,11 @@ func (d *doctor) open(ctx context.Context, check string, hosts []string, advice 
 
 // onThisMachine tells whether a host is a loopback address, or a name of nothing but such.
 func onThisMachine(ctx context.Context, host string) bool {
-	if ip := net.ParseIP(host); ip != nil {
-		return ip.IsLoopback()
-	}
-	if host == "localhost" {
+	if port.Loopback(host) {
 		return true
+	}
+	if net.ParseIP(host) != nil {
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()

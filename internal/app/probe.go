@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"heartbeat/internal/embedded/port"
+	"heartbeat/internal/port"
 )
 
 // probe is the small HTTP server of a role without a console: metrics, health and readiness.

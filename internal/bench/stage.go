@@ -17,6 +17,7 @@ import (
 	"heartbeat/internal/embedded/process"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
+	"heartbeat/internal/port"
 	"heartbeat/internal/postgres"
 )
 
@@ -115,11 +116,11 @@ func localBroker(brokers []string) int {
 	if err != nil || len(brokers) > 1 {
 		return 0
 	}
-	if address := net.ParseIP(host); host != "localhost" && !address.IsLoopback() {
+	if !port.Loopback(host) {
 		return 0
 	}
-	port, _ := strconv.Atoi(text)
-	return listenerOf(port)
+	number, _ := strconv.Atoi(text)
+	return listenerOf(number)
 }
 
 // BrokerGreeting begins the line with which the broker's process tells its address.

@@ -16,7 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
-	"heartbeat/internal/embedded/port"
+	"heartbeat/internal/port"
 )
 
 const (

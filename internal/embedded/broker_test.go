@@ -20,7 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"heartbeat/internal/embedded/port"
+	"heartbeat/internal/port"
 )
 
 const topic = "heartbeat-events"

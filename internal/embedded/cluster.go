@@ -15,8 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"heartbeat/internal/embedded/port"
 	"heartbeat/internal/embedded/process"
+	"heartbeat/internal/port"
 )
 
 // readyPoll is how often a starting server is asked whether it is ready; it answers through a file.

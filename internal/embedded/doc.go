@@ -12,7 +12,7 @@
 // to, as a stranger would have installed them. Unix only.
 package embedded
 
-import "heartbeat/internal/embedded/port"
+import "heartbeat/internal/port"
 
 // Host is the address that everything here listens on.
 const Host = port.Host

@@ -15,7 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"heartbeat/internal/embedded/port"
+	"heartbeat/internal/port"
 )
 
 func postgresOptions(dir string) PostgresOptions {

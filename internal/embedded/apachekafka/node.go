@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"heartbeat/internal/embedded/port"
 	"heartbeat/internal/embedded/process"
+	"heartbeat/internal/port"
 )
 
 const (

@@ -1,8 +1,8 @@
-// Package port chooses what to listen on, on the loopback address alone.
+// Package port chooses ports to listen on and knows which addresses only this machine can reach.
 //
-// A chosen port is free at that moment and promised to nobody, so a caller tries again when its server finds it taken. The
+// A chosen port is free at that moment and not reserved, so a caller tries again when its server finds the port taken. The
 // package refuses to look anywhere but at this machine. It keeps no state: its functions may be called from any
-// goroutine. It is not on the path of a reading; internal/embedded and the test brokers listen where it says.
+// goroutine. It is not on the path of a reading; the console, the probes, internal/embedded and the test brokers use it.
 package port
 
 import (
@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -45,10 +47,14 @@ func Choose(port int, asked bool) (int, error) {
 			return 0, fmt.Errorf("use port %d: %w", next, err)
 		}
 		if asked {
-			return 0, fmt.Errorf("port %d is in use: `lsof -nP -iTCP:%d -sTCP:LISTEN` names the program; stop it, or choose another port", port, port)
+			return 0, inUse(port)
 		}
 	}
 	return 0, fmt.Errorf("ports %d to %d are all in use: choose another port", port, last)
+}
+
+func inUse(port int) error {
+	return fmt.Errorf("port %d is in use: `lsof -nP -iTCP:%d -sTCP:LISTEN` names the program; stop it, or choose another port", port, port)
 }
 
 func free() (int, error) {
@@ -89,7 +95,7 @@ func probe(port int) error {
 	return nil
 }
 
-// Listen listens on the chosen port, and chooses again when somebody takes it just before.
+// Listen listens on the chosen port of the loopback address, and chooses again when another program takes it just before.
 func Listen(port int, asked bool) (net.Listener, error) {
 	for {
 		chosen, err := Choose(port, asked)
@@ -101,6 +107,24 @@ func Listen(port int, asked bool) (net.Listener, error) {
 			return listener, err
 		}
 	}
+}
+
+// ListenOn listens on exactly this port of a host, which may be any address of this machine.
+func ListenOn(host string, port int) (net.Listener, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, inUse(port)
+	}
+	return listener, err
+}
+
+// Loopback tells whether a host, without a port, is localhost or a loopback address in digits. It does not ask DNS.
+func Loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+	return err == nil && ip.Unmap().IsLoopback()
 }
 
 // Address returns host and port for clients.

@@ -62,3 +62,15 @@ func occupy(t *testing.T, host string) int {
 		return free
 	}
 }
+
+func TestLoopbackKnowsTheAddressesOfThisMachineAlone(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"localhost": true, "127.0.0.1": true, "127.9.8.7": true, "::1": true, "[::1]": true, "::ffff:127.0.0.1": true,
+		"": false, "0.0.0.0": false, "10.0.0.1": false, "::": false, "localhost.example.org": false, "[]": false,
+	} {
+		if got := Loopback(host); got != want {
+			t.Errorf("Loopback(%q) is %t, want %t", host, got, want)
+		}
+	}
+}
