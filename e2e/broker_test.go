@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"heartbeat/internal/embedded"
-	"heartbeat/internal/embedded/apachekafka"
+	embedded "heartbeat/internal/embedded/broker"
+	"heartbeat/internal/testkit/apachekafka"
 )
 
 // broker is what the tests need of a broker of either kind.
@@ -52,7 +52,7 @@ func startEmbeddedBroker() (broker, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	// The tests' topics together are larger than what it keeps by default, and a topic must not lose what a test audits.
-	b, err := embedded.StartBroker(ctx, embedded.BrokerOptions{RetainBytes: 64 << 30})
+	b, err := embedded.Start(ctx, embedded.Options{RetainBytes: 64 << 30})
 	if err != nil {
 		return nil, err
 	}

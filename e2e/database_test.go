@@ -16,7 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"heartbeat/internal/embedded"
+	"heartbeat/internal/embedded/pgserver"
 )
 
 // startTimeout has room for fetching a server.
@@ -24,8 +24,8 @@ const startTimeout = 5 * time.Minute
 
 // postgresServer is a PostgreSQL of the tests' own.
 type postgresServer struct {
-	options embedded.PostgresOptions
-	server  *embedded.Postgres
+	options pgserver.Options
+	server  *pgserver.Server
 }
 
 // shared are the servers of this test run, each started by the first test that needs it.
@@ -64,7 +64,7 @@ func startPostgres(settings map[string]string) (*postgresServer, error) {
 	for name, value := range settings {
 		all[name] = value
 	}
-	s := &postgresServer{options: embedded.PostgresOptions{
+	s := &postgresServer{options: pgserver.Options{
 		Dir: dir, Database: "heartbeat_db", User: "heartbeat_user", Password: "heartbeat_pass",
 		Version: os.Getenv("HEARTBEAT_TEST_POSTGRES"), Settings: all,
 	}}
@@ -75,7 +75,7 @@ func startPostgres(settings map[string]string) (*postgresServer, error) {
 func (s *postgresServer) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	server, err := embedded.StartPostgres(ctx, s.options)
+	server, err := pgserver.Start(ctx, s.options)
 	if err != nil {
 		return err
 	}

@@ -9,10 +9,10 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
-	"heartbeat/internal/embedded"
-	"heartbeat/internal/embedded/apachekafka"
-	"heartbeat/internal/embedded/authority"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/port"
+	"heartbeat/internal/testkit/apachekafka"
+	"heartbeat/internal/testkit/certificates"
 )
 
 const saslPassword = "a secret, with = and 'quotes'"
@@ -23,7 +23,7 @@ func secureKafka(t *testing.T) (config kafka.Config, certificates, inner string)
 	t.Helper()
 	certificates = t.TempDir()
 	ours, other := newAuthority(t), newAuthority(t)
-	certificate, key, err := ours.Issue(embedded.Host)
+	certificate, key, err := ours.Issue(port.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,9 +52,9 @@ func secureKafka(t *testing.T) (config kafka.Config, certificates, inner string)
 	}, certificates, cluster.Node(1).Inner()
 }
 
-func newAuthority(t *testing.T) *authority.Authority {
+func newAuthority(t *testing.T) *certificates.Authority {
 	t.Helper()
-	a, err := authority.New()
+	a, err := certificates.New()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestApacheSecuredKafka(t *testing.T) {
 		"another authority":        {func(c *kafka.Config) { c.Security.CAFile = filepath.Join(certificates, "other.pem") }, "KAFKA_SSL_CA_FILE"},
 		"the system's authorities": {func(c *kafka.Config) { c.Security.CAFile = "" }, "KAFKA_SSL_CA_FILE"},
 		"another name": {func(c *kafka.Config) {
-			c.Brokers = []string{strings.Replace(c.Brokers[0], embedded.Host, "localhost", 1)}
+			c.Brokers = []string{strings.Replace(c.Brokers[0], port.Host, "localhost", 1)}
 		}, "advertised.listeners"},
 		"wrong password":          {func(c *kafka.Config) { c.Security.Password, c.Security.PasswordFile = "wrong", "" }, "KAFKA_SASL_PASSWORD"},
 		"wrong user":              {func(c *kafka.Config) { c.Security.User = "nobody" }, "KAFKA_SASL_USERNAME"},

@@ -10,7 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
-	"heartbeat/internal/embedded/apachekafka"
+	"heartbeat/internal/testkit/apachekafka"
 )
 
 var (

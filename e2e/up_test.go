@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"heartbeat/internal/embedded"
+	embedded "heartbeat/internal/embedded/broker"
+	"heartbeat/internal/embedded/datadir"
+	"heartbeat/internal/embedded/pgserver"
 	"heartbeat/internal/port"
 )
 
@@ -90,12 +92,12 @@ func (s *system) rig() *rig {
 func (s *system) audit(ledgers ...string) contents {
 	s.t.Helper()
 	ctx := s.t.Context()
-	broker, err := embedded.StartBroker(ctx, embedded.BrokerOptions{Dir: filepath.Join(s.dir, "broker"), Port: s.kafka, PortAsked: true})
+	broker, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(s.dir, "broker"), Port: s.kafka, PortAsked: true})
 	if err != nil {
 		s.t.Fatalf("open what up left: %v", err)
 	}
 	defer embeddedBroker{broker}.stop()
-	database := postgresServer{options: embedded.PostgresOptions{
+	database := postgresServer{options: pgserver.Options{
 		Dir: filepath.Join(s.dir, "postgres"), Port: s.postgres, PortAsked: true,
 		Database: "heartbeat_db", User: "heartbeat_user", Password: "heartbeat_pass",
 	}}
@@ -261,7 +263,7 @@ func (s *system) wantNothingLeft() {
 		}
 	}
 	for _, dir := range []string{s.dir, filepath.Join(s.dir, "postgres"), filepath.Join(s.dir, "broker")} {
-		release, err := embedded.Lock(dir)
+		release, err := datadir.Lock(dir)
 		if err != nil {
 			s.t.Errorf("a lock is left behind: %v", err)
 			continue

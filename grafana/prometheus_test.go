@@ -18,7 +18,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"heartbeat/internal/embedded"
+	"heartbeat/internal/embedded/broker"
 	"heartbeat/internal/postgres/pgtest"
 )
 
@@ -64,7 +64,7 @@ func TestPrometheusAnswersThePipelineDashboard(t *testing.T) {
 // metrics, by its job.
 func startRoles(t *testing.T, directory string) map[string]string {
 	t.Helper()
-	broker, err := embedded.StartBroker(t.Context(), embedded.BrokerOptions{})
+	broker, err := broker.Start(t.Context(), broker.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,13 +23,18 @@ var allowed = map[string][]string{
 	"internal/live":            {"internal/heartbeat"},
 	"internal/web":             {"internal/heartbeat", "internal/live", "internal/readmodel"},
 	"internal/port":            {},
-	"internal/embedded":        {"internal/port"},
+
+	"internal/process":           {},
+	"internal/embedded/datadir":  {},
+	"internal/embedded/broker":   {"internal/embedded/datadir", "internal/port"},
+	"internal/embedded/pgserver": {"internal/embedded/datadir", "internal/port", "internal/process"},
+	"internal/testkit":           {"internal/port", "internal/process"},
 }
 
 // owners names the only packages that may import an adapter's library.
 var owners = map[string][]string{
-	"github.com/twmb/franz-go/pkg/kfake": {"internal/embedded"},
-	"github.com/twmb/franz-go":           {"internal/kafka", "internal/embedded"},
+	"github.com/twmb/franz-go/pkg/kfake": {"internal/embedded/broker"},
+	"github.com/twmb/franz-go":           {"internal/kafka", "internal/embedded/broker"},
 	"github.com/jackc/pgx":               {"internal/postgres"},
 }
 
@@ -59,6 +64,17 @@ func TestLibrariesHaveOneOwner(t *testing.T) {
 			imports := slices.ContainsFunc(imports, func(i string) bool { return within(i, library) })
 			if imports && !slices.ContainsFunc(packages, func(p string) bool { return within(name, p) }) {
 				t.Errorf("%s imports %s, which only %s may", name, library, strings.Join(packages, ", "))
+			}
+		}
+	}
+}
+
+func TestTestkitIsForTestsAlone(t *testing.T) {
+	t.Parallel()
+	for name, imports := range packages(t) {
+		for _, imported := range imports {
+			if within(imported, "heartbeat/internal/testkit") && !within(name, "internal/testkit") {
+				t.Errorf("%s imports %s outside its tests", name, imported)
 			}
 		}
 	}

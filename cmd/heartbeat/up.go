@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"heartbeat/internal/app"
-	"heartbeat/internal/embedded"
+	"heartbeat/internal/embedded/datadir"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
 )
@@ -63,7 +63,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 	dir := c.DataDir
 	if dir == "" {
 		var err error
-		if dir, err = embedded.DefaultDataDir(); err != nil {
+		if dir, err = datadir.Default(); err != nil {
 			return err
 		}
 	}

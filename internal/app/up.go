@@ -14,8 +14,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
-	"heartbeat/internal/embedded"
+	"heartbeat/internal/embedded/broker"
+	"heartbeat/internal/embedded/datadir"
+	"heartbeat/internal/embedded/pgserver"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/port"
 	"heartbeat/internal/postgres"
 )
 
@@ -91,7 +94,7 @@ func (u *up) stop() (err error) {
 
 // start brings up broker and database and migrates.
 func (u *up) start(ctx context.Context) error {
-	release, err := embedded.Lock(u.options.DataDir)
+	release, err := datadir.Lock(u.options.DataDir)
 	if err != nil {
 		return err
 	}
@@ -112,7 +115,7 @@ func (u *up) start(ctx context.Context) error {
 }
 
 func (u *up) clear(ctx context.Context) error {
-	if err := embedded.RemovePostgres(ctx, u.postgresDir(), u.logger); err != nil {
+	if err := pgserver.Remove(ctx, u.postgresDir(), u.logger); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(u.brokerDir()); err != nil {
@@ -128,11 +131,11 @@ func (u *up) brokerDir() string { return filepath.Join(u.options.DataDir, "broke
 // servers starts those of broker and database that we bring ourselves, side by side.
 func (u *up) servers(ctx context.Context) error {
 	var group errgroup.Group
-	var broker *embedded.Broker
-	var database *embedded.Postgres
+	var ownBroker *broker.Broker
+	var database *pgserver.Server
 	if len(u.options.Kafka.Brokers) == 0 {
 		group.Go(func() (err error) {
-			broker, err = embedded.StartBroker(ctx, embedded.BrokerOptions{
+			ownBroker, err = broker.Start(ctx, broker.Options{
 				Dir: u.brokerDir(), Port: u.options.BrokerPort, PortAsked: u.options.BrokerPortAsked, Logger: u.options.Logger,
 			})
 			return err
@@ -140,7 +143,7 @@ func (u *up) servers(ctx context.Context) error {
 	}
 	if u.options.Database.URL == "" && u.options.Database.Host == "" {
 		group.Go(func() (err error) {
-			database, err = embedded.StartPostgres(ctx, embedded.PostgresOptions{
+			database, err = pgserver.Start(ctx, pgserver.Options{
 				Dir: u.postgresDir(), Port: u.options.PostgresPort, PortAsked: u.options.PostgresPortAsked,
 				Database: u.options.Database.Database, User: u.options.Database.User, Password: u.options.Database.Password,
 				Logger: u.options.Logger,
@@ -149,16 +152,16 @@ func (u *up) servers(ctx context.Context) error {
 		})
 	}
 	err := group.Wait()
-	if broker != nil {
-		u.later(within(stopTime, broker.Stop))
+	if ownBroker != nil {
+		u.later(within(stopTime, ownBroker.Stop))
 		u.ownBroker = true
-		u.options.Kafka.Brokers = []string{broker.Address()}
+		u.options.Kafka.Brokers = []string{ownBroker.Address()}
 	}
 	if database != nil {
 		u.later(within(stopTime, database.Stop))
 		u.ownDatabase = true
 		u.failed = database.Done()
-		u.options.Database.Host, u.options.Database.Port = embedded.Host, database.Port
+		u.options.Database.Host, u.options.Database.Port = port.Host, database.Port
 	}
 	return err
 }

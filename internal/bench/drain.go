@@ -7,8 +7,8 @@ import (
 	"syscall"
 	"time"
 
-	"heartbeat/internal/embedded/process"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/process"
 )
 
 // How often a drain looks how far the consumer is: rarely while there is far to go, for looking costs what it measures.

@@ -13,12 +13,13 @@ import (
 	"syscall"
 	"time"
 
-	"heartbeat/internal/embedded"
-	"heartbeat/internal/embedded/process"
+	"heartbeat/internal/embedded/broker"
+	"heartbeat/internal/embedded/pgserver"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/port"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/process"
 )
 
 const (
@@ -131,7 +132,7 @@ const retainBytes = 4 << 30
 
 // ServeBroker runs the embedded broker until the context ends. It is what the process does that startBroker starts.
 func ServeBroker(ctx context.Context, dir string, greet func(string)) error {
-	broker, err := embedded.StartBroker(ctx, embedded.BrokerOptions{Dir: dir, RetainBytes: retainBytes})
+	broker, err := broker.Start(ctx, broker.Options{Dir: dir, RetainBytes: retainBytes})
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func ServeBroker(ctx context.Context, dir string, greet func(string)) error {
 
 // startDatabase runs a private PostgreSQL with the settings that it comes with.
 func (s *stage) startDatabase(ctx context.Context) error {
-	server, err := embedded.StartPostgres(ctx, embedded.PostgresOptions{
+	server, err := pgserver.Start(ctx, pgserver.Options{
 		Dir: filepath.Join(s.dir, "postgres"), Database: "heartbeat_db", User: "heartbeat_user", Password: rand.Text(),
 	})
 	if err != nil {

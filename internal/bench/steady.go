@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"time"
 
-	"heartbeat/internal/embedded/process"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/process"
 	"heartbeat/internal/simulate"
 )
 

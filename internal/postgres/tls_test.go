@@ -9,10 +9,11 @@ import (
 	"syscall"
 	"testing"
 
-	"heartbeat/internal/embedded"
-	"heartbeat/internal/embedded/authority"
+	"heartbeat/internal/embedded/pgserver"
+	"heartbeat/internal/port"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/testkit/certificates"
 )
 
 // tlsServer starts a server whose certificate is for 127.0.0.1 alone, and returns the directory that holds the authorities
@@ -25,7 +26,7 @@ func tlsServer(t *testing.T) (options postgres.Options, directory string) {
 			t.Fatal(err)
 		}
 	}
-	server, err := embedded.StartPostgres(t.Context(), embedded.PostgresOptions{
+	server, err := pgserver.Start(t.Context(), pgserver.Options{
 		Dir: filepath.Join(home, "server"), Database: "heartbeat_db", User: "heartbeat_user", Password: "heartbeat_pass",
 		Version: os.Getenv("HEARTBEAT_TEST_POSTGRES"), Settings: map[string]string{"fsync": "off"},
 	})
@@ -50,21 +51,21 @@ func tlsServer(t *testing.T) (options postgres.Options, directory string) {
 	pgtest.Exec(t, pool, "SELECT pg_reload_conf()")
 	await(t, "the server to speak TLS", func() bool { return pgtest.Value[string](t, pool, "SHOW ssl") == "on" })
 	return postgres.Options{
-		Host: embedded.Host, Port: server.Port, Database: server.Database, User: server.User, Password: server.Password,
+		Host: port.Host, Port: server.Port, Database: server.Database, User: server.User, Password: server.Password,
 	}, directory
 }
 
 func writeCertificates(t *testing.T, data, directory string) {
 	t.Helper()
-	ours, err := authority.New()
+	ours, err := certificates.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := authority.New()
+	other, err := certificates.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate, key, err := ours.Issue(embedded.Host)
+	certificate, key, err := ours.Issue(port.Host)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"heartbeat/internal/embedded"
+	"heartbeat/internal/embedded/pgserver"
 	"heartbeat/internal/postgres"
 )
 
@@ -36,7 +36,7 @@ const startTimeout = 5 * time.Minute
 // server is the one of this test binary.
 var server struct {
 	once     sync.Once
-	process  *embedded.Postgres
+	process  *pgserver.Server
 	admin    *pgxpool.Pool
 	err      error
 	database atomic.Int64 // the last one's number
@@ -124,7 +124,7 @@ func create(t testing.TB, from string) *pgxpool.Pool {
 func start() {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	server.process, server.err = embedded.StartPostgres(ctx, embedded.PostgresOptions{
+	server.process, server.err = pgserver.Start(ctx, pgserver.Options{
 		Database: template, User: user, Password: password,
 		Version: os.Getenv("HEARTBEAT_TEST_POSTGRES"),
 		Settings: map[string]string{

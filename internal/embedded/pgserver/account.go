@@ -1,4 +1,4 @@
-package embedded
+package pgserver
 
 import (
 	"fmt"
@@ -7,19 +7,21 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"heartbeat/internal/embedded/datadir"
 )
 
-// nobody is the user of last resort.
-const nobody = 65534
+// fallbackUID is the user "nobody", for machines without a user "postgres".
+const fallbackUID = 65534
 
-// account is the user that PostgreSQL runs as. A nil account is our own user.
+// account is the user that PostgreSQL runs as. A nil account is the user of this process.
 type account struct {
 	name     string
 	uid, gid uint32
 }
 
-// serverAccount returns who the server for the data in dir runs as: our own user, unless that is root, as which
-// PostgreSQL refuses to run. Data that exists keeps its owner.
+// serverAccount returns the user that the server for the data in dir runs as: this process's user, or another one if that is
+// root, as which PostgreSQL refuses to run. Existing data keeps its owner.
 func serverAccount(dir string) *account {
 	if os.Geteuid() != 0 {
 		return nil
@@ -31,12 +33,12 @@ func serverAccount(dir string) *account {
 	}
 	known, err := user.Lookup("postgres")
 	if err != nil {
-		return &account{name: "nobody", uid: nobody, gid: nobody}
+		return &account{name: "nobody", uid: fallbackUID, gid: fallbackUID}
 	}
 	uid, uidErr := strconv.ParseUint(known.Uid, 10, 32)
 	gid, gidErr := strconv.ParseUint(known.Gid, 10, 32)
 	if uidErr != nil || gidErr != nil || uid == 0 {
-		return &account{name: "nobody", uid: nobody, gid: nobody}
+		return &account{name: "nobody", uid: fallbackUID, gid: fallbackUID}
 	}
 	return &account{name: known.Username, uid: uint32(uid), gid: uint32(gid)}
 }
@@ -48,8 +50,8 @@ func (a *account) credential() *syscall.Credential {
 	return &syscall.Credential{Uid: a.uid, Gid: a.gid}
 }
 
-// own creates a directory for the account, readable by nobody else, and checks that the account can get there.
-func (a *account) own(dir string) error {
+// createDir creates a directory that only the account can read, and checks that the account can reach it.
+func (a *account) createDir(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -62,11 +64,11 @@ func (a *account) own(dir string) error {
 	if err := os.Lchown(dir, int(a.uid), int(a.gid)); err != nil {
 		return err
 	}
-	return a.reach(dir)
+	return a.checkPath(dir)
 }
 
-// reach checks that the account may pass every directory above dir.
-func (a *account) reach(dir string) error {
+// checkPath checks that the account may enter every directory above dir.
+func (a *account) checkPath(dir string) error {
 	if a == nil {
 		return nil
 	}
@@ -79,9 +81,9 @@ func (a *account) reach(dir string) error {
 		if err != nil {
 			return err
 		}
-		if !a.mayPass(info) {
+		if !a.mayEnter(info) {
 			return fmt.Errorf("user %s, which PostgreSQL runs as because root may not, cannot pass %s (mode %04o): choose a directory elsewhere, such as %s",
-				a.name, parent, info.Mode().Perm(), rootDataDir)
+				a.name, parent, info.Mode().Perm(), datadir.Root)
 		}
 		if parent == filepath.Dir(parent) {
 			return nil
@@ -89,7 +91,7 @@ func (a *account) reach(dir string) error {
 	}
 }
 
-func (a *account) mayPass(info os.FileInfo) bool {
+func (a *account) mayEnter(info os.FileInfo) bool {
 	mode := info.Mode().Perm()
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {

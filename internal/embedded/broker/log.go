@@ -1,4 +1,4 @@
-package embedded
+package broker
 
 import (
 	"context"
@@ -8,11 +8,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// brokerLog passes on what kfake has to say. It says at info what a request did, which is detail to us.
-type brokerLog struct{ log *slog.Logger }
+// clusterLog passes on kfake's log lines. kfake logs each request at info; here that is debug.
+type clusterLog struct{ log *slog.Logger }
 
 // Logf implements kfake.Logger.
-func (l brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
+func (l clusterLog) Logf(level kfake.LogLevel, format string, args ...any) {
 	at := slog.LevelDebug
 	switch level {
 	case kfake.LogLevelError:
@@ -23,6 +23,6 @@ func (l brokerLog) Logf(level kfake.LogLevel, format string, args ...any) {
 		return
 	}
 	if l.log.Enabled(context.Background(), at) {
-		l.log.Log(context.Background(), at, "broker says", "line", fmt.Sprintf(format, args...))
+		l.log.Log(context.Background(), at, "kfake", "line", fmt.Sprintf(format, args...))
 	}
 }

@@ -1,4 +1,4 @@
-package embedded
+package datadir
 
 import (
 	"os"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestDefaultDataDir(t *testing.T) {
+func TestDefault(t *testing.T) {
 	home := t.TempDir()
 	tests := map[string]struct{ state, want string }{
 		"the state directory of the user": {state: filepath.Join(home, "state"), want: filepath.Join(home, "state", "heartbeat")},
@@ -18,10 +18,10 @@ func TestDefaultDataDir(t *testing.T) {
 			t.Setenv("HOME", home)
 			t.Setenv("XDG_STATE_HOME", test.state)
 			if os.Geteuid() == 0 {
-				test.want = rootDataDir // PostgreSQL's user cannot enter root's home
+				test.want = Root // PostgreSQL's user cannot enter root's home
 			}
-			if got, err := DefaultDataDir(); err != nil || got != test.want {
-				t.Errorf("DefaultDataDir() = %q, %v; want %q", got, err, test.want)
+			if got, err := Default(); err != nil || got != test.want {
+				t.Errorf("Default() = %q, %v; want %q", got, err, test.want)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package embedded
+package pgserver
 
 import (
 	"cmp"
@@ -16,7 +16,7 @@ import (
 // oldestMajor is the first version that the schema works with.
 const oldestMajor = 15
 
-// binaryDirs is where distributions put the server: Debian, RHEL, Alpine, Homebrew, source builds, Postgres.app.
+// binaryDirs are where distributions put the server: Debian, RHEL, Alpine, Homebrew, source builds, Postgres.app.
 var binaryDirs = [...]string{
 	"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/libexec/postgresql*",
 	"/opt/homebrew/opt/postgresql*/bin", "/usr/local/opt/postgresql*/bin", "/usr/local/pgsql/bin",
@@ -30,8 +30,8 @@ type binaries struct {
 	major   int
 }
 
-// chooseBinaries finds the version that is asked for, or that the data on disk needs, or the newest there is.
-func chooseBinaries(ctx context.Context, options PostgresOptions, onDisk string, runAs *account, log *slog.Logger) (binaries, error) {
+// chooseBinaries returns the version that is asked for, or that the data on disk needs, or the newest installed one.
+func chooseBinaries(ctx context.Context, options Options, onDisk string, runAs *account, log *slog.Logger) (binaries, error) {
 	if asked := majorOf(options.Version); onDisk != "" && asked != "" && asked != onDisk {
 		return binaries{}, fmt.Errorf("the data was written by version %s and version %s is asked for: run version %[1]s, or start over with fresh data", onDisk, options.Version)
 	}
@@ -76,7 +76,7 @@ func candidates(ctx context.Context) []string {
 	return slices.Compact(dirs)
 }
 
-// inspect tells which version is in dir; initdb must be there too, for some packages split it off.
+// inspect returns the version in dir; initdb must be there too, because some packages split it off.
 func inspect(ctx context.Context, dir string) (binaries, error) {
 	if _, err := os.Stat(filepath.Join(dir, "initdb")); err != nil {
 		return binaries{}, err
@@ -88,7 +88,7 @@ func inspect(ctx context.Context, dir string) (binaries, error) {
 	return parseVersion(dir, string(output))
 }
 
-// parseVersion reads what the server says, such as "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
+// parseVersion reads the output of postgres --version, such as "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
 func parseVersion(dir, text string) (binaries, error) {
 	_, rest, _ := strings.Cut(text, "(PostgreSQL) ")
 	version, _, _ := strings.Cut(strings.TrimSpace(rest), " ")

@@ -2,10 +2,10 @@
 //
 // A child gets a process group of its own, so that Ctrl-C in a terminal reaches the parent alone and the parent
 // stops its children in its own order. On Linux the kernel signals the child when the parent dies, however it dies;
-// elsewhere a killed parent leaves the child behind, and whoever starts the next one must look for it.
+// elsewhere a killed parent leaves the child behind, and the code that starts the next one must look for it.
 //
 // It refuses to restart anything and to interpret output. All methods may be called from any goroutine. Unix only.
-// It is not on the path of a reading: internal/embedded runs PostgreSQL and test brokers with it.
+// It is not on the path of a reading: PostgreSQL, the test brokers and the benchmark's servers run through it.
 package process
 
 import (
@@ -36,7 +36,7 @@ type Command struct {
 	Dir         string              // "" is the parent's
 	Credential  *syscall.Credential // nil runs it as the parent's user
 	DeathSignal syscall.Signal      // sent to the child when the parent dies, on Linux
-	Output      func(line string)   // receives each line of output, from one goroutine; nil for nobody
+	Output      func(line string)   // receives each line of output, from one goroutine; may be nil
 }
 
 // Process is a child that was started.
@@ -86,8 +86,8 @@ func Run(ctx context.Context, command Command) (string, error) {
 	return printed.String(), nil
 }
 
-// run owns the child from start to end. The death signal belongs to the thread that forked the child, not to the
-// process: were that thread to end early, the child would be killed under us. So this goroutine keeps it.
+// run owns the child from start to end. The death signal belongs to the thread that forked the child, not to the process: the
+// child would be killed if that thread ended early. So this goroutine stays locked to it.
 func (p *Process) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -1,9 +1,9 @@
-// Package authority makes certificates for tests that talk to real servers over TLS: an authority of its own for each
+// Package certificates makes certificates for tests that talk to real servers over TLS: an authority of its own for each
 // test, and certificates that it signs.
 //
 // It refuses to be anybody's production: keys are written where the test says, and everything ends within a day. An
 // Authority may be shared. It is not on the path of a reading.
-package authority
+package certificates
 
 import (
 	"crypto/ecdsa"

@@ -1,4 +1,4 @@
-package embedded
+package pgserver
 
 import (
 	"context"
@@ -15,25 +15,25 @@ import (
 	"syscall"
 	"time"
 
-	"heartbeat/internal/embedded/process"
 	"heartbeat/internal/port"
+	"heartbeat/internal/process"
 )
 
-// readyPoll is how often a starting server is asked whether it is ready; it answers through a file.
+// readyPoll is how often the pid file of a starting server is read: it says when the server is ready.
 const readyPoll = 10 * time.Millisecond
 
-// cluster is PostgreSQL's word for one data directory and what runs on it.
+// cluster is one data directory and the server that runs on it; PostgreSQL calls it a database cluster.
 type cluster struct {
 	dir      string
-	options  PostgresOptions
+	options  Options
 	account  *account
 	binaries binaries
 	log      *slog.Logger
 }
 
-// up brings the server up from whatever state the directory is in.
-func (c *cluster) up(ctx context.Context) (*process.Process, int, error) {
-	if err := c.account.own(filepath.Dir(c.dir)); err != nil {
+// start starts the server, whatever state the directory is in, and returns it with its port.
+func (c *cluster) start(ctx context.Context) (*process.Process, int, error) {
+	if err := c.account.createDir(filepath.Dir(c.dir)); err != nil {
 		return nil, 0, fmt.Errorf("prepare data directory: %w", err)
 	}
 	if err := c.stopOrphan(ctx); err != nil {
@@ -51,7 +51,7 @@ func (c *cluster) up(ctx context.Context) (*process.Process, int, error) {
 	if err := c.provision(ctx); err != nil {
 		return nil, 0, fmt.Errorf("create user %q and database %q: %w", c.options.User, c.options.Database, err)
 	}
-	return c.serve(ctx)
+	return c.listen(ctx)
 }
 
 // majorOnDisk returns the major version that wrote the data, "" where there is none yet.
@@ -63,8 +63,8 @@ func (c *cluster) majorOnDisk() string {
 	return strings.TrimSpace(string(text))
 }
 
-// create makes a new cluster. It appears under its name only when it is complete, so that a run that is killed meanwhile
-// leaves nothing that looks like data.
+// create makes a new cluster under another name and renames it when it is complete, so that a run that is killed leaves nothing
+// that looks like data.
 func (c *cluster) create(ctx context.Context) error {
 	unfinished := c.dir + ".new"
 	if err := os.RemoveAll(unfinished); err != nil {
@@ -82,11 +82,11 @@ func (c *cluster) create(ctx context.Context) error {
 	if c.options.Settings["fsync"] == "off" {
 		args = append(args, "--no-sync")
 	}
-	if _, err := c.run(ctx, "", "initdb", args...); err != nil {
+	if _, err := c.program(ctx, "", "initdb", args...); err != nil {
 		return err
 	}
 	if err := os.Remove(c.dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err // what is in there is nothing of ours
+		return err // the directory has files that are not ours
 	}
 	return os.Rename(unfinished, c.dir)
 }
@@ -99,7 +99,7 @@ func locale() string {
 	return "C"
 }
 
-// writePassword puts the password where initdb can read it: arguments are visible to every user of the machine.
+// writePassword writes the password to a file for initdb: arguments are visible to every user of the machine.
 func (c *cluster) writePassword() (string, error) {
 	name := c.dir + ".password"
 	if err := os.WriteFile(name, []byte(c.options.Password+"\n"), 0o600); err != nil {
@@ -125,7 +125,7 @@ func (c *cluster) provision(ctx context.Context) error {
 	}, "\n")
 	// What exists already is refused and passed over; the last statement tells whether all is there. Failing statements are kept
 	// out of the log, for one holds the password.
-	output, err := c.run(ctx, statements, "postgres", "--single", "-D", c.dir, "-c", "log_min_error_statement=panic",
+	output, err := c.program(ctx, statements, "postgres", "--single", "-D", c.dir, "-c", "log_min_error_statement=panic",
 		"-c", "log_checkpoints=off", "postgres")
 	if err != nil {
 		return err
@@ -140,16 +140,16 @@ func identifier(name string) string { return `"` + strings.ReplaceAll(name, `"`,
 
 func literal(text string) string { return `'` + strings.ReplaceAll(text, `'`, `''`) + `'` }
 
-// run runs one of PostgreSQL's programs to its end and returns what it printed.
-func (c *cluster) run(ctx context.Context, input, program string, args ...string) (string, error) {
+// program runs one of PostgreSQL's programs to its end and returns what it printed.
+func (c *cluster) program(ctx context.Context, input, name string, args ...string) (string, error) {
 	return process.Run(ctx, process.Command{
-		Path: filepath.Join(c.binaries.dir, program), Args: args, Env: serverEnv(), Dir: filepath.Dir(c.dir),
+		Path: filepath.Join(c.binaries.dir, name), Args: args, Env: serverEnv(), Dir: filepath.Dir(c.dir),
 		Input: input, Credential: c.account.credential(), DeathSignal: syscall.SIGTERM,
 	})
 }
 
-// serverEnv is our environment without what would change a server: PGDATA, PGPORT and their like, and the language of
-// messages.
+// serverEnv is the environment without variables that would change the server: PGDATA, PGPORT and the like, and the language
+// of messages.
 func serverEnv() []string {
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, "PG") || strings.HasPrefix(entry, "LC_") || strings.HasPrefix(entry, "LANG")
@@ -157,14 +157,14 @@ func serverEnv() []string {
 	return append(env, "LC_ALL="+locale())
 }
 
-// serve starts the server on the port of the options and waits until it is ready.
-func (c *cluster) serve(ctx context.Context) (*process.Process, int, error) {
+// listen runs the server on the port of the options and waits until it is ready.
+func (c *cluster) listen(ctx context.Context) (*process.Process, int, error) {
 	for attempt := 1; ; attempt++ {
 		on, err := port.Choose(c.options.Port, c.options.PortAsked)
 		if err != nil {
 			return nil, 0, err
 		}
-		server, err := c.start(ctx, on)
+		server, err := c.run(ctx, on)
 		if err == nil {
 			c.reportPort(on)
 			return server, on, nil
@@ -182,7 +182,7 @@ func (c *cluster) reportPort(on int) {
 	c.log.Info("server is ready", "version", c.binaries.version, "port", on, "data", c.dir)
 }
 
-func (c *cluster) start(ctx context.Context, on int) (*process.Process, error) {
+func (c *cluster) run(ctx context.Context, on int) (*process.Process, error) {
 	server, err := process.Start(process.Command{
 		Path:        filepath.Join(c.binaries.dir, "postgres"),
 		Args:        c.arguments(on),
@@ -190,7 +190,7 @@ func (c *cluster) start(ctx context.Context, on int) (*process.Process, error) {
 		Dir:         filepath.Dir(c.dir),
 		Credential:  c.account.credential(),
 		DeathSignal: syscall.SIGINT, // a fast shutdown
-		Output:      func(line string) { c.log.Debug("server says", "line", line) },
+		Output:      func(line string) { c.log.Debug("server log", "line", line) },
 	})
 	if err != nil {
 		return nil, err
@@ -201,8 +201,8 @@ func (c *cluster) start(ctx context.Context, on int) (*process.Process, error) {
 	return server, nil
 }
 
-// arguments bind the server to the loopback address alone. It gets no Unix socket: its path could be too long, and a
-// shared directory such as /tmp would let strangers meet.
+// arguments bind the server to the loopback address alone. It gets no Unix socket: the path could be too long, and in a shared
+// directory such as /tmp another user could put a socket of the same name.
 func (c *cluster) arguments(on int) []string {
 	settings := map[string]string{}
 	maps.Copy(settings, c.options.Settings)
@@ -217,7 +217,7 @@ func (c *cluster) arguments(on int) []string {
 	return args
 }
 
-// awaitReady waits until the server accepts connections, which after a crash may take as long as its recovery does.
+// awaitReady waits until the server accepts connections; after a crash that takes as long as its recovery.
 func (c *cluster) awaitReady(ctx context.Context, server *process.Process) error {
 	poll := time.NewTicker(readyPoll)
 	defer poll.Stop()

@@ -1,4 +1,4 @@
-package embedded
+package broker
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 
 const (
 	trimEvery = time.Minute
-	// never is as long as a duration of milliseconds safely lasts.
+	// never is an interval of milliseconds that does not overflow a duration.
 	never = 100 * 365 * 24 * time.Hour
 	// defaultRetention is Kafka's, for topics that name none.
 	defaultRetention = 7 * 24 * time.Hour
@@ -29,7 +29,7 @@ type retention struct {
 	now     func() time.Time
 }
 
-// keepBounded trims the log now and then at intervals, until the broker stops.
+// keepBounded trims the log at once and then at intervals, until the broker stops.
 func (b *Broker) keepBounded(ctx context.Context, bytes int64, log *slog.Logger) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.Address()))
 	if err != nil {
@@ -58,7 +58,7 @@ func (r *retention) run(ctx context.Context, log *slog.Logger) {
 			return
 		}
 		if err := r.trim(ctx); err != nil && ctx.Err() == nil {
-			log.Error("trimming the log does not work, disk and memory use will grow", "error", err)
+			log.Error("log not trimmed, disk and memory use will grow", "error", err)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func (r *retention) trim(ctx context.Context) error {
 	return nil
 }
 
-// trimTopic deletes what is older than the topic's retention and what exceeds limit bytes in any of its partitions.
+// trimTopic deletes records older than the topic's retention, and the oldest ones of each partition above limit bytes.
 func (r *retention) trimTopic(ctx context.Context, name string, limit int64) error {
 	topic := r.cluster.TopicInfo(name)
 	if topic == nil || strings.Contains(config(topic, "cleanup.policy"), "compact") {
@@ -96,7 +96,7 @@ func (r *retention) trimTopic(ctx context.Context, name string, limit int64) err
 		if first, ok := live.Lookup(name, partition.Partition); ok && first.Err == nil {
 			to = max(to, first.Offset)
 		}
-		// The last batch stays: it is what keeps the place of an empty log.
+		// The last batch stays: an empty log would start over at offset 0 when it is loaded again.
 		to = min(to, partition.HighWatermark-1)
 		if to <= partition.LogStartOffset {
 			continue
@@ -108,7 +108,7 @@ func (r *retention) trimTopic(ctx context.Context, name string, limit int64) err
 	return nil
 }
 
-// firstWithin returns the offset from which on the partition is about limit bytes long, its records being much alike.
+// firstWithin returns the offset from which on the partition holds about limit bytes, assuming records of equal size.
 func firstWithin(partition *kfake.PartitionInfo, limit int64) int64 {
 	if partition.NumBytes <= limit {
 		return partition.LogStartOffset
@@ -117,7 +117,7 @@ func firstWithin(partition *kfake.PartitionInfo, limit int64) int64 {
 	return partition.HighWatermark - int64(kept)
 }
 
-// retentionOf returns how long the topic keeps records, negative for ever.
+// retentionOf returns how long the topic keeps records; negative means for ever.
 func retentionOf(topic *kfake.TopicInfo) time.Duration {
 	millis, err := strconv.ParseInt(config(topic, "retention.ms"), 10, 64)
 	if err != nil {

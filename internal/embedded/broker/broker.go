@@ -1,4 +1,12 @@
-package embedded
+// Package broker runs the Kafka broker that `heartbeat up` and the tests start: franz-go's kfake, which speaks the real protocol
+// over TCP, with its data on disk.
+//
+// It refuses to be a production broker: it keeps one replica, knows no authentication and listens on the loopback address
+// alone. Start may be called concurrently, but a directory serves one broker at a time: Start locks it, and the kernel drops
+// the lock when the process dies. The context bounds the start, not the life of the broker.
+//
+// A reading passes through it on the way from internal/kafka's producer to its consumer.
+package broker
 
 import (
 	"context"
@@ -16,6 +24,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"heartbeat/internal/embedded/datadir"
 	"heartbeat/internal/port"
 )
 
@@ -26,8 +35,8 @@ const (
 	segmentBytes = 16 << 20
 )
 
-// BrokerOptions say how to run the broker.
-type BrokerOptions struct {
+// Options say how to run the broker.
+type Options struct {
 	Dir       string // kept between runs; "" keeps everything in memory
 	Port      int    // 0 is any free one
 	PortAsked bool   // the port was asked for: refuse where it is taken, rather than use the next free one
@@ -40,14 +49,14 @@ type BrokerOptions struct {
 // Broker is a running broker of a cluster of one. It listens on the loopback address alone, without authentication. Clients must create the
 // topics they want: a misspelt name is an error, not a new topic.
 //
-// What it acknowledged survives the death of the process, however it dies, for it is in the system's page cache by then;
-// the death of the machine may cost the last seconds, as with Apache Kafka's own defaults. A batch whose acknowledgement
-// was lost when the process was killed may be stored a second time, for the broker has then forgotten what its producer had
-// sent. A log starts over at offset 0 only when its topic is deleted. Compacted topics are kept as they are.
+// Acknowledged records survive the death of the process, because they are in the system's page cache by then; the death of
+// the machine may cost the last seconds, as with Apache Kafka's defaults. A batch whose acknowledgement was lost when the
+// process was killed may be stored a second time, because the broker has forgotten the producer's sequence numbers. A log
+// starts over at offset 0 only when its topic is deleted. Compacted topics are not trimmed.
 //
-// Its log is bounded in time by each topic's retention.ms, and in space by RetainBytes. Records are kept on disk alone,
-// but memory holds an index entry of 80 bytes for each batch, and a restart after a crash reads the whole log: at 2,000
-// small events a second the default is 40 minutes of them in 150 MB of memory, at 2 a second it is days.
+// The log is bounded in time by each topic's retention.ms, and in space by RetainBytes. Records are on disk alone, but memory
+// holds an index entry of 80 bytes for each batch, and a restart after a crash reads the whole log. At 2,000 small events a
+// second the default holds 40 minutes and takes 150 MB of memory; at 2 a second it holds days.
 type Broker struct {
 	Port int // what it listens on, which may not be the port in the options
 
@@ -58,21 +67,21 @@ type Broker struct {
 	stop    func() error // once
 }
 
-// StartBroker starts the broker with what Dir holds.
-func StartBroker(ctx context.Context, options BrokerOptions) (*Broker, error) {
-	b, err := startBroker(ctx, options)
+// Start starts the broker with what Dir holds.
+func Start(ctx context.Context, options Options) (*Broker, error) {
+	b, err := start(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("start broker: %w", err)
 	}
 	return b, nil
 }
 
-func startBroker(ctx context.Context, options BrokerOptions) (*Broker, error) {
+func start(ctx context.Context, options Options) (*Broker, error) {
 	options.setDefaults()
 	log := options.Logger.With("component", "broker")
 	b := &Broker{release: func() error { return nil }}
 	if options.Dir != "" {
-		release, err := Lock(options.Dir)
+		release, err := datadir.Lock(options.Dir)
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +101,7 @@ func startBroker(ctx context.Context, options BrokerOptions) (*Broker, error) {
 	return b, nil
 }
 
-func (o *BrokerOptions) setDefaults() {
+func (o *Options) setDefaults() {
 	if o.Partitions == 0 {
 		o.Partitions = defaultPartitions
 	}
@@ -105,7 +114,7 @@ func (o *BrokerOptions) setDefaults() {
 }
 
 // open listens and loads what the directory holds.
-func (b *Broker) open(options BrokerOptions, log *slog.Logger) error {
+func (b *Broker) open(options Options, log *slog.Logger) error {
 	listener, err := port.Listen(options.Port, options.PortAsked)
 	if err != nil {
 		return err
@@ -120,10 +129,10 @@ func (b *Broker) open(options BrokerOptions, log *slog.Logger) error {
 		kfake.BrokerConfigs(map[string]string{
 			"log.segment.bytes": strconv.Itoa(segmentBytes),
 			// kfake's own retention would empty an idle log, and an emptied log starts over at offset 0 when it is loaded
-			// again. So it is put off for ever; ours leaves the last batch.
+			// again. An endless interval switches it off; our retention keeps the last batch.
 			"log.cleaner.backoff.ms": strconv.FormatInt(never.Milliseconds(), 10),
 		}),
-		kfake.WithLogger(brokerLog{log}),
+		kfake.WithLogger(clusterLog{log}),
 	)
 	if err != nil {
 		listener.Close()
@@ -140,8 +149,8 @@ func (b *Broker) open(options BrokerOptions, log *slog.Logger) error {
 	return nil
 }
 
-// forgetSequences removes kfake's note of how far each idempotent producer was at the last clean stop. It has been read; left
-// there, it would be stale after a crash, and a producer that lives on would be told that it skipped records.
+// forgetSequences removes kfake's file of the sequence number of each idempotent producer at the last clean stop. The cluster
+// has read it. After a crash the file would be stale, and a producer that lives on would get OUT_OF_ORDER_SEQUENCE_NUMBER.
 func forgetSequences(dir string) error {
 	err := os.Remove(filepath.Join(dir, "seq_windows.json"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -150,8 +159,8 @@ func forgetSequences(dir string) error {
 	return err
 }
 
-// versions are those of a current broker, but for two answers of kfake's that Apache Kafka's own tools fail on, where they do
-// well without: DescribeTopicPartitions, and the settings in CreateTopics' answer, which came with its version 5.
+// versions are those of a current broker, without two responses of kfake that Apache Kafka's tools fail on and can do
+// without: DescribeTopicPartitions, and the settings in the response of CreateTopics from version 5 on.
 func versions() *kversion.Versions {
 	versions := kversion.Stable()
 	versions.SetMaxKeyVersion(kmsg.DescribeTopicPartitions.Int16(), -1)

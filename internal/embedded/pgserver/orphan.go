@@ -1,4 +1,4 @@
-package embedded
+package pgserver
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// pidFile is what a server says of itself in postmaster.pid: its process id in the first line, its state in the eighth.
+// pidFile is the content of postmaster.pid: its process id in the first line, its state in the eighth.
 type pidFile struct {
 	pid   int
 	ready bool
@@ -33,9 +33,9 @@ func (c *cluster) readPidFile() (pidFile, bool) {
 	return pidFile{pid: pid, ready: len(lines) > 7 && strings.TrimSpace(lines[7]) == "ready"}, true
 }
 
-// stopOrphan stops a server that a killed run left behind on our data. We hold the directory's lock, so it belongs to nobody.
-// A pid file whose process is gone, or is another program by now, is removed: PostgreSQL itself refuses to start when
-// the number is in use by any process of its user.
+// stopOrphan stops a server that a killed run left behind on this data; the directory's lock is ours, so no running process owns
+// it. A pid file whose process is gone, or is another program by now, is removed: PostgreSQL refuses to start when any process
+// of its user has the number.
 func (c *cluster) stopOrphan(ctx context.Context) error {
 	left, ok := c.readPidFile()
 	if !ok {
@@ -59,7 +59,7 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 	return fmt.Errorf("the server that an earlier run left behind (process %d) does not stop: end it, then start again", left.pid)
 }
 
-// awaitEnd tells whether the process ended in good time. It is not our child, so there is nothing but to look again.
+// awaitEnd reports whether the process ended within stopGrace. It is not our child, so its end can only be polled.
 func (c *cluster) awaitEnd(ctx context.Context, pid int) bool {
 	poll := time.NewTicker(readyPoll)
 	defer poll.Stop()
@@ -75,8 +75,8 @@ func (c *cluster) awaitEnd(ctx context.Context, pid int) bool {
 	return true
 }
 
-// serves tells whether the process is a PostgreSQL server on this very directory. We start servers in just this way, and
-// the first process of a server never changes its command line.
+// serves reports whether the process is a PostgreSQL server on this directory. The first process of a server keeps the command
+// line that arguments gave it.
 func (c *cluster) serves(pid int) bool {
 	return strings.Contains(commandLine(pid), "postgres -D "+c.dir+" -c ")
 }

@@ -1,4 +1,13 @@
-package embedded
+// Package pgserver runs a private PostgreSQL server for `heartbeat up` and the tests, with programs that are installed on this
+// machine or downloaded.
+//
+// It refuses to be a production server: it listens on the loopback address alone, takes no settings but those of its caller,
+// and speaks no SQL beyond creating user and database. Start may be called concurrently, but a directory serves one server at
+// a time: Start locks it, and the kernel drops the lock when the process dies. The context bounds the start, not the life of
+// the server. Unix only.
+//
+// It is not on the path of a reading: internal/postgres connects to it as to any other server.
+package pgserver
 
 import (
 	"context"
@@ -12,19 +21,20 @@ import (
 	"syscall"
 	"time"
 
-	"heartbeat/internal/embedded/process"
+	"heartbeat/internal/embedded/datadir"
 	"heartbeat/internal/port"
+	"heartbeat/internal/process"
 )
 
 const (
-	// stopGrace is how long each way of stopping a server may take before the next, rougher one.
+	// stopGrace is how long the server may take after each signal to stop before the next, harder one.
 	stopGrace = 30 * time.Second
-	// startAttempts covers a port that somebody takes between our choice and the server's.
+	// startAttempts covers a port that another program takes between our choice and the server's bind.
 	startAttempts = 3
 )
 
-// PostgresOptions say which PostgreSQL to run and where. Database, User and Password must be given.
-type PostgresOptions struct {
+// Options say which server to run and where. Database, User and Password must be given.
+type Options struct {
 	Dir       string // kept between runs; "" is a temporary directory, removed by Stop
 	Port      int    // 0 is any free one
 	PortAsked bool   // the port was asked for: refuse where it is taken, rather than use the next free one
@@ -33,17 +43,17 @@ type PostgresOptions struct {
 	User     string // a superuser of this private server
 	Password string
 
-	// Version is the major version to run, such as "18", which is fetched once and kept. Empty takes what the data in Dir
-	// was written by, else the newest one that the machine has, else fetches one.
+	// Version is the major version to run, such as "18", which is downloaded once. Empty means the version that wrote the data
+	// in Dir, else the newest installed one, else one that is downloaded.
 	Version string
-	Cache   string // where fetched versions are kept; "" is the user's cache directory
+	Cache   string // where downloaded versions are kept; "" is the user's cache directory
 
 	Settings map[string]string // server settings beyond the defaults
 	Logger   *slog.Logger      // nil logs nothing
 }
 
-// Postgres is a running private server. It listens on the loopback address alone and asks for the password.
-type Postgres struct {
+// Server is a running server. It listens on the loopback address alone and asks for the password.
+type Server struct {
 	Port     int // what it listens on, which may not be the port in the options
 	Database string
 	User     string
@@ -55,17 +65,17 @@ type Postgres struct {
 	released error // of giving the directory back; set before done is closed
 }
 
-// StartPostgres starts the server, creating its data, user and database where needed, and returns once it accepts
+// Start starts the server, creating its data, user and database where needed, and returns once it accepts
 // connections. A server that a killed run left behind on the same data is stopped first. The context bounds the start alone.
-func StartPostgres(ctx context.Context, options PostgresOptions) (*Postgres, error) {
-	p, err := startPostgres(ctx, options)
+func Start(ctx context.Context, options Options) (*Server, error) {
+	p, err := start(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	return p, nil
 }
 
-func startPostgres(ctx context.Context, options PostgresOptions) (*Postgres, error) {
+func start(ctx context.Context, options Options) (*Server, error) {
 	if err := options.validate(); err != nil {
 		return nil, err
 	}
@@ -78,28 +88,27 @@ func startPostgres(ctx context.Context, options PostgresOptions) (*Postgres, err
 	}
 	data := filepath.Join(dir, "data")
 	c := &cluster{dir: data, options: options, account: serverAccount(data), log: options.Logger.With("component", "postgres")}
-	server, on, err := c.up(ctx)
+	server, on, err := c.start(ctx)
 	if err != nil {
 		return nil, errors.Join(err, release())
 	}
-	p := &Postgres{
+	p := &Server{
 		Port: on, Database: options.Database, User: options.User, Password: options.Password, Version: c.binaries.version,
 		process: server, done: make(chan struct{}),
 	}
-	go p.giveBack(release)
+	go p.releaseDir(release)
 	return p, nil
 }
 
-// giveBack ends with the server, however that ends: from then on another one may start on its data.
-func (p *Postgres) giveBack(release func() error) {
+// releaseDir waits for the end of the server, however it ends, and gives the directory back.
+func (p *Server) releaseDir(release func() error) {
 	<-p.process.Done()
 	p.released = release()
 	close(p.done)
 }
 
-// validate refuses what could end a line, for the single-user server that creates user and database reads one statement
-// a line.
-func (o PostgresOptions) validate() error {
+// validate refuses line ends: the single-user server that creates user and database reads one statement a line.
+func (o Options) validate() error {
 	for name, value := range map[string]string{"database": o.Database, "user": o.User, "password": o.Password} {
 		if value == "" || strings.ContainsAny(value, "\x00\r\n") {
 			return fmt.Errorf("%s must not be empty and must be one line", name)
@@ -111,18 +120,18 @@ func (o PostgresOptions) validate() error {
 	return nil
 }
 
-// claimDir locks the directory for us, or makes a temporary one that goes when it is released.
+// claimDir locks the directory, or makes a temporary one, which release removes.
 func claimDir(dir string) (string, func() error, error) {
 	if dir != "" {
 		abs, err := filepath.Abs(dir)
 		if err != nil {
 			return "", nil, err
 		}
-		release, err := Lock(abs)
+		release, err := datadir.Lock(abs)
 		if err != nil {
 			return "", nil, err
 		}
-		real, err := filepath.EvalSymlinks(abs) // one directory, one name: a server left behind is known by it
+		real, err := filepath.EvalSymlinks(abs) // stopOrphan recognises a server by this path
 		return real, release, err
 	}
 	dir, err := os.MkdirTemp("", "heartbeat-postgres-")
@@ -137,7 +146,7 @@ func claimDir(dir string) (string, func() error, error) {
 }
 
 // URL returns the address for clients, with user and password.
-func (p *Postgres) URL() string {
+func (p *Server) URL() string {
 	address := url.URL{
 		Scheme: "postgres", User: url.UserPassword(p.User, p.Password),
 		Host: port.Address(p.Port), Path: "/" + p.Database, RawQuery: "sslmode=disable",
@@ -145,15 +154,15 @@ func (p *Postgres) URL() string {
 	return address.String()
 }
 
-// Done is closed when the server has ended, by Stop or by itself, and its data are free for another.
-func (p *Postgres) Done() <-chan struct{} { return p.done }
+// Done is closed when the server has ended, by Stop or by itself, and its directory is free for another.
+func (p *Server) Done() <-chan struct{} { return p.done }
 
 // Err tells why the server ended by itself; it is nil while it runs and after Stop.
-func (p *Postgres) Err() error { return p.process.Err() }
+func (p *Server) Err() error { return p.process.Err() }
 
 // Stop ends all sessions and shuts the server down cleanly. When ctx ends before that is done it is cut short, which costs
 // the next start a recovery and no data.
-func (p *Postgres) Stop(ctx context.Context) error {
+func (p *Server) Stop(ctx context.Context) error {
 	err := p.process.Stop(ctx, stopGrace, syscall.SIGINT, syscall.SIGQUIT)
 	<-p.done
 	if err = errors.Join(err, p.released); err != nil {

@@ -1,4 +1,4 @@
-package embedded
+package pgserver
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
+
+	"heartbeat/internal/embedded/datadir"
 )
 
 // fetchedMajor is what is fetched when neither the options nor the data on disk name a version.
@@ -28,7 +30,7 @@ func fetch(ctx context.Context, version, cache string, runAs *account, log *slog
 	}
 	if cache == "" {
 		var err error
-		if cache, err = defaultCacheDir(); err != nil {
+		if cache, err = datadir.Cache(); err != nil {
 			return binaries{}, err
 		}
 	}
@@ -38,7 +40,7 @@ func fetch(ctx context.Context, version, cache string, runAs *account, log *slog
 			return binaries{}, fmt.Errorf("fetch PostgreSQL %s: %w; install PostgreSQL %d or later, or use a server of your own", release, err, oldestMajor)
 		}
 	}
-	if err := runAs.reach(home); err != nil {
+	if err := runAs.checkPath(home); err != nil {
 		return binaries{}, err
 	}
 	return inspect(ctx, filepath.Join(home, "bin"))

@@ -1,16 +1,17 @@
-package embedded
+//go:build unix && !linux
+
+package pgserver
 
 import (
-	"bytes"
-	"os"
+	"os/exec"
 	"strconv"
 )
 
 // commandLine returns what a process was started with, "" where there is no such process.
 func commandLine(pid int) string {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	output, err := exec.Command("ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
 	if err != nil {
 		return ""
 	}
-	return string(bytes.ReplaceAll(text, []byte{0}, []byte{' '}))
+	return string(output)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"heartbeat/internal/embedded"
-	"heartbeat/internal/embedded/apachekafka"
+	"heartbeat/internal/embedded/broker"
+	"heartbeat/internal/testkit/apachekafka"
 )
 
 const (
@@ -69,7 +69,7 @@ func TestKafkasToolsWork(t *testing.T) {
 	apachekafka.Require(t)
 	brokers := map[string]func(t *testing.T) string{
 		"embedded broker": func(t *testing.T) string {
-			b, err := embedded.StartBroker(t.Context(), embedded.BrokerOptions{Dir: t.TempDir()})
+			b, err := broker.Start(t.Context(), broker.Options{Dir: t.TempDir()})
 			if err != nil {
 				t.Fatal(err)
 			}

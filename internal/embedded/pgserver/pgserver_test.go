@@ -1,4 +1,4 @@
-package embedded
+package pgserver
 
 import (
 	"context"
@@ -15,20 +15,22 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"heartbeat/internal/embedded/datadir"
 	"heartbeat/internal/port"
+	"heartbeat/internal/testkit/child"
 )
 
-func postgresOptions(dir string) PostgresOptions {
-	return PostgresOptions{
+func testOptions(dir string) Options {
+	return Options{
 		Dir: dir, Database: "heartbeat_db", User: "heartbeat_user", Password: "it's a pass",
 		Settings: map[string]string{"max_connections": "20"},
 	}
 }
 
-func startTest(t *testing.T, options PostgresOptions) *Postgres {
+func startTest(t *testing.T, options Options) *Server {
 	t.Helper()
 	options.Logger = testLogger(t)
-	p, err := StartPostgres(t.Context(), options)
+	p, err := Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +38,7 @@ func startTest(t *testing.T, options PostgresOptions) *Postgres {
 	return p
 }
 
-func stopTest(t *testing.T, p *Postgres) {
+func stopTest(t *testing.T, p *Server) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -83,7 +85,7 @@ func TestPostgresKeepsItsData(t *testing.T) {
 		t.Run("version "+version, func(t *testing.T) {
 			t.Parallel()
 			// Longer than the path of a Unix socket may be.
-			options := postgresOptions(filepath.Join(directory(t), "a "+strings.Repeat("long ", 30)+"path"))
+			options := testOptions(filepath.Join(directory(t), "a "+strings.Repeat("long ", 30)+"path"))
 			options.Version = version
 			p := startTest(t, options)
 			if !strings.HasPrefix(p.Version, version) {
@@ -112,7 +114,7 @@ func TestPostgresKeepsItsData(t *testing.T) {
 
 func TestPostgresIsPrivate(t *testing.T) {
 	t.Parallel()
-	p := startTest(t, postgresOptions(""))
+	p := startTest(t, testOptions(""))
 	for sql, want := range map[string]string{
 		"SHOW listen_addresses":        "127.0.0.1",
 		"SHOW unix_socket_directories": "",
@@ -141,7 +143,7 @@ func TestPostgresIsPrivate(t *testing.T) {
 
 func TestPostgresDoesNotRunAsRoot(t *testing.T) {
 	t.Parallel()
-	p := startTest(t, postgresOptions(""))
+	p := startTest(t, testOptions(""))
 	if got := owner(t, p.process.Pid()); got == 0 {
 		t.Error("the server runs as root")
 	}
@@ -150,19 +152,19 @@ func TestPostgresDoesNotRunAsRoot(t *testing.T) {
 	}
 	// Where there is no user for PostgreSQL, nobody will do. Data that exists keeps its owner.
 	dir := directory(t)
-	if err := os.Chown(dir, nobody, nobody); err != nil {
+	if err := os.Chown(dir, fallbackUID, fallbackUID); err != nil {
 		t.Fatal(err)
 	}
 	data := filepath.Join(dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chown(data, nobody, nobody); err != nil {
+	if err := os.Chown(data, fallbackUID, fallbackUID); err != nil {
 		t.Fatal(err)
 	}
-	asNobody := startTest(t, postgresOptions(dir))
-	if got := owner(t, asNobody.process.Pid()); got != nobody {
-		t.Errorf("the server on data of user %d runs as user %d", nobody, got)
+	asNobody := startTest(t, testOptions(dir))
+	if got := owner(t, asNobody.process.Pid()); got != fallbackUID {
+		t.Errorf("the server on data of user %d runs as user %d", fallbackUID, got)
 	}
 }
 
@@ -192,11 +194,11 @@ func TestPostgresRefusesADirectoryItsUserCannotReach(t *testing.T) {
 	if err := os.Chmod(closed, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	p, err := StartPostgres(t.Context(), postgresOptions(filepath.Join(closed, "data")))
+	p, err := Start(t.Context(), testOptions(filepath.Join(closed, "data")))
 	if err == nil {
 		stopTest(t, p)
 	}
-	if err == nil || !strings.Contains(err.Error(), "cannot pass") || !strings.Contains(err.Error(), rootDataDir) {
+	if err == nil || !strings.Contains(err.Error(), "cannot pass") || !strings.Contains(err.Error(), datadir.Root) {
 		t.Errorf("start below a closed directory: %v, want an error that names it and a place that works", err)
 	}
 }
@@ -210,9 +212,9 @@ func TestPostgresOnATakenPort(t *testing.T) {
 	defer listener.Close()
 	taken := listener.Addr().(*net.TCPAddr).Port
 
-	asked := postgresOptions("")
+	asked := testOptions("")
 	asked.Port, asked.PortAsked = taken, true
-	if p, err := StartPostgres(t.Context(), asked); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d is in use", taken)) {
+	if p, err := Start(t.Context(), asked); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d is in use", taken)) {
 		if err == nil {
 			stopTest(t, p)
 		}
@@ -231,7 +233,7 @@ func TestPostgresOnATakenPort(t *testing.T) {
 
 func TestPostgresTakesOnNewNamesAndPasswords(t *testing.T) {
 	t.Parallel()
-	options := postgresOptions(directory(t))
+	options := testOptions(directory(t))
 	stopTest(t, startTest(t, options))
 	options.Password, options.User, options.Database = `new'"\ pass`, "o'hara", `other "db"`
 	p := startTest(t, options)
@@ -240,7 +242,7 @@ func TestPostgresTakesOnNewNamesAndPasswords(t *testing.T) {
 	}
 	for _, bad := range []string{"", "two\nlines"} {
 		options.Password = bad
-		if _, err := StartPostgres(t.Context(), options); err == nil || !strings.Contains(err.Error(), "password") {
+		if _, err := Start(t.Context(), options); err == nil || !strings.Contains(err.Error(), "password") {
 			t.Errorf("password %q: %v, want a refusal that names it", bad, err)
 		}
 	}
@@ -248,23 +250,23 @@ func TestPostgresTakesOnNewNamesAndPasswords(t *testing.T) {
 
 func TestPostgresRefusesDataOfAnotherVersion(t *testing.T) {
 	t.Parallel()
-	options := postgresOptions(directory(t))
+	options := testOptions(directory(t))
 	p := startTest(t, options)
 	stopTest(t, p)
 	options.Version = "18"
 	if majorOf(p.Version) == options.Version {
 		options.Version = "17"
 	}
-	if _, err := StartPostgres(t.Context(), options); err == nil || !strings.Contains(err.Error(), "version "+majorOf(p.Version)) {
+	if _, err := Start(t.Context(), options); err == nil || !strings.Contains(err.Error(), "version "+majorOf(p.Version)) {
 		t.Errorf("version %s on data of version %s: %v, want a refusal that names both", options.Version, p.Version, err)
 	}
 }
 
 func TestADataDirectoryServesOnePostgres(t *testing.T) {
 	t.Parallel()
-	options := postgresOptions(directory(t))
+	options := testOptions(directory(t))
 	p := startTest(t, options)
-	if _, err := StartPostgres(t.Context(), options); err == nil || !strings.Contains(err.Error(), "in use by process") {
+	if _, err := Start(t.Context(), options); err == nil || !strings.Contains(err.Error(), "in use by process") {
 		t.Errorf("second start: %v, want a refusal that names the process", err)
 	}
 	if got := query(t, p.URL(), "SELECT 'alive'"); got != "alive" {
@@ -274,7 +276,7 @@ func TestADataDirectoryServesOnePostgres(t *testing.T) {
 
 func TestPostgresThatDiesIsNoticedAndStartsAgain(t *testing.T) {
 	t.Parallel()
-	options := postgresOptions(directory(t))
+	options := testOptions(directory(t))
 	p := startTest(t, options)
 	execute(t, p.URL(), fill)
 	if err := syscall.Kill(p.process.Pid(), syscall.SIGKILL); err != nil {
@@ -297,10 +299,10 @@ func TestPostgresThatDiesIsNoticedAndStartsAgain(t *testing.T) {
 func TestPostgresOfAKilledRunIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := directory(t)
-	run, url := child(t, "postgres", dir, 0)
+	run, url := child.Start(t, "server", dir, 0)
 	execute(t, url, fill)
-	kill(t, run)
-	p := startTest(t, postgresOptions(dir))
+	child.Kill(t, run)
+	p := startTest(t, testOptions(dir))
 	if got := query(t, p.URL(), count); got != "1000" {
 		t.Errorf("after the run was killed there are %s rows, want 1000", got)
 	}
@@ -308,7 +310,7 @@ func TestPostgresOfAKilledRunIsReplaced(t *testing.T) {
 
 func TestAServerLeftBehindIsStopped(t *testing.T) {
 	t.Parallel()
-	options := postgresOptions(directory(t))
+	options := testOptions(directory(t))
 	stopTest(t, startTest(t, options))
 	left := leaveBehind(t, options)
 	p := startTest(t, options)
@@ -320,8 +322,8 @@ func TestAServerLeftBehindIsStopped(t *testing.T) {
 	}
 }
 
-// leaveBehind runs a server as StartPostgres does, but one that nothing ties to us, and returns its process id.
-func leaveBehind(t *testing.T, options PostgresOptions) int {
+// leaveBehind runs a server as Start does, but one that nothing ties to us, and returns its process id.
+func leaveBehind(t *testing.T, options Options) int {
 	t.Helper()
 	data := filepath.Join(options.Dir, "data")
 	c := &cluster{dir: data, options: options, account: serverAccount(data), log: testLogger(t)}
@@ -349,11 +351,11 @@ func leaveBehind(t *testing.T, options PostgresOptions) int {
 
 func TestAStalePidFileIsPassedOver(t *testing.T) {
 	t.Parallel()
-	options := postgresOptions(directory(t))
+	options := testOptions(directory(t))
 	stopTest(t, startTest(t, options))
 
 	// Another server of the same user has the number that the file names: PostgreSQL alone would refuse to start.
-	other := startTest(t, postgresOptions(""))
+	other := startTest(t, testOptions(""))
 	data := filepath.Join(options.Dir, "data")
 	stale := fmt.Sprintf("%d\n%s\n1700000000\n5433\n\n127.0.0.1\n  1 2\nready   \n", other.process.Pid(), data)
 	name := filepath.Join(data, "postmaster.pid")
@@ -381,7 +383,7 @@ func TestAnUnfinishedClusterIsStartedOver(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(unfinished, "PG_VERSION"), []byte("15\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := startTest(t, postgresOptions(dir))
+	p := startTest(t, testOptions(dir))
 	if got := query(t, p.URL(), "SELECT 'alive'"); got != "alive" {
 		t.Errorf("got %q", got)
 	}
@@ -393,7 +395,7 @@ func TestAnUnfinishedClusterIsStartedOver(t *testing.T) {
 
 func TestATemporaryPostgresLeavesNothing(t *testing.T) {
 	t.Parallel()
-	p := startTest(t, postgresOptions(""))
+	p := startTest(t, testOptions(""))
 	dir := query(t, p.URL(), "SHOW data_directory")
 	stopTest(t, p)
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
@@ -403,15 +405,15 @@ func TestATemporaryPostgresLeavesNothing(t *testing.T) {
 
 func TestRemovedDataIsGone(t *testing.T) {
 	t.Parallel()
-	options := postgresOptions(directory(t))
+	options := testOptions(directory(t))
 	p := startTest(t, options)
 	execute(t, p.URL(), fill)
-	if err := RemovePostgres(t.Context(), options.Dir, testLogger(t)); err == nil {
+	if err := Remove(t.Context(), options.Dir, testLogger(t)); err == nil {
 		t.Error("the data of a running server was removed")
 	}
 	stopTest(t, p)
 	left := leaveBehind(t, options)
-	if err := RemovePostgres(t.Context(), options.Dir, testLogger(t)); err != nil {
+	if err := Remove(t.Context(), options.Dir, testLogger(t)); err != nil {
 		t.Fatal(err)
 	}
 	if runs(left) {

@@ -1,4 +1,4 @@
-package embedded
+package broker
 
 import (
 	"context"
@@ -21,14 +21,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"heartbeat/internal/port"
+	"heartbeat/internal/testkit/child"
 )
 
 const topic = "heartbeat-events"
 
-func startTestBroker(t *testing.T, options BrokerOptions) *Broker {
+func startTestBroker(t *testing.T, options Options) *Broker {
 	t.Helper()
 	options.Logger = testLogger(t)
-	b, err := StartBroker(t.Context(), options)
+	b, err := Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,14 +118,14 @@ func values(t *testing.T, address string) []int {
 func TestBrokerKeepsItsData(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	b := startTestBroker(t, BrokerOptions{Dir: dir})
+	b := startTestBroker(t, Options{Dir: dir})
 	client := connect(t, b.Address())
 	createTopic(t, client, nil)
 	produce(t, client, 0, 1000, 0)
 	id := topicID(t, client)
 	stopTestBroker(t, b)
 
-	again := startTestBroker(t, BrokerOptions{Dir: dir})
+	again := startTestBroker(t, Options{Dir: dir})
 	client = connect(t, again.Address())
 	produce(t, client, 1000, 1010, 0)
 	if got := topicID(t, client); got != id {
@@ -154,7 +155,7 @@ func checkValues(t *testing.T, got []int, n int) {
 func TestWhatTheBrokerAcknowledgedSurvivesItsProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	run, address := child(t, "broker", dir, 0)
+	run, address := child.Start(t, "broker", dir, 0)
 	client := connect(t, address, kgo.MaxBufferedRecords(100), kgo.ProducerLinger(0))
 	createTopic(t, client, nil)
 
@@ -174,12 +175,12 @@ func TestWhatTheBrokerAcknowledgedSurvivesItsProcess(t *testing.T) {
 		}
 	}()
 	await(t, "5,000 records are acknowledged", func() bool { return acknowledged.Load() >= 5000 })
-	kill(t, run)
+	child.Kill(t, run)
 	cancel()
 	<-sent
 	client.Close()
 
-	b := startTestBroker(t, BrokerOptions{Dir: dir})
+	b := startTestBroker(t, Options{Dir: dir})
 	got := int64(len(values(t, b.Address())))
 	if least := acknowledged.Load(); got < least {
 		t.Errorf("%d records were acknowledged and %d are there", least, got)
@@ -194,15 +195,15 @@ func TestWhatTheBrokerAcknowledgedSurvivesItsProcess(t *testing.T) {
 func TestAProducerOutlivesTheBrokersProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	b := startTestBroker(t, BrokerOptions{Dir: dir})
+	b := startTestBroker(t, Options{Dir: dir})
 	client := connect(t, b.Address(), kgo.StopProducerOnDataLossDetected())
 	createTopic(t, client, nil)
 	produce(t, client, 0, 100, 0)
 	stopTestBroker(t, b) // writes down how far each producer is
-	run, _ := child(t, "broker", dir, b.Port)
+	run, _ := child.Start(t, "broker", dir, b.Port)
 	produce(t, client, 100, 200, 0)
-	kill(t, run) // does not
-	startTestBroker(t, BrokerOptions{Dir: dir, Port: b.Port, PortAsked: true})
+	child.Kill(t, run) // does not
+	startTestBroker(t, Options{Dir: dir, Port: b.Port, PortAsked: true})
 	produce(t, client, 200, 300, 0)
 	checkValues(t, values(t, b.Address()), 300)
 }
@@ -215,13 +216,13 @@ func TestBrokerOnATakenPort(t *testing.T) {
 	}
 	defer listener.Close()
 	taken := listener.Addr().(*net.TCPAddr).Port
-	if b, err := StartBroker(t.Context(), BrokerOptions{Port: taken, PortAsked: true}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d is in use", taken)) {
+	if b, err := Start(t.Context(), Options{Port: taken, PortAsked: true}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("port %d is in use", taken)) {
 		if err == nil {
 			stopTestBroker(t, b)
 		}
 		t.Errorf("asked for port %d, which is taken: got %v, want an error that says so", taken, err)
 	}
-	if b := startTestBroker(t, BrokerOptions{Port: taken}); b.Port <= taken {
+	if b := startTestBroker(t, Options{Port: taken}); b.Port <= taken {
 		t.Errorf("default port %d is taken: got %d, want a later one", taken, b.Port)
 	}
 }
@@ -229,15 +230,15 @@ func TestBrokerOnATakenPort(t *testing.T) {
 func TestADataDirectoryServesOneBroker(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	startTestBroker(t, BrokerOptions{Dir: dir})
-	if _, err := StartBroker(t.Context(), BrokerOptions{Dir: dir}); err == nil || !strings.Contains(err.Error(), "in use by process") {
+	startTestBroker(t, Options{Dir: dir})
+	if _, err := Start(t.Context(), Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "in use by process") {
 		t.Errorf("second start: %v, want a refusal that names the process", err)
 	}
 }
 
 func TestBrokerCreatesNoTopicUnasked(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t, BrokerOptions{})
+	b := startTestBroker(t, Options{})
 	client := connect(t, b.Address(), kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(0))
 	err := client.ProduceSync(t.Context(), kgo.StringRecord("1")).FirstErr()
 	if !errors.Is(err, kerr.UnknownTopicOrPartition) {
@@ -256,7 +257,7 @@ func TestBrokerCreatesNoTopicUnasked(t *testing.T) {
 
 func TestBrokerDoesNotAnnounceDescribeTopicPartitions(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t, BrokerOptions{})
+	b := startTestBroker(t, Options{})
 	announced, err := kadm.NewClient(connect(t, b.Address())).ApiVersions(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +278,7 @@ func TestBrokerDoesNotAnnounceDescribeTopicPartitions(t *testing.T) {
 func TestRetentionByAgeLeavesTheOffsets(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	b := startTestBroker(t, BrokerOptions{Dir: dir})
+	b := startTestBroker(t, Options{Dir: dir})
 	client := connect(t, b.Address())
 	day := strconv.Itoa(24 * 60 * 60 * 1000)
 	createTopic(t, client, map[string]*string{"retention.ms": &day})
@@ -290,7 +291,7 @@ func TestRetentionByAgeLeavesTheOffsets(t *testing.T) {
 
 	trim(t, b, client, defaultRetainBytes, 48*time.Hour)
 	stopTestBroker(t, b)
-	again := startTestBroker(t, BrokerOptions{Dir: dir})
+	again := startTestBroker(t, Options{Dir: dir})
 	if first, next := offsets(t, connect(t, again.Address())); next != 600 || first < 300 {
 		t.Errorf("when all has expired and the broker starts again the offsets add up to %d to %d, want the end at 600", first, next)
 	}
@@ -298,7 +299,7 @@ func TestRetentionByAgeLeavesTheOffsets(t *testing.T) {
 
 func TestRetentionBySize(t *testing.T) {
 	t.Parallel()
-	b := startTestBroker(t, BrokerOptions{Dir: t.TempDir()})
+	b := startTestBroker(t, Options{Dir: t.TempDir()})
 	client := connect(t, b.Address(), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	forever := "-1"
 	createTopic(t, client, map[string]*string{"retention.ms": &forever})
@@ -344,7 +345,7 @@ func TestOtherClientsReadTheTopic(t *testing.T) {
 		}
 		t.Skip("kcat is not installed")
 	}
-	b := startTestBroker(t, BrokerOptions{Dir: filepath.Join(t.TempDir(), "broker")})
+	b := startTestBroker(t, Options{Dir: filepath.Join(t.TempDir(), "broker")})
 	client := connect(t, b.Address())
 	createTopic(t, client, nil)
 	produce(t, client, 0, 100, 0)

@@ -1,4 +1,4 @@
-package embedded
+package datadir
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 
 const lockFile = "lock"
 
-// Lock takes a directory for this process, creating it where needed, until release is called or the process dies: the
-// kernel keeps the lock, so a killed process leaves nothing to clean up.
+// Lock reserves a directory for this process, creating it if it is missing, until release is called or the process dies. The
+// kernel holds the lock, so a killed process leaves nothing to clean up.
 func Lock(dir string) (release func() error, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("create data directory: %w", err)
@@ -29,8 +29,8 @@ func Lock(dir string) (release func() error, err error) {
 	return func() error { return unlock(file) }, nil
 }
 
-// unlock says so before it closes: a child that this process is just forking holds a copy of the file, and the lock with it,
-// until it has become another program.
+// unlock releases the lock before it closes the file: a child that this process is forking holds a copy of the file, and with it
+// the lock, until exec.
 func unlock(file *os.File) error {
 	if err := errors.Join(unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close()); err != nil {
 		return fmt.Errorf("unlock data directory: %w", err)

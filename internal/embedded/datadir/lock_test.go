@@ -1,10 +1,12 @@
-package embedded
+package datadir
 
 import (
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"heartbeat/internal/testkit/child"
 )
 
 func TestASecondLockIsRefusedAndNamesTheHolder(t *testing.T) {
@@ -32,11 +34,11 @@ func TestASecondLockIsRefusedAndNamesTheHolder(t *testing.T) {
 func TestALockEndsWithItsProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	holder, _ := child(t, "lock", dir, 0)
+	holder, _ := child.Start(t, "lock", dir, 0)
 	if _, err := Lock(dir); err == nil || !strings.Contains(err.Error(), strconv.Itoa(holder.Process.Pid)) {
 		t.Errorf("lock held by another process: got %v, want an error that names process %d", err, holder.Process.Pid)
 	}
-	kill(t, holder)
+	child.Kill(t, holder)
 	release, err := Lock(dir)
 	if err != nil {
 		t.Fatalf("lock after its holder was killed: %v", err)

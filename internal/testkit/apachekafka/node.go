@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"heartbeat/internal/embedded/process"
 	"heartbeat/internal/port"
+	"heartbeat/internal/process"
 )
 
 const (

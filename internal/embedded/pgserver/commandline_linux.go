@@ -1,17 +1,16 @@
-//go:build unix && !linux
-
-package embedded
+package pgserver
 
 import (
-	"os/exec"
+	"bytes"
+	"os"
 	"strconv"
 )
 
 // commandLine returns what a process was started with, "" where there is no such process.
 func commandLine(pid int) string {
-	output, err := exec.Command("ps", "-ww", "-o", "args=", "-p", strconv.Itoa(pid)).Output()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 	if err != nil {
 		return ""
 	}
-	return string(output)
+	return string(bytes.ReplaceAll(text, []byte{0}, []byte{' '}))
 }

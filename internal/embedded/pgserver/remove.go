@@ -1,4 +1,4 @@
-package embedded
+package pgserver
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 )
 
-// RemovePostgres deletes the data that StartPostgres keeps in dir, so that the next start begins with nothing. A server
+// Remove deletes the data that Start keeps in dir, so that the next start begins with none. A server
 // that a killed run left behind on it is stopped first.
-func RemovePostgres(ctx context.Context, dir string, logger *slog.Logger) error {
+func Remove(ctx context.Context, dir string, logger *slog.Logger) error {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
