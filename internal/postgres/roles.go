@@ -2,17 +2,14 @@ package postgres
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/xdg-go/scram"
 )
 
 // Role is a role of the database, see roles.sql.
@@ -70,30 +67,19 @@ func admit(ctx context.Context, tx pgx.Tx, role Role, password string) error {
 	return err
 }
 
-const scramIterations = 4096 // PostgreSQL's own
-
-// scramVerifier returns what PostgreSQL stores of a password, so that the password itself never reaches the server and
-// its log. Only ASCII is taken: other passwords would have to be normalised as RFC 4013 says.
+// scramVerifier returns what PostgreSQL stores of a password, so that the password itself never reaches the server and its log.
 func scramVerifier(password string) (string, error) {
-	for _, r := range password {
-		if r < 0x20 || r > 0x7e {
-			return "", errors.New("the password has a character that is not printable ASCII")
-		}
+	client, err := scram.SHA256.NewClient("", password, "")
+	if err != nil {
+		return "", fmt.Errorf("the password has characters that SASLprep (RFC 4013) refuses: %w", err)
 	}
+	const iterations = 4096 // PostgreSQL's own
 	salt := make([]byte, 16)
 	rand.Read(salt) // never fails
-	salted, err := pbkdf2.Key(sha256.New, password, salt, scramIterations, sha256.Size)
+	stored, err := client.GetStoredCredentialsWithError(scram.KeyFactors{Salt: string(salt), Iters: iterations})
 	if err != nil {
 		return "", err
 	}
-	clientKey := keyed(salted, "Client Key")
-	storedKey := sha256.Sum256(clientKey)
 	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", scramIterations, encode(salt), encode(storedKey[:]), encode(keyed(salted, "Server Key"))), nil
-}
-
-func keyed(key []byte, message string) []byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(message))
-	return mac.Sum(nil)
+	return fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s", iterations, encode(salt), encode(stored.StoredKey), encode(stored.ServerKey)), nil
 }
