@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// proves says which promises a scenario is about, so that its failure names them, whatever way it fails.
+// proves names the promises that a scenario tests, so that any failure of it names them.
 func proves(t testing.TB, promises string) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -22,7 +22,7 @@ func proves(t testing.TB, promises string) {
 	})
 }
 
-// differences collects what does not add up, and shows the first few.
+// differences counts differences and reports the first eight.
 type differences struct {
 	t     testing.TB
 	what  string
@@ -44,72 +44,72 @@ func (d *differences) report() {
 	}
 }
 
-// auditTables compares what the topic held with what the tables hold, both ways, and counts what is missing and what is
-// there more than once.
-func auditTables(t testing.TB, want contents, have tables) (lost, doubled int) {
+// auditTables compares the topic's records with the rows of the tables, in both directions, and counts missing and
+// duplicate rows.
+func auditTables(t testing.TB, want topicContents, have tables) (lost, doubled int) {
 	t.Helper()
 	d := differences{t: t, what: "P1, every record stored exactly once"}
-	for _, at := range have.doubled {
-		d.add("%v doubled: stored more than once", at)
+	for _, id := range have.duplicates {
+		d.add("%v doubled: stored more than once", id)
 	}
-	for _, at := range want.order() {
-		stored, ok := have.facts[at]
+	for _, id := range want.ids() {
+		stored, ok := have.records[id]
 		switch {
 		case !ok:
 			lost++
-			d.add("%v lost: want %v", at, want.facts[at])
-		case stored != want.facts[at]:
-			d.add("%v differs: stored %v, want %v", at, stored, want.facts[at])
-		case want.keys[at] != have.keys[at]:
-			d.add("%v differs: the key of the dead letter is not the record's", at)
+			d.add("%v lost: want %v", id, want.records[id])
+		case stored != want.records[id]:
+			d.add("%v differs: stored %v, want %v", id, stored, want.records[id])
+		case want.keys[id] != have.keys[id]:
+			d.add("%v differs: the key of the dead letter is not the record's", id)
 		}
 	}
-	for _, at := range slices.SortedFunc(maps.Keys(have.facts), comparePlaces) {
-		if _, ok := want.facts[at]; !ok {
-			d.add("%v invented: the topic has nothing there, stored is %v", at, have.facts[at])
+	for _, id := range slices.SortedFunc(maps.Keys(have.records), compareIDs) {
+		if _, ok := want.records[id]; !ok {
+			d.add("%v invented: the topic has nothing there, stored is %v", id, have.records[id])
 		}
 	}
 	d.report()
 	auditAlerts(t, want, have)
-	return lost, len(have.doubled)
+	return lost, len(have.duplicates)
 }
 
-// auditAlerts wants exactly one alert for each anomaly.
-func auditAlerts(t testing.TB, want contents, have tables) {
+// auditAlerts checks that each anomaly has exactly one alert.
+func auditAlerts(t testing.TB, want topicContents, have tables) {
 	t.Helper()
 	d := differences{t: t, what: "P6, an alert if and only if its anomaly is stored"}
-	for _, at := range have.repeats {
-		d.add("%v raised more than one alert", at)
+	for _, id := range have.duplicateAlerts {
+		d.add("%v raised more than one alert", id)
 	}
-	for _, at := range want.order() {
-		what := want.facts[at]
-		raised, ok := have.alerts[at]
+	for _, id := range want.ids() {
+		what := want.records[id]
+		raised, ok := have.alerts[id]
 		anomaly := what.Class != "" && what.Class != "NORMAL"
 		expected := alert{"alert_" + strings.ToLower(what.Class), float64(what.BPM), "bpm"}
 		switch {
 		case anomaly && !ok:
-			d.add("%v raised no alert: %v", at, what)
+			d.add("%v raised no alert: %v", id, what)
 		case anomaly && raised != expected:
-			d.add("%v raised %v, want %v", at, raised, expected)
+			d.add("%v raised %v, want %v", id, raised, expected)
 		case !anomaly && ok:
-			d.add("%v raised %v and is no anomaly: %v", at, raised, what)
+			d.add("%v raised %v and is no anomaly: %v", id, raised, what)
 		}
 	}
-	for _, at := range slices.SortedFunc(maps.Keys(have.alerts), comparePlaces) {
-		if _, ok := want.facts[at]; !ok {
-			d.add("%v raised %v and does not exist", at, have.alerts[at])
+	for _, id := range slices.SortedFunc(maps.Keys(have.alerts), compareIDs) {
+		if _, ok := want.records[id]; !ok {
+			d.add("%v raised %v and does not exist", id, have.alerts[id])
 		}
 	}
 	d.report()
 }
 
-// auditProgress wants the counters of each partition to be the oracle's own, and every offset accounted for.
-func auditProgress(t testing.TB, pool *pgxpool.Pool, want contents, log string) {
+// auditProgress checks that each partition's counters equal the oracle's and account for every offset.
+func auditProgress(t testing.TB, pool *pgxpool.Pool, want topicContents, log string) {
 	t.Helper()
 	type counts struct{ first, next, stored, anomalies, dead, skipped, lost int64 }
-	normal := want.count(func(f fact) bool { return f.Class == "NORMAL" })
-	dead := want.count(func(f fact) bool { return f.Class == "" })
-	all := want.count(func(fact) bool { return true })
+	normal := want.count(func(f storedRecord) bool { return f.Class == "NORMAL" })
+	dead := want.count(func(f storedRecord) bool { return f.Class == "" })
+	all := want.count(func(storedRecord) bool { return true })
 	d := differences{t: t, what: "P2, every offset accounted for"}
 	seen := map[int32]bool{}
 	scan(t, pool, `SELECT partition, first_offset, next_offset, stored, anomalies, dead_lettered, skipped, lost, kafka_topic FROM ingest_progress`,
@@ -140,8 +140,7 @@ func auditProgress(t testing.TB, pool *pgxpool.Pool, want contents, log string) 
 	d.report()
 }
 
-// auditOrder wants the rows of each partition stored in the order of their offsets, and what is kept of each customer to be
-// the latest of the customer's readings.
+// auditOrder checks that the rows of each partition were stored in the order of their offsets.
 func auditOrder(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	backwards := value[int64](t, pool, `
@@ -174,19 +173,19 @@ func auditContract(t testing.TB, pool *pgxpool.Pool) {
 }
 
 // order returns the places in the order of their offsets.
-func (c *contents) order() []place {
-	return slices.SortedFunc(maps.Keys(c.facts), comparePlaces)
+func (c *topicContents) ids() []recordID {
+	return slices.SortedFunc(maps.Keys(c.records), compareIDs)
 }
 
-func comparePlaces(a, b place) int {
+func compareIDs(a, b recordID) int {
 	return cmp.Or(cmp.Compare(a.Log, b.Log), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
 }
 
-// String shows a place as log/partition@offset.
-func (p place) String() string { return fmt.Sprintf("%s/%d@%d", p.Log, p.Partition, p.Offset) }
+// String formats an id as topic/partition@offset.
+func (p recordID) String() string { return fmt.Sprintf("%s/%d@%d", p.Log, p.Partition, p.Offset) }
 
-// String shows a fact in a line.
-func (f fact) String() string {
+// String describes a stored record in one line.
+func (f storedRecord) String() string {
 	if f.Class == "" {
 		return fmt.Sprintf("dead letter %s (customer %q, %d bytes, digest %x)", f.Reason, f.Customer, f.Length, f.Digest[:4])
 	}

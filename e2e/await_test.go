@@ -5,36 +5,35 @@ import (
 	"time"
 )
 
-// patience is how long a condition may take that normally holds within a second: the machine may be busy.
-const patience = 90 * time.Second
+// waitTimeout bounds conditions that normally hold within a second: the machine may be busy.
+const waitTimeout = 90 * time.Second
 
-// longPatience is for catching up with a backlog of minutes.
-const longPatience = 5 * time.Minute
+// longWaitTimeout bounds catching up with a backlog of minutes.
+const longWaitTimeout = 5 * time.Minute
 
-// await waits until the condition holds. The condition returns empty when it does, and otherwise what is still amiss.
-func await(t testing.TB, within time.Duration, condition func() (amiss string)) {
+// await waits until the condition returns an empty string; any other string says what is still missing.
+func await(t testing.TB, within time.Duration, condition func() (missing string)) {
 	t.Helper()
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		amiss := condition()
-		if amiss == "" {
+		missing := condition()
+		if missing == "" {
 			return
 		}
 		select {
 		case <-poll.C:
 		case <-deadline.C:
-			t.Fatalf("still not after %v: %s", within, amiss)
+			t.Fatalf("still not after %v: %s", within, missing)
 		case <-t.Context().Done():
-			t.Fatalf("test ended while waiting: %s", amiss)
+			t.Fatalf("test ended while waiting: %s", missing)
 		}
 	}
 }
 
-// elapse lets time pass in which something must not happen, or has to happen often: it is the only way to wait here
-// that waits for nothing.
+// elapse lets time pass in which something must not happen, or has to happen often. Everything else waits for a condition.
 func elapse(t testing.TB, duration time.Duration) {
 	t.Helper()
 	timer := time.NewTimer(duration)

@@ -15,13 +15,13 @@ import (
 	"heartbeat/internal/testkit/apachekafka"
 )
 
-// broker is what the tests need of a broker of either kind.
+// broker is a broker of either kind.
 type broker interface {
 	address() string
 	stop()
 }
 
-// onApache tells whether this run is against Apache Kafka.
+// onApache reports whether this run uses Apache Kafka.
 func onApache() bool { return os.Getenv("HEARTBEAT_TEST_BROKER") == "apache" }
 
 // sharedBroker returns the broker that tests share.
@@ -67,7 +67,7 @@ func (b embeddedBroker) stop() {
 	_ = b.Stop(ctx)
 }
 
-// apacheBroker is an Apache Kafka of the tests' own.
+// apacheBroker is an Apache Kafka that the tests started.
 type apacheBroker struct{ *apachekafka.Cluster }
 
 func startApache(options apachekafka.Options) (apacheBroker, error) {
@@ -84,9 +84,9 @@ func startApache(options apachekafka.Options) (apacheBroker, error) {
 
 func (b apacheBroker) address() string { return b.Bootstrap() }
 
-func (b apacheBroker) stop() { _ = b.Close() } // what it left is in the scratch directory
+func (b apacheBroker) stop() { _ = b.Close() } // its files are in the scratch directory
 
-// ownApache returns an Apache Kafka for one test that harms it.
+// ownApache returns an Apache Kafka for one test that injects faults into it.
 func ownApache(t testing.TB, options apachekafka.Options) apacheBroker {
 	t.Helper()
 	apachekafka.Require(t)
@@ -98,7 +98,7 @@ func ownApache(t testing.TB, options apachekafka.Options) apacheBroker {
 	return b
 }
 
-// client returns a Kafka client that goes with the test.
+// client returns a Kafka client that is closed with the test.
 func client(t testing.TB, address string, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	options = append([]kgo.Opt{kgo.SeedBrokers(strings.Split(address, ",")...), kgo.MetadataMinAge(100 * time.Millisecond)}, options...)
@@ -110,7 +110,7 @@ func client(t testing.TB, address string, options ...kgo.Opt) *kgo.Client {
 	return c
 }
 
-// createTopic makes a topic as the contract has it.
+// createTopic creates a topic with the contract's settings.
 func createTopic(t testing.TB, address, topic string, partitions int32) {
 	t.Helper()
 	admin := kadm.NewClient(client(t, address))

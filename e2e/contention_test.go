@@ -9,62 +9,62 @@ import (
 
 var lockFor = flag.Duration("lock", 30*time.Second, "how long a table stays locked")
 
-// A table that stays locked holds the consumer up and costs it nothing else.
+// A locked table delays the consumer and has no other effect.
 func TestTableLockedForLong(t *testing.T) {
 	t.Parallel()
 	proves(t, "P5, P9")
-	repeat(t, fmt.Sprintf("table locked for %v", *lockFor), func(t *testing.T) *rig {
-		r := newRig(t)
-		producer := r.produce("--rate", "5000", "--seed", "32")
-		consumer := r.consume()
-		r.warm(consumer, 10_000)
-		unlock := r.lockRecords()
-		stored := r.stored()
+	runRounds(t, fmt.Sprintf("table locked for %v", *lockFor), func(t *testing.T) *fixture {
+		f := newFixture(t)
+		producer := f.produce("--rate", "5000", "--seed", "32")
+		consumer := f.consume()
+		f.warmUp(consumer, 10_000)
+		unlock := f.lockRecords()
+		stored := f.stored()
 		elapse(t, *lockFor)
-		if more := r.stored() - stored; more > 0 {
+		if more := f.stored() - stored; more > 0 {
 			t.Errorf("%d offsets were stored while the table was locked", more)
 		}
-		r.wantFlat(consumer)
+		f.wantBoundedMemory(consumer)
 		unlock()
-		r.finish(producer, consumer)
-		r.wantNoDeadLetters()
-		return r.saw(1)
+		f.stopAndAudit(producer, consumer)
+		f.wantNoDeadLetters()
+		return f.withFaults(1)
 	})
 }
 
-// A statement that takes too long is an outage like any other.
+// A statement timeout is retried.
 func TestStatementTimeoutIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	proves(t, "P5")
-	repeat(t, "statement timeout", func(t *testing.T) *rig {
-		r := newRig(t)
-		r.via = r.database + "&statement_timeout=500"
-		producer := r.produce("--rate", "2000", "--seed", "33")
-		consumer := r.consume()
-		r.warm(consumer, 2_000)
-		unlock := r.lockRecords()
-		consumer.says("57014")
+	runRounds(t, "statement timeout", func(t *testing.T) *fixture {
+		f := newFixture(t)
+		f.consumerDatabase = f.database + "&statement_timeout=500"
+		producer := f.produce("--rate", "2000", "--seed", "33")
+		consumer := f.consume()
+		f.warmUp(consumer, 2_000)
+		unlock := f.lockRecords()
+		consumer.waitForOutput("57014")
 		unlock()
-		r.finish(producer, consumer)
-		r.wantNoDeadLetters()
-		return r.saw(1)
+		f.stopAndAudit(producer, consumer)
+		f.wantNoDeadLetters()
+		return f.withFaults(1)
 	})
 }
 
-// The victim of a deadlock comes again with the same batch.
+// The victim of a deadlock retries the same batch.
 func TestDeadlockIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	proves(t, "P5")
-	repeat(t, "deadlock", func(t *testing.T) *rig {
-		r := newRig(t)
-		producer := r.produce("--rate", "2000", "--seed", "34")
-		consumer := r.consume()
-		r.warm(consumer, 2_000)
+	runRounds(t, "deadlock", func(t *testing.T) *fixture {
+		f := newFixture(t)
+		producer := f.produce("--rate", "2000", "--seed", "34")
+		consumer := f.consume()
+		f.warmUp(consumer, 2_000)
 		deadlocks := func() int64 {
-			return value[int64](t, r.pool, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`)
+			return value[int64](t, f.pool, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`)
 		}
 		before := deadlocks()
-		rival, err := r.pool.Begin(t.Context())
+		rival, err := f.pool.Begin(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,51 +73,51 @@ func TestDeadlockIsWaitedOut(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		await(t, patience, func() string {
-			if value[int64](t, r.pool, `SELECT count(*) FROM pg_locks WHERE relation = 'heartbeat_records'::regclass AND NOT granted`) == 0 {
+		await(t, waitTimeout, func() string {
+			if value[int64](t, f.pool, `SELECT count(*) FROM pg_locks WHERE relation = 'heartbeat_records'::regclass AND NOT granted`) == 0 {
 				return "no batch waits for the table"
 			}
 			return ""
 		})
-		// The batch that waits holds its row of the progress: now each waits for the other, and the server ends the batch.
+		// The waiting batch holds its progress row: now each waits for the other, and the server ends the batch.
 		if _, err := rival.Exec(t.Context(), `UPDATE ingest_progress SET owner = owner`); err != nil {
 			t.Fatalf("the rival became the victim: %v", err)
 		}
 		if err := rival.Rollback(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		await(t, patience, func() string {
+		await(t, waitTimeout, func() string {
 			if deadlocks() == before {
 				return "the server has counted no deadlock"
 			}
 			return ""
 		})
-		r.finish(producer, consumer)
-		r.wantNoDeadLetters()
-		return r.saw(1)
+		f.stopAndAudit(producer, consumer)
+		f.wantNoDeadLetters()
+		return f.withFaults(1)
 	})
 }
 
-// A batch that cannot be serialized with another's transaction comes again. The product reads what is committed, where
-// that does not happen; an operator may have chosen otherwise for the database.
+// A batch that fails to serialize is retried. The product uses read committed, where that does not happen, but an operator
+// may have set another default for the database.
 func TestSerializationFailureIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	proves(t, "P5")
-	repeat(t, "serialization failure", func(t *testing.T) *rig {
-		r := newRig(t)
-		r.via = r.database + "&default_transaction_isolation=repeatable%20read"
-		producer := r.produce("--rate", "2000", "--seed", "41")
-		consumer := r.consume()
-		r.warm(consumer, 2_000)
-		rival, err := r.pool.Begin(t.Context())
+	runRounds(t, "serialization failure", func(t *testing.T) *fixture {
+		f := newFixture(t)
+		f.consumerDatabase = f.database + "&default_transaction_isolation=repeatable%20read"
+		producer := f.produce("--rate", "2000", "--seed", "41")
+		consumer := f.consume()
+		f.warmUp(consumer, 2_000)
+		rival, err := f.pool.Begin(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := rival.Exec(t.Context(), `UPDATE ingest_progress SET owner = owner`); err != nil {
 			t.Fatal(err)
 		}
-		await(t, patience, func() string {
-			if value[int64](t, r.pool, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'`) == 0 {
+		await(t, waitTimeout, func() string {
+			if value[int64](t, f.pool, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'`) == 0 {
 				return "no batch waits for the rival"
 			}
 			return ""
@@ -125,44 +125,44 @@ func TestSerializationFailureIsWaitedOut(t *testing.T) {
 		if err := rival.Commit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		consumer.says("40001")
-		r.finish(producer, consumer)
-		r.wantNoDeadLetters()
-		return r.saw(1)
+		consumer.waitForOutput("40001")
+		f.stopAndAudit(producer, consumer)
+		f.wantNoDeadLetters()
+		return f.withFaults(1)
 	})
 }
 
-// A server without a free connection is waited out.
+// A server without a free connection is retried.
 func TestTooManyConnectionsAreWaitedOut(t *testing.T) {
 	t.Parallel()
 	proves(t, "P5")
-	repeat(t, "too many connections", func(t *testing.T) *rig {
+	runRounds(t, "too many connections", func(t *testing.T) *fixture {
 		server := ownDatabase(t, map[string]string{"max_connections": "20"})
-		r := rigOn(t, sharedBroker(t).address(), server)
-		producer := r.produce("--rate", "2000", "--seed", "37")
-		consumer := r.consume()
-		r.warm(consumer, 2_000)
-		release := r.occupy(server)
-		consumer.says("53300")
+		f := newFixtureOn(t, sharedBroker(t).address(), server)
+		producer := f.produce("--rate", "2000", "--seed", "37")
+		consumer := f.consume()
+		f.warmUp(consumer, 2_000)
+		release := f.takeAllConnections(server)
+		consumer.waitForOutput("53300")
 		release()
-		r.finish(producer, consumer)
-		r.wantNoDeadLetters()
-		return r.saw(1)
+		f.stopAndAudit(producer, consumer)
+		f.wantNoDeadLetters()
+		return f.withFaults(1)
 	})
 }
 
-// occupy takes every connection that the server has, the consumer's too, until release is called.
-func (r *rig) occupy(server *postgresServer) (release func()) {
-	r.t.Helper()
-	hold := connectMany(r.t, server.url("postgres"))
-	await(r.t, patience, func() string {
-		if err := hold.more(r.t); err == nil {
+// takeAllConnections takes every connection of the server, the consumer's too, until release is called.
+func (f *fixture) takeAllConnections(server *postgresServer) (release func()) {
+	f.t.Helper()
+	hold := openConnections(f.t, server.url("postgres"))
+	await(f.t, waitTimeout, func() string {
+		if err := hold.openMore(f.t); err == nil {
 			return "the server still has free connections"
 		}
-		if hold.expel(r.t) > 0 {
+		if hold.terminateOthers(f.t) > 0 {
 			return "the consumer still has connections"
 		}
 		return ""
 	})
-	return hold.release
+	return hold.close
 }

@@ -1,14 +1,14 @@
-// Package e2e_test tests the whole system as its users meet it: the built binary in processes of its own, real signals,
-// real servers. It holds only tests, and they know of the product nothing but its command line, its topic and its
-// tables: what must be stored is decided by an oracle that shares no code with the consumer.
+// Package e2e_test tests the whole system from outside: the built binary in its own processes, real signals, real servers.
+// The tests know only the product's command line, its topic and its tables. An oracle that shares no code with the
+// consumer decides what must be stored.
 //
-// The oracle has three sources: the producer's own ledger of acknowledged events (ledger_test.go), a direct read of the topic
-// judged by the contract's words (topic_test.go, judge_test.go), and the tables (tables_test.go). They are
-// compared as sets (audit_test.go).
+// The audit compares three sources as sets (audit_test.go): the producer's log of acknowledged events (acklog_test.go), the
+// topic's records with the outcome that the contract requires of each (topic_test.go, oracle_test.go), and the tables
+// (tables_test.go).
 //
 // HEARTBEAT_TEST_BROKER=apache runs everything against Apache Kafka instead of the embedded broker;
-// HEARTBEAT_TEST_POSTGRES=18 fetches that PostgreSQL instead of using the machine's. The servers are started once and shared, each
-// test having a topic and a database of its own; a test that harms a server starts its own.
+// HEARTBEAT_TEST_POSTGRES=18 fetches that PostgreSQL instead of using the machine's. The servers are started once and
+// shared; each test has its own topic and database. A test that injects faults into a server starts its own.
 package e2e_test
 
 import (
@@ -22,10 +22,10 @@ import (
 	"time"
 )
 
-// binary is the race-checked heartbeat that every test runs, built once.
+// binary is the heartbeat that every test runs, built once with the race detector.
 var binary string
 
-// scratch is the directory that goes with the test run.
+// scratch is a directory that is removed after the test run.
 var scratch string
 
 func TestMain(m *testing.M) {
@@ -60,13 +60,13 @@ func run(m *testing.M) int {
 	return code
 }
 
-// build compiles the product with the race detector, so that every scenario looks for races as well.
+// build compiles the product with the race detector, so that every scenario looks for races too.
 func build(to string, arguments ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	arguments = append([]string{"build", "-race", "-o", to}, arguments...)
 	if overlay := os.Getenv("HEARTBEAT_TEST_OVERLAY"); overlay != "" {
-		arguments = append(arguments, "-overlay", overlay) // a test of the tests puts a defect in
+		arguments = append(arguments, "-overlay", overlay) // a mutant
 	}
 	output, err := exec.CommandContext(ctx, "go", append(arguments, "heartbeat/cmd/heartbeat")...).CombinedOutput()
 	if err != nil {

@@ -8,74 +8,74 @@ import (
 	"time"
 )
 
-var rebalanceFor = flag.Duration("rebalance", 2*time.Minute, "how long members come and go")
+var rebalanceFor = flag.Duration("rebalance", 2*time.Minute, "how long members join and leave")
 
-// Members come and go every few seconds, in good order and killed, named and nameless: every event is stored once, each
-// customer's in their order.
+// Members join and leave every few seconds, by SIGINT and SIGKILL, with and without an instance id: every event is stored
+// once, each customer's in order.
 func TestMembersComeAndGo(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1, P3, P7")
-	repeat(t, "members come and go", func(t *testing.T) *rig {
-		r := newRig(t)
-		producer := r.produce("--rate", "2000", "--seed", "50")
-		crew := []*role{r.consume()}
+	runRounds(t, "members join and leave", func(t *testing.T) *fixture {
+		f := newFixture(t)
+		producer := f.produce("--rate", "2000", "--seed", "50")
+		members := []*role{f.consume()}
 		until := time.Now().Add(*rebalanceFor)
 		changes := 0
 		for time.Now().Before(until) {
 			switch changes % 6 {
 			case 0, 3:
-				crew = append(crew, r.consume(), r.consume("--instance-id", fmt.Sprintf("member-%d", changes)))
+				members = append(members, f.consume(), f.consume("--instance-id", fmt.Sprintf("member-%d", changes)))
 			case 1, 4:
-				crew[0].interrupt()
-				crew = crew[1:]
+				members[0].interrupt()
+				members = members[1:]
 			case 2:
-				crew[0].kill()
-				crew = crew[1:]
+				members[0].kill()
+				members = members[1:]
 			case 5: // a rolling restart, leaving one
-				for len(crew) > 1 {
-					crew[0].interrupt()
-					crew = crew[1:]
+				for len(members) > 1 {
+					members[0].interrupt()
+					members = members[1:]
 				}
 			}
 			changes++
-			r.storedMore(4_000)
+			f.storedMore(4_000)
 		}
 		producer.interrupt()
-		r.caughtUp(patience)
-		for _, member := range crew {
+		f.caughtUp(waitTimeout)
+		for _, member := range members {
 			member.interrupt()
 		}
-		claims := value[int64](t, r.pool, `SELECT sum(fence)::bigint FROM ingest_progress`)
-		if claims < 3+int64(changes)/2 { // who leaves may have had no partition
-			t.Errorf("partitions were claimed %d times in %d changes: members did not really come and go", claims, changes)
+		claims := value[int64](t, f.pool, `SELECT sum(fence)::bigint FROM ingest_progress`)
+		if claims < 3+int64(changes)/2 { // a leaving member may have had no partition
+			t.Errorf("partitions were claimed %d times in %d changes: too few members joined or left", claims, changes)
 		}
-		read := r.audit()
+		read := f.audit()
 		auditSending(t, read)
-		r.wantLatestStates(read)
-		t.Logf("%d changes, %d claims, %d events", changes, claims, len(read.facts))
-		return r.saw(changes)
+		f.wantLatestStates(read)
+		t.Logf("%d changes, %d claims, %d events", changes, claims, len(read.records))
+		return f.withFaults(changes)
 	})
 }
 
-// wantLatestStates wants what is kept of each customer to be the latest of the customer's readings (P7).
-func (r *rig) wantLatestStates(read contents) {
-	r.t.Helper()
+// wantLatestStates checks that the state of each customer is that of the customer's latest reading (P7).
+func (f *fixture) wantLatestStates(read topicContents) {
+	f.t.Helper()
 	want := map[string]string{}
-	latest := map[string]place{}
-	for _, at := range read.order() {
-		what := read.facts[at]
+	latest := map[string]recordID{}
+	for _, id := range read.ids() {
+		what := read.records[id]
 		if what.Class == "" {
 			continue
 		}
 		before, known := latest[what.Customer]
-		if !known || what.Micros > read.facts[before].Micros || what.Micros == read.facts[before].Micros && at.Offset > before.Offset {
-			latest[what.Customer] = at
-			want[what.Customer] = fmt.Sprintf("%d bpm, %s, at %d, from %v", what.BPM, what.Class, what.Micros, at)
+		if !known || what.Micros > read.records[before].Micros || what.Micros == read.records[before].Micros && id.Offset > before.Offset {
+			latest[what.Customer] = id
+			want[what.Customer] = fmt.Sprintf("%d bpm, %s, at %d, from %v", what.BPM, what.Class, what.Micros, id)
 		}
 	}
 	have := map[string]string{}
-	d := differences{t: r.t, what: "P7, the state of a customer is that of the latest reading"}
-	for _, line := range texts(r.t, r.pool, `
+	d := differences{t: f.t, what: "P7, the state of a customer is that of the latest reading"}
+	for _, line := range texts(f.t, f.pool, `
 SELECT customer_id || '|' || heart_rate || ' bpm, ' || class || ', at ' || (extract(epoch FROM event_timestamp) * 1000000)::bigint ||
        ', from ' || kafka_topic || '/' || kafka_partition || '@' || kafka_offset
   FROM customer_state`) {
@@ -84,7 +84,7 @@ SELECT customer_id || '|' || heart_rate || ' bpm, ' || class || ', at ' || (extr
 	}
 	for customer, state := range want {
 		if have[customer] != state {
-			d.add("%s is kept with %q, want %q", customer, have[customer], state)
+			d.add("%s has the state %q, want %q", customer, have[customer], state)
 		}
 	}
 	d.report()

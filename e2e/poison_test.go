@@ -15,48 +15,48 @@ import (
 )
 
 var (
-	poison     = flag.Int("poison", 200_000, "how many records of poison among good ones in a round, which the oracle keeps in memory")
-	poisonSeed = flag.Uint64("poison-seed", 1, "seed of the first round's poison")
+	poison     = flag.Int("poison", 200_000, "how many bad records among good ones in a round; the oracle keeps them in memory")
+	poisonSeed = flag.Uint64("poison-seed", 1, "seed of the first round's bad records")
 )
 
-// Poison among good records: each is exactly one dead letter with the right reason, or stored with the right class; its
-// neighbours are stored, and nothing stops.
+// Each of many bad records among good ones becomes one dead letter with the right reason, or is stored with the right class;
+// its neighbours are stored, and nothing stops.
 func TestPoisonAmongGood(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1, P5")
 	seed := *poisonSeed
-	repeat(t, "poison among good records", func(t *testing.T) *rig {
-		r := newRig(t)
+	runRounds(t, "poison among good records", func(t *testing.T) *fixture {
+		f := newFixture(t)
 		t.Logf("seed %d", seed)
-		r.allowLargeRecords()
-		r.poison(seed, *poison)
+		f.allowLargeRecords()
+		f.poison(seed, *poison)
 		seed++
-		r.drain()
-		wantEveryKind(t, r.audit())
-		return r.saw(*poison)
+		f.drain()
+		wantEveryKind(t, f.audit())
+		return f.withFaults(*poison)
 	})
 }
 
-// poison sends so many records of poison among half as many good ones.
-func (r *rig) poison(seed uint64, count int) {
-	r.t.Helper()
-	brew := &brewer{random: rand.New(rand.NewPCG(seed, 2)), now: time.Now().Truncate(time.Millisecond)}
-	brew.cases = boundaryCases(brew.now)
+// poison sends so many bad records among half as many good ones.
+func (f *fixture) poison(seed uint64, count int) {
+	f.t.Helper()
+	generator := &poisonGenerator{random: rand.New(rand.NewPCG(seed, 2)), now: time.Now().Truncate(time.Millisecond)}
+	generator.cases = boundaryCases(generator.now)
 	const portion = 50_000
-	for brew.poisoned < count {
+	for generator.poisoned < count {
 		var cases []boundaryCase
-		for len(cases) < portion && brew.poisoned < count {
-			cases = append(cases, boundaryCase{value: brew.next()})
+		for len(cases) < portion && generator.poisoned < count {
+			cases = append(cases, boundaryCase{value: generator.next()})
 		}
-		r.sendCases(cases, brew.now)
+		f.sendCases(cases, generator.now)
 	}
 }
 
-// wantEveryKind wants the topic to have held something of every class and for every reason.
-func wantEveryKind(t testing.TB, read contents) {
+// wantEveryKind checks that the topic held every class and every reason.
+func wantEveryKind(t testing.TB, read topicContents) {
 	t.Helper()
 	kinds := map[string]int{}
-	for _, what := range read.facts {
+	for _, what := range read.records {
 		kinds[what.Class+what.Reason]++
 	}
 	for _, want := range []string{
@@ -64,20 +64,20 @@ func wantEveryKind(t testing.TB, read contents) {
 		"duplicate_field", "missing_field", "wrong_type", "bad_customer_id", "bad_timestamp", "timestamp_out_of_range",
 	} {
 		if kinds[want] == 0 {
-			t.Errorf("no record was %s: the poison is not strong enough", want)
+			t.Errorf("no record was %s: the generator misses it", want)
 		}
 	}
 	t.Logf("%v", kinds)
 }
 
-// A record that the database refuses, for a reason nobody foresaw, is found among thousands and becomes the only dead
-// letter; all others are stored.
+// A record that the database refuses for an unexpected reason is found among thousands and becomes the only dead letter;
+// all others are stored.
 func TestRecordRefusedByTheDatabase(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1, P5")
-	repeat(t, "records that the database refuses", func(t *testing.T) *rig {
-		r := newRig(t)
-		if _, err := r.pool.Exec(t.Context(), `ALTER TABLE heartbeat_records ADD CONSTRAINT a_test_refuses CHECK (customer_id <> 'CUST_00666')`); err != nil {
+	runRounds(t, "records that the database refuses", func(t *testing.T) *fixture {
+		f := newFixture(t)
+		if _, err := f.pool.Exec(t.Context(), `ALTER TABLE heartbeat_records ADD CONSTRAINT a_test_refuses CHECK (customer_id <> 'CUST_00666')`); err != nil {
 			t.Fatal(err)
 		}
 		now := time.Now().Truncate(time.Millisecond)
@@ -87,53 +87,53 @@ func TestRecordRefusedByTheDatabase(t *testing.T) {
 			if i == 1_234 || i == 1_237 || i == 5_999 {
 				customer = "CUST_00666"
 			}
-			cases = append(cases, boundaryCase{value: event(customer, "75", stamp(now))})
+			cases = append(cases, boundaryCase{value: event(customer, "75", formatTimestamp(now))})
 		}
-		r.sendCases(cases, now)
-		r.drain()
-		read := readTopic(t, r.broker, r.topic, r.topic, 0)
-		for at, what := range read.facts {
+		f.sendCases(cases, now)
+		f.drain()
+		read := readTopic(t, f.broker, f.topic, f.topic, 0)
+		for id, what := range read.records {
 			if what.Customer == "CUST_00666" {
-				text := read.events[at]
-				read.facts[at] = fact{verdict: verdict{Reason: "rejected_by_database"}, Length: int64(len(text)), Digest: sha256.Sum256([]byte(text))}
-				read.keys[at] = sha256.Sum256([]byte("CUST_00042"))
+				text := read.events[id]
+				read.records[id] = storedRecord{outcome: outcome{Reason: "rejected_by_database"}, Length: int64(len(text)), Digest: sha256.Sum256([]byte(text))}
+				read.keys[id] = sha256.Sum256([]byte("CUST_00042"))
 			}
 		}
-		r.auditAgainst(read)
-		return r.saw(3)
+		f.auditAgainst(read)
+		return f.withFaults(3)
 	})
 }
 
 // sendCases produces values in order, over three partitions, with the same Kafka timestamp.
-func (r *rig) sendCases(cases []boundaryCase, at time.Time) {
-	r.t.Helper()
+func (f *fixture) sendCases(cases []boundaryCase, at time.Time) {
+	f.t.Helper()
 	records := make([]*kgo.Record, len(cases))
 	for i, c := range cases {
 		records[i] = &kgo.Record{Partition: int32(i % 3), Timestamp: at, Key: []byte("CUST_00042"), Value: c.value}
 	}
-	r.send(records)
+	f.send(records)
 }
 
-// allowLargeRecords lets the topic take what no default broker takes.
-func (r *rig) allowLargeRecords() {
-	r.t.Helper()
+// allowLargeRecords raises the topic's limit above the broker's default.
+func (f *fixture) allowLargeRecords() {
+	f.t.Helper()
 	size := "4194304"
-	admin := kadm.NewClient(client(r.t, r.broker))
-	answer, err := admin.AlterTopicConfigs(r.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &size}}, r.topic)
+	admin := kadm.NewClient(client(f.t, f.broker))
+	answer, err := admin.AlterTopicConfigs(f.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &size}}, f.topic)
 	if err != nil || len(answer) != 1 || answer[0].Err != nil {
-		r.t.Fatalf("allow large records: %v, %v", err, answer)
+		f.t.Fatalf("allow large records: %v, %v", err, answer)
 	}
 }
 
-// brewer makes records: a third are good, of the others most are from the list of poisons and the rest mutations of good ones.
-type brewer struct {
+// poisonGenerator makes records: a third are good; of the others most are boundary cases and the rest mutations of good ones.
+type poisonGenerator struct {
 	random   *rand.Rand
 	now      time.Time
 	cases    []boundaryCase
 	poisoned int // records so far that are not good
 }
 
-func (b *brewer) next() []byte {
+func (b *poisonGenerator) next() []byte {
 	if b.random.IntN(3) == 0 {
 		return b.good()
 	}
@@ -144,21 +144,21 @@ func (b *brewer) next() []byte {
 	case b.poisoned%20_000 == 11:
 		return append(b.good(), bytes.Repeat([]byte(" "), 700<<10)...)
 	case b.random.IntN(3) > 0:
-		// The large ones are rare, or the topic would be of nothing else.
+		// Large ones are rare: they would dominate the topic's size.
 		if c := b.cases[b.random.IntN(len(b.cases))]; len(c.value) < 4_000 || b.random.IntN(100) == 0 {
 			return c.value
 		}
 	}
-	return b.mutant()
+	return b.mutated()
 }
 
-func (b *brewer) good() []byte {
+func (b *poisonGenerator) good() []byte {
 	at := b.now.Add(-time.Duration(b.random.Int64N(int64(time.Hour))))
-	return event(fmt.Sprintf("CUST_%05d", 1+b.random.IntN(10_000)), fmt.Sprint(b.random.IntN(330)-5), stamp(at))
+	return event(fmt.Sprintf("CUST_%05d", 1+b.random.IntN(10_000)), fmt.Sprint(b.random.IntN(330)-5), formatTimestamp(at))
 }
 
-// mutant is a good record with one to three faults.
-func (b *brewer) mutant() []byte {
+// mutated returns a good record with one to three faults.
+func (b *poisonGenerator) mutated() []byte {
 	text := b.good()
 	for range 1 + b.random.IntN(3) {
 		at := b.random.IntN(len(text) + 1)
@@ -171,7 +171,7 @@ func (b *brewer) mutant() []byte {
 		case 2:
 			text = append(text[:at:at], append(bytes.Clone(text[at:end]), text[at:]...)...)
 		case 3:
-			text = append(text[:at:at], append([]byte(tokens[b.random.IntN(len(tokens))]), text[end:]...)...)
+			text = append(text[:at:at], append([]byte(brokenTokens[b.random.IntN(len(brokenTokens))]), text[end:]...)...)
 		case 4:
 			text = []byte(strings.Replace(string(text), fields[b.random.IntN(3)], fields[b.random.IntN(3)], 1))
 		case 5:
@@ -186,8 +186,8 @@ func (b *brewer) mutant() []byte {
 
 var fields = [...]string{"customer_id", "heart_rate", "timestamp"}
 
-// tokens are pieces that JSON, UTF-8, numbers, ids and times go wrong at.
-var tokens = [...]string{
+// brokenTokens are pieces that break JSON, UTF-8, numbers, ids or times.
+var brokenTokens = [...]string{
 	`"`, `\`, `\u0000`, `\ud800`, `\udc00`, `\ud83d\ude00`, "\xff", "\xed\xa0\x80", "\x00", "\ufeff", "{", "}", "[", "]", ",", ":", "null", "true", "false",
 	"NaN", "Infinity", "-0", "1e999", "-1e999", "99999", "180.9", "39.9", "0.5", "e", ".", "-", "00", "Z", "+25:00", "T25:00", "-02-30T", "9999-", "0001-", "1999-",
 	"CUST_", "cust_", "CUST_1", "０", "'; --", `"a":1,"a":2,`, `{"a":{"a":1,"a":1}}`, " ", "\n", "\t",

@@ -11,52 +11,52 @@ import (
 	"time"
 )
 
-// proxy stands between the product and a server and does to the connection what networks do. A library would serve for
-// most of it, but none can cut a connection at the very COMMIT, before or after the server has done it.
+// proxy forwards connections between the product and a server and injects network faults. No library can cut a connection
+// exactly at COMMIT, before or after the server has executed it.
 type proxy struct {
 	listener net.Listener
 	target   string
 	loops    sync.WaitGroup
 
-	mu      sync.Mutex // guards all below
-	links   map[*link]bool
-	closed  bool
-	refuse  bool          // close new connections at once
-	silence chan struct{} // nil: bytes flow; else nothing passes until it is closed
-	latency time.Duration // each way
-	rate    int           // bytes a second, each way, of all connections together; 0: no limit
-	free    [2]time.Time  // when the line is free again, each way
-	fate    commitFate    // of the next COMMIT
-	hold    bool          // fall silent with the next BEGIN
-	held    chan struct{} // closed once that has come
+	mu                sync.Mutex // guards all below
+	connections       map[*connection]bool
+	closed            bool
+	refuseConnections bool          // close new connections at once
+	silence           chan struct{} // while not nil, no bytes pass until it is closed
+	latency           time.Duration // each way
+	rate              int           // bytes a second, each way, of all connections together; 0: no limit
+	lineFree          [2]time.Time  // when the last byte has passed, each way
+	nextCommit        commitAction  // what happens to the next COMMIT
+	hold              bool          // suspend at the next BEGIN
+	held              chan struct{} // closed once it has
 
-	before, after atomic.Int64 // COMMITs cut before and after they were done
-	refused       atomic.Int64 // writes that the server refused because their place was not the writer's any more
+	cutsBefore, cutsAfter atomic.Int64 // connections cut before and after a COMMIT was executed
+	refused               atomic.Int64 // writes that the server refused because of the fence
 }
 
-// commitFate is what becomes of a COMMIT that passes.
-type commitFate int
+// commitAction is what the proxy does to a COMMIT.
+type commitAction int
 
 const (
-	passCommit commitFate = iota
-	cutBefore             // the server never hears of it
-	cutAfter              // the server does it, the client never hears of that
+	passCommit      commitAction = iota
+	cutBeforeCommit              // the server does not receive it
+	cutAfterCommit               // the server executes it, the client does not receive the reply
 )
 
-// link is one connection through the proxy.
-type link struct {
+// connection is one connection through the proxy.
+type connection struct {
 	client, server net.Conn
-	awaiting       atomic.Bool // the server's answer to a COMMIT, to cut behind it
+	awaitingReply  atomic.Bool // the reply to a COMMIT, to cut at it
 }
 
-// startProxy stands before the target, and goes with the test.
+// startProxy starts a proxy for the target that is stopped with the test.
 func startProxy(t testing.TB, target string) *proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("start proxy: %v", err)
 	}
-	p := &proxy{listener: listener, target: target, links: map[*link]bool{}}
+	p := &proxy{listener: listener, target: target, connections: map[*connection]bool{}}
 	p.loops.Go(p.accept)
 	t.Cleanup(func() {
 		p.resume()
@@ -70,9 +70,9 @@ func startProxy(t testing.TB, target string) *proxy {
 	return p
 }
 
-// through returns the database's address by way of the proxy.
-func (p *proxy) through(database string) string {
-	address, _ := url.Parse(database) // the test made it
+// urlThrough returns the database's URL with the proxy's address.
+func (p *proxy) urlThrough(database string) string {
+	address, _ := url.Parse(database) // the test built the URL
 	address.Host = p.listener.Addr().String()
 	return address.String()
 }
@@ -94,56 +94,56 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
-	l := &link{client: client, server: server}
+	c := &connection{client: client, server: server}
 	p.mu.Lock()
-	if p.refuse || p.closed {
+	if p.refuseConnections || p.closed {
 		p.mu.Unlock()
 		return
 	}
-	p.links[l] = true
+	p.connections[c] = true
 	p.mu.Unlock()
 	var ways sync.WaitGroup
-	ways.Go(func() { p.pump(l, client, server, &p.free[0], p.request) })
-	ways.Go(func() { p.pump(l, server, client, &p.free[1], p.answer) })
+	ways.Go(func() { p.pump(c, client, server, &p.lineFree[0], p.inspectRequest) })
+	ways.Go(func() { p.pump(c, server, client, &p.lineFree[1], p.inspectReply) })
 	ways.Wait()
 	p.mu.Lock()
-	delete(p.links, l)
+	delete(p.connections, c)
 	p.mu.Unlock()
 }
 
-func (l *link) cut() {
-	l.client.Close()
-	l.server.Close()
+func (c *connection) cut() {
+	c.client.Close()
+	c.server.Close()
 }
 
-// parcel is a piece of the stream and when it is due at the other end.
-type parcel struct {
+// chunk is a piece of the stream and when it is due at the other end.
+type chunk struct {
 	bytes []byte
 	due   time.Time
 }
 
-// pump carries bytes one way until the connection ends. The inspector returns how much may pass, and whether the
-// connection ends behind that.
-func (p *proxy) pump(l *link, from, to net.Conn, free *time.Time, inspect func(*link, []byte) (pass int, end bool)) {
-	defer l.cut()
-	parcels := make(chan parcel, 16)
+// pump copies bytes one way until the connection ends. inspect returns how many bytes may pass, and whether the
+// connection ends after them.
+func (p *proxy) pump(c *connection, from, to net.Conn, free *time.Time, inspect func(*connection, []byte) (pass int, end bool)) {
+	defer c.cut()
+	chunks := make(chan chunk, 16)
 	var delivery sync.WaitGroup
 	defer delivery.Wait()
-	defer close(parcels)
+	defer close(chunks)
 	delivery.Go(func() {
-		defer l.cut()
-		for parcel := range parcels {
-			if !p.deliver(to, parcel) {
+		defer c.cut()
+		for chunk := range chunks {
+			if !p.deliver(to, chunk) {
 				break
 			}
 		}
-		for range parcels { // the reader must not block
+		for range chunks { // the reader must not block
 		}
 	})
 	for {
 		buffer := make([]byte, 16<<10)
 		n, err := from.Read(buffer)
-		pass, end := inspect(l, buffer[:n])
+		pass, end := inspect(c, buffer[:n])
 		p.mu.Lock()
 		*free = later(*free, time.Now())
 		if p.rate > 0 {
@@ -152,7 +152,7 @@ func (p *proxy) pump(l *link, from, to net.Conn, free *time.Time, inspect func(*
 		due := free.Add(p.latency)
 		p.mu.Unlock()
 		if pass > 0 {
-			parcels <- parcel{buffer[:pass], due}
+			chunks <- chunk{buffer[:pass], due}
 		}
 		if err != nil || end {
 			return
@@ -160,8 +160,8 @@ func (p *proxy) pump(l *link, from, to net.Conn, free *time.Time, inspect func(*
 	}
 }
 
-func (p *proxy) deliver(to io.Writer, parcel parcel) bool {
-	if wait := time.Until(parcel.due); wait > 0 {
+func (p *proxy) deliver(to io.Writer, chunk chunk) bool {
+	if wait := time.Until(chunk.due); wait > 0 {
 		<-time.After(wait)
 	}
 	p.mu.Lock()
@@ -170,7 +170,7 @@ func (p *proxy) deliver(to io.Writer, parcel parcel) bool {
 	if silence != nil {
 		<-silence
 	}
-	_, err := to.Write(parcel.bytes)
+	_, err := to.Write(chunk.bytes)
 	return err == nil
 }
 
@@ -181,17 +181,17 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// What the messages contain that this proxy looks for: a batch names its prepared statements.
+// What the proxy looks for in messages: a batch names its prepared statements.
 var (
-	beginName    = []byte("\x00begin\x00")
-	moveName     = []byte("\x00move_progress\x00") // with begin: the first message of a batch
-	commitName   = []byte("\x00commit\x00")
-	committedTag = []byte("COMMIT\x00")
-	movedNone    = []byte("C22012\x00") // the code of the error by which the database refuses a batch that is not in its place
+	beginName         = []byte("\x00begin\x00")
+	progressName      = []byte("\x00move_progress\x00") // with beginName: the first message of a batch
+	commitName        = []byte("\x00commit\x00")
+	committedTag      = []byte("COMMIT\x00")
+	staleProgressCode = []byte("C22012\x00") // the SQLSTATE of a refused batch (division by zero)
 )
 
-func (p *proxy) request(l *link, text []byte) (pass int, end bool) {
-	if bytes.Contains(text, beginName) && bytes.Contains(text, moveName) {
+func (p *proxy) inspectRequest(c *connection, text []byte) (pass int, end bool) {
+	if bytes.Contains(text, beginName) && bytes.Contains(text, progressName) {
 		p.holdBegin()
 	}
 	at := bytes.Index(text, commitName)
@@ -199,64 +199,64 @@ func (p *proxy) request(l *link, text []byte) (pass int, end bool) {
 		return len(text), false
 	}
 	p.mu.Lock()
-	fate := p.fate
-	p.fate = passCommit
+	action := p.nextCommit
+	p.nextCommit = passCommit
 	p.mu.Unlock()
-	switch fate {
-	case cutBefore:
-		p.before.Add(1)
+	switch action {
+	case cutBeforeCommit:
+		p.cutsBefore.Add(1)
 		return at, true
-	case cutAfter:
-		l.awaiting.Store(true)
+	case cutAfterCommit:
+		c.awaitingReply.Store(true)
 	}
 	return len(text), false
 }
 
-func (p *proxy) answer(l *link, text []byte) (pass int, end bool) {
-	if bytes.Contains(text, movedNone) {
+func (p *proxy) inspectReply(c *connection, text []byte) (pass int, end bool) {
+	if bytes.Contains(text, staleProgressCode) {
 		p.refused.Add(1)
 	}
-	if !l.awaiting.Load() {
+	if !c.awaitingReply.Load() {
 		return len(text), false
 	}
 	if bytes.Contains(text, committedTag) {
-		p.after.Add(1)
+		p.cutsAfter.Add(1)
 		return 0, true
 	}
 	return 0, false
 }
 
-// cutNextCommit decides the fate of the next COMMIT of any connection.
-func (p *proxy) cutNextCommit(fate commitFate) {
+// cutNextCommit decides what happens to the next COMMIT of any connection.
+func (p *proxy) cutNextCommit(action commitAction) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fate = fate
+	p.nextCommit = action
 }
 
-// cut ends all connections, as a network does that forgets them.
+// cut closes all connections.
 func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for l := range p.links {
-		l.cut()
+	for c := range p.connections {
+		c.cut()
 	}
 }
 
-// down ends all connections and refuses new ones; up lets them in again.
-func (p *proxy) down() {
+// disconnect closes all connections and refuses new ones; reconnect accepts them again.
+func (p *proxy) disconnect() {
 	p.mu.Lock()
-	p.refuse = true
+	p.refuseConnections = true
 	p.mu.Unlock()
 	p.cut()
 }
 
-func (p *proxy) up() {
+func (p *proxy) reconnect() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.refuse = false
+	p.refuseConnections = false
 }
 
-// suspend swallows nothing and passes nothing: a partition of the network. resume ends it.
+// suspend delays all bytes until resume: a network partition.
 func (p *proxy) suspend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -274,8 +274,8 @@ func (p *proxy) resume() {
 	}
 }
 
-// holdNextWrite keeps the next BEGIN of a batch, and all that follows, from the server until resume. The channel is closed
-// once it has come.
+// holdNextWrite delays the next BEGIN of a batch, and all that follows, until resume. The channel is closed when the BEGIN
+// arrives.
 func (p *proxy) holdNextWrite() (held <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -293,7 +293,7 @@ func (p *proxy) holdBegin() {
 	}
 }
 
-// slow makes the line slow; zeros make it fast again.
+// slow limits latency and rate; zeros remove the limits.
 func (p *proxy) slow(latency time.Duration, bytesPerSecond int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

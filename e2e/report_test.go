@@ -22,11 +22,11 @@ var report struct {
 	began time.Time
 
 	mu      sync.Mutex // guards tallies
-	tallies []tally
+	tallies []scenarioResult
 }
 
 // enter adds a scenario to the report.
-func enter(scenario tally) {
+func addResult(scenario scenarioResult) {
 	report.mu.Lock()
 	defer report.mu.Unlock()
 	report.tallies = append(report.tallies, scenario)
@@ -39,7 +39,7 @@ func writeReport(passed bool) error {
 	}
 	report.mu.Lock()
 	defer report.mu.Unlock()
-	slices.SortFunc(report.tallies, func(a, b tally) int { return cmp.Compare(a.scenario, b.scenario) })
+	slices.SortFunc(report.tallies, func(a, b scenarioResult) int { return cmp.Compare(a.scenario, b.scenario) })
 	var text bytes.Buffer
 	fmt.Fprintf(&text, `# Reliability
 
@@ -52,31 +52,31 @@ the end of the last fault until all was stored that the topic held; a dash where
 
 | scenario | rounds | times | events | lost | doubled | caught up in | |
 |---|---:|---:|---:|---:|---:|---:|---|
-`, outcome(passed))
+`, suiteResult(passed))
 	for _, line := range report.tallies {
 		fmt.Fprintln(&text, line.row())
 	}
-	text.WriteString(surroundings())
+	text.WriteString(describeRun())
 	return os.WriteFile(*reportPath, text.Bytes(), 0o644)
 }
 
 // row shows the tally as a row of the report.
-func (sum tally) row() string {
+func (total scenarioResult) row() string {
 	caughtUp, result := "–", "ok"
-	if sum.caughtUp > 0 {
-		caughtUp = fmt.Sprintf("%.1f s", max(0.1, sum.caughtUp.Seconds()))
+	if total.caughtUp > 0 {
+		caughtUp = fmt.Sprintf("%.1f s", max(0.1, total.caughtUp.Seconds()))
 	}
 	switch {
-	case sum.failed:
+	case total.failed:
 		result = "**FAILED**"
-	case sum.times == 0:
+	case total.times == 0:
 		result = "not done here"
 	}
 	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %s | %s |",
-		sum.scenario, sum.rounds, sum.times, sum.events, sum.lost, sum.doubled, caughtUp, result)
+		total.scenario, total.rounds, total.times, total.events, total.lost, total.doubled, caughtUp, result)
 }
 
-func outcome(passed bool) string {
+func suiteResult(passed bool) string {
 	if passed {
 		return "every scenario passed"
 	}
@@ -84,7 +84,7 @@ func outcome(passed bool) string {
 }
 
 // surroundings says when, on what and how the report was made.
-func surroundings() string {
+func describeRun() string {
 	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output() // empty outside a checkout
 	database := "none"
 	if shared.database.server != nil {
@@ -106,7 +106,7 @@ func surroundings() string {
 %s runs it with the counts in the Makefile; more rounds, or %s, make it longer.
 `, report.began.UTC().Format("2006-01-02 15:04"), time.Since(report.began).Round(time.Second), bytes.TrimSpace(commit),
 		strings.TrimPrefix(runtime.Version(), "go"), brokerVersion(), database,
-		runtime.GOOS, runtime.GOARCH, bytes.TrimSpace(kernel), runtime.NumCPU(), cpu(), ourCommand(), "`make soak`", "`-for 10m` for each scenario")
+		runtime.GOOS, runtime.GOARCH, bytes.TrimSpace(kernel), runtime.NumCPU(), processorName(), testCommand(), "`make soak`", "`-for 10m` for each scenario")
 }
 
 // brokerVersion names the broker of this run. Apache Kafka's version is that of the jars that scripts/fetch-kafka fetches.
@@ -114,13 +114,13 @@ func brokerVersion() string {
 	if !onApache() {
 		return "the embedded one (franz-go's kfake)"
 	}
-	return "Apache Kafka " + firstIn("../scripts/kafka/pom.xml", `<kafka.version>(.*)</kafka.version>`)
+	return "Apache Kafka " + firstMatch("../scripts/kafka/pom.xml", `<kafka.version>(.*)</kafka.version>`)
 }
 
-func cpu() string { return firstIn("/proc/cpuinfo", `(?m)^model name\s*: (.*)$`) }
+func processorName() string { return firstMatch("/proc/cpuinfo", `(?m)^model name\s*: (.*)$`) }
 
 // firstIn returns what the group of the pattern matches first in a file.
-func firstIn(file, pattern string) string {
+func firstMatch(file, pattern string) string {
 	text, _ := os.ReadFile(file) // what is not there is unknown
 	if found := regexp.MustCompile(pattern).FindSubmatch(text); found != nil {
 		return string(found[1])
@@ -129,7 +129,7 @@ func firstIn(file, pattern string) string {
 }
 
 // ourCommand is how this run was started, without where the report goes.
-func ourCommand() string {
+func testCommand() string {
 	var ours, runner []string
 	flag.Visit(func(f *flag.Flag) {
 		name, isRunners := strings.CutPrefix(f.Name, "test.")

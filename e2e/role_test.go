@@ -17,26 +17,26 @@ import (
 
 // role is a running process of the product.
 type role struct {
-	t     testing.TB
-	name  string
-	cmd   *exec.Cmd
-	lines *lines
-	done  chan struct{} // closed when the process has ended and its output is read
-	err   error         // why it ended; set before done is closed
-	warm  int64         // memory that the process occupied once it was at work
+	t              testing.TB
+	name           string
+	cmd            *exec.Cmd
+	output         *outputBuffer
+	done           chan struct{} // closed when the process has ended and its output is complete
+	err            error         // why it ended; set before done is closed
+	baselineMemory int64         // resident memory after warming up
 }
 
-// command says how to run the product.
+// command describes a run of the product.
 type command struct {
 	arguments   []string
-	environment []string            // beyond the barest
-	binary      string              // empty: the usual one
+	environment []string            // added to PATH and HOME
+	binary      string              // empty: the shared binary
 	credential  *syscall.Credential // nil: our own user
-	home        string              // empty: one that goes with the test
+	home        string              // empty: a temporary directory
 }
 
-// start runs the product. It is killed at the end of the test if it still runs then; what it said is shown when the
-// test has failed.
+// start runs the product. The process is killed at the end of the test if it still runs; the test logs its output on
+// failure.
 func start(t testing.TB, c command) *role {
 	t.Helper()
 	if c.binary == "" {
@@ -49,8 +49,8 @@ func start(t testing.TB, c command) *role {
 	cmd.Dir = c.home
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "NO_COLOR=1", "GORACE=halt_on_error=0"}, c.environment...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.credential, Pdeathsig: syscall.SIGKILL}
-	r := &role{t: t, name: strings.Join(append([]string{filepath.Base(c.binary)}, c.arguments[:min(1, len(c.arguments))]...), " "), cmd: cmd, lines: &lines{}, done: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = r.lines, r.lines
+	r := &role{t: t, name: strings.Join(append([]string{filepath.Base(c.binary)}, c.arguments[:min(1, len(c.arguments))]...), " "), cmd: cmd, output: &outputBuffer{}, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = r.output, r.output
 	cmd.WaitDelay = 5 * time.Second
 	started := make(chan error)
 	go r.run(started)
@@ -61,8 +61,8 @@ func start(t testing.TB, c command) *role {
 	return r
 }
 
-// run owns the process from start to end. The death signal belongs to the thread that forked it, so this goroutine keeps
-// that thread: a process of a test run that was aborted does not live on.
+// run owns the process from start to end. Pdeathsig is bound to the thread that forked, so this goroutine keeps its
+// thread: the process ends with an aborted test run.
 func (r *role) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -79,11 +79,11 @@ func (r *role) cleanUp() {
 	r.signal(syscall.SIGKILL)
 	r.signal(syscall.SIGCONT)
 	<-r.done
-	text := r.lines.String()
+	text := r.output.String()
 	if strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic:") {
 		r.t.Errorf("%s (process %d) has a race or a panic:\n%s", r.name, r.cmd.Process.Pid, text)
 	} else if r.t.Failed() {
-		r.t.Logf("last words of %s (process %d):\n%s", r.name, r.cmd.Process.Pid, tail(text, 25))
+		r.t.Logf("end of the output of %s (process %d):\n%s", r.name, r.cmd.Process.Pid, tail(text, 25))
 	}
 }
 
@@ -93,13 +93,13 @@ func (r *role) signal(signal syscall.Signal) {
 	}
 }
 
-// kill ends the process without a chance to clean up.
+// kill sends SIGKILL and waits for the end.
 func (r *role) kill() {
 	r.signal(syscall.SIGKILL)
 	<-r.done
 }
 
-// ended tells whether the process has ended.
+// ended reports whether the process has ended.
 func (r *role) ended() bool {
 	select {
 	case <-r.done:
@@ -118,67 +118,67 @@ func (r *role) wait(within time.Duration) int {
 	case <-r.done:
 		return r.cmd.ProcessState.ExitCode()
 	case <-timer.C:
-		r.signal(syscall.SIGQUIT) // its stacks say where it hangs
+		r.signal(syscall.SIGQUIT) // prints the goroutines' stacks
 		<-r.done
 		r.t.Fatalf("%s does not end within %v", r.name, within)
 		return -1
 	}
 }
 
-// succeed waits for the end, which must be a good one.
+// succeed waits for the end and requires exit code 0.
 func (r *role) succeed(within time.Duration) {
 	r.t.Helper()
 	if code := r.wait(within); code != 0 {
-		r.t.Fatalf("%s ended with code %d:\n%s", r.name, code, tail(r.lines.String(), 30))
+		r.t.Fatalf("%s ended with code %d:\n%s", r.name, code, tail(r.output.String(), 30))
 	}
 }
 
-// interrupt asks the process to end as Ctrl-C does, and waits for a good end.
+// interrupt sends SIGINT, as Ctrl-C does, and requires exit code 0.
 func (r *role) interrupt() {
 	r.t.Helper()
 	r.signal(syscall.SIGINT)
-	r.succeed(patience)
+	r.succeed(waitTimeout)
 }
 
-// says waits until the process has said the text.
-func (r *role) says(text string) {
+// waitForOutput waits until the process has written the text.
+func (r *role) waitForOutput(text string) {
 	r.t.Helper()
-	r.saysTimes(text, 1)
+	r.waitForOutputTimes(text, 1)
 }
 
-// saysTimes waits until the process has said the text so many times.
-func (r *role) saysTimes(text string, times int) {
+// waitForOutputTimes waits until the process has written the text so many times.
+func (r *role) waitForOutputTimes(text string, times int) {
 	r.t.Helper()
-	await(r.t, patience, func() string {
-		said := r.said(text)
-		if said < times && r.ended() {
-			r.t.Fatalf("%s ended (%v) without saying %q %d times:\n%s", r.name, r.err, text, times, tail(r.lines.String(), 30))
+	await(r.t, waitTimeout, func() string {
+		count := r.outputCount(text)
+		if count < times && r.ended() {
+			r.t.Fatalf("%s ended (%v) without writing %q %d times:\n%s", r.name, r.err, text, times, tail(r.output.String(), 30))
 		}
-		if said < times {
-			return fmt.Sprintf("%s said %q %d times, want %d", r.name, text, said, times)
+		if count < times {
+			return fmt.Sprintf("%s wrote %q %d times, want %d", r.name, text, count, times)
 		}
 		return ""
 	})
 }
 
-// said returns how often the process has said the text so far.
-func (r *role) said(text string) int { return strings.Count(r.lines.String(), text) }
+// outputCount returns how often the process has written the text so far.
+func (r *role) outputCount(text string) int { return strings.Count(r.output.String(), text) }
 
-// lines is what a process says.
-type lines struct {
+// outputBuffer is the output of a process.
+type outputBuffer struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
 }
 
-// Write takes what the process says.
-func (l *lines) Write(text []byte) (int, error) {
+// Write appends output of the process.
+func (l *outputBuffer) Write(text []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(text)
 }
 
-// String returns all that was said so far.
-func (l *lines) String() string {
+// String returns the output so far.
+func (l *outputBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()

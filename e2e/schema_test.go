@@ -9,10 +9,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Tables, columns, indexes and views have the names that people's scripts rely on.
+// Tables, columns, indexes and views have the contract's names.
 func TestSchemaHasTheContractsNames(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	f := newFixture(t)
 	for relation, want := range map[string][]string{
 		"heartbeat_records": {"record_id", "customer_id", "heart_rate", "event_timestamp", "ingestion_timestamp", "kafka_topic", "kafka_partition", "kafka_offset"},
 		"heartbeat_anomalies": {"anomaly_id", "customer_id", "heart_rate", "anomaly_type", "event_timestamp", "ingestion_timestamp", "kafka_topic", "kafka_partition",
@@ -25,14 +25,14 @@ func TestSchemaHasTheContractsNames(t *testing.T) {
 		"vw_recent_anomalies":     {"customer_id", "heart_rate", "anomaly_type", "event_timestamp", "ingestion_timestamp"},
 		"vw_pipeline_summary":     {"metric", "total"},
 	} {
-		have := texts(t, r.pool, `SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1`, relation)
+		have := texts(t, f.pool, `SELECT column_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1`, relation)
 		for _, column := range want {
 			if !slices.Contains(have, column) {
 				t.Errorf("%s has no column %s; it has %v", relation, column, have)
 			}
 		}
 	}
-	indexes := texts(t, r.pool, `SELECT indexname FROM pg_indexes WHERE schemaname = 'public'`)
+	indexes := texts(t, f.pool, `SELECT indexname FROM pg_indexes WHERE schemaname = 'public'`)
 	for _, index := range []string{"idx_heartbeat_event_ts", "idx_heartbeat_customer_ts", "idx_anomaly_event_ts", "idx_anomaly_customer_type"} {
 		if !slices.Contains(indexes, index) {
 			t.Errorf("there is no index %s", index)
@@ -40,51 +40,51 @@ func TestSchemaHasTheContractsNames(t *testing.T) {
 	}
 }
 
-// Rows that the contract rules out are refused by the tables themselves.
+// CHECK constraints refuse rows that violate the contract.
 func TestTablesRefuseWhatTheContractRulesOut(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	const place = `now(), 't', 0, 0`
+	f := newFixture(t)
+	const source = `now(), 't', 0, 0`
 	for name, statement := range map[string]string{
-		"rate below 40":  `INSERT INTO heartbeat_records (customer_id, heart_rate, event_timestamp, kafka_topic, kafka_partition, kafka_offset) VALUES ('CUST_00001', 39, ` + place + `)`,
-		"rate above 180": `INSERT INTO heartbeat_records (customer_id, heart_rate, event_timestamp, kafka_topic, kafka_partition, kafka_offset) VALUES ('CUST_00001', 181, ` + place + `)`,
-		"ill-formed id":  `INSERT INTO heartbeat_records (customer_id, heart_rate, event_timestamp, kafka_topic, kafka_partition, kafka_offset) VALUES ('CUST_000042', 75, ` + place + `)`,
-		"unknown type":   `INSERT INTO heartbeat_anomalies (customer_id, heart_rate, anomaly_type, raw_message, event_timestamp, kafka_topic, kafka_partition, kafka_offset) VALUES ('CUST_00001', 20, 'SLOW', '{}', ` + place + `)`,
+		"rate below 40":  `INSERT INTO heartbeat_records (customer_id, heart_rate, event_timestamp, kafka_topic, kafka_partition, kafka_offset) VALUES ('CUST_00001', 39, ` + source + `)`,
+		"rate above 180": `INSERT INTO heartbeat_records (customer_id, heart_rate, event_timestamp, kafka_topic, kafka_partition, kafka_offset) VALUES ('CUST_00001', 181, ` + source + `)`,
+		"ill-formed id":  `INSERT INTO heartbeat_records (customer_id, heart_rate, event_timestamp, kafka_topic, kafka_partition, kafka_offset) VALUES ('CUST_000042', 75, ` + source + `)`,
+		"unknown type":   `INSERT INTO heartbeat_anomalies (customer_id, heart_rate, anomaly_type, raw_message, event_timestamp, kafka_topic, kafka_partition, kafka_offset) VALUES ('CUST_00001', 20, 'SLOW', '{}', ` + source + `)`,
 	} {
-		if _, err := r.pool.Exec(t.Context(), statement); err == nil {
+		if _, err := f.pool.Exec(t.Context(), statement); err == nil {
 			t.Errorf("%s: the table took it", name)
 		}
 	}
 }
 
-// Under live traffic the views answer, snapshots are written, and rows keep coming.
+// Under live traffic the views return rows, snapshots are written, and rows keep arriving.
 func TestLiveTrafficFillsViewsAndMetrics(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	producer := r.produce("--rate", "500", "--customers", "50", "--seed", "4")
-	consumer := r.consume()
-	r.storedMore(2_000)
+	f := newFixture(t)
+	producer := f.produce("--rate", "500", "--customers", "50", "--seed", "4")
+	consumer := f.consume()
+	f.storedMore(2_000)
 	for _, view := range []string{"vw_customer_bpm_summary", "vw_recent_anomalies", "vw_pipeline_summary"} {
-		await(t, patience, func() string {
-			if value[int64](t, r.pool, `SELECT count(*) FROM `+view) == 0 {
+		await(t, waitTimeout, func() string {
+			if value[int64](t, f.pool, `SELECT count(*) FROM `+view) == 0 {
 				return view + " is empty"
 			}
 			return ""
 		})
 	}
-	consumer.says("Stats | valid=")
-	consumer.says("*** ANOMALY ALERT ***")
+	consumer.waitForOutput("Stats | valid=")
+	consumer.waitForOutput("*** ANOMALY ALERT ***")
 	producer.interrupt()
-	r.caughtUp(patience)
+	f.caughtUp(waitTimeout)
 	consumer.interrupt()
-	r.audit()
+	f.audit()
 
 	want := map[string]int64{
-		"valid_records":   value[int64](t, r.pool, `SELECT count(*) FROM heartbeat_records`),
-		"anomaly_records": value[int64](t, r.pool, `SELECT count(*) FROM heartbeat_anomalies`),
+		"valid_records":   value[int64](t, f.pool, `SELECT count(*) FROM heartbeat_records`),
+		"anomaly_records": value[int64](t, f.pool, `SELECT count(*) FROM heartbeat_anomalies`),
 	}
 	have := map[string]int64{}
-	scan(t, r.pool, `SELECT metric, total FROM vw_pipeline_summary`, func(rows pgx.Rows) error {
+	scan(t, f.pool, `SELECT metric, total FROM vw_pipeline_summary`, func(rows pgx.Rows) error {
 		var metric string
 		var total int64
 		err := rows.Scan(&metric, &total)
@@ -94,7 +94,7 @@ func TestLiveTrafficFillsViewsAndMetrics(t *testing.T) {
 	if difference := cmp.Diff(want, have); difference != "" {
 		t.Errorf("vw_pipeline_summary against the tables (-want +have):\n%s", difference)
 	}
-	snapshots := texts(t, r.pool, `SELECT DISTINCT metric_name FROM pipeline_metrics WHERE metric_unit = 'records' ORDER BY 1`)
+	snapshots := texts(t, f.pool, `SELECT DISTINCT metric_name FROM pipeline_metrics WHERE metric_unit = 'records' ORDER BY 1`)
 	if difference := cmp.Diff([]string{"anomaly_processed", "errors", "valid_processed"}, snapshots); difference != "" {
 		t.Errorf("statistics snapshots (-want +have):\n%s", difference)
 	}

@@ -87,7 +87,7 @@ func allow(t *testing.T, admin *kadm.Client, user string, rights *kadm.ACLBuilde
 	}
 }
 
-// Whoever cannot prove who they are, or talks to a broker that cannot, gets nowhere and is told why, at once.
+// A client that cannot authenticate, or cannot authenticate the broker, fails at once with the reason.
 func TestApacheSecuredKafka(t *testing.T) {
 	apacheOnly(t)
 	t.Parallel()
@@ -105,7 +105,7 @@ func TestApacheSecuredKafka(t *testing.T) {
 			c.Brokers = []string{strings.Replace(c.Brokers[0], port.Host, "localhost", 1)}
 		}, "advertised.listeners"},
 		"wrong password":          {func(c *kafka.Config) { c.Security.Password, c.Security.PasswordFile = "wrong", "" }, "KAFKA_SASL_PASSWORD"},
-		"wrong user":              {func(c *kafka.Config) { c.Security.User = "nobody" }, "KAFKA_SASL_USERNAME"},
+		"wrong user":              {func(c *kafka.Config) { c.Security.User = "unknown" }, "KAFKA_SASL_USERNAME"},
 		"no sign-in":              {func(c *kafka.Config) { c.Security = kafka.Security{Protocol: "SSL", CAFile: c.Security.CAFile} }, "SASL"},
 		"plain text":              {func(c *kafka.Config) { c.Security = kafka.Security{} }, "KAFKA_SECURITY_PROTOCOL"},
 		"TLS to a plain listener": {func(c *kafka.Config) { c.Brokers = []string{inner} }, "does it speak TLS"},
@@ -126,7 +126,7 @@ func TestApacheSecuredKafka(t *testing.T) {
 	}
 }
 
-// Rights are given one by one: without the next one a role says which it is, and with all of them everything is stored.
+// Rights are granted one by one: a role names the missing right, and with all of them everything is stored.
 func TestApacheKafkaACLs(t *testing.T) {
 	apacheOnly(t)
 	t.Parallel()
@@ -147,23 +147,23 @@ func TestApacheKafkaACLs(t *testing.T) {
 	run := func(user string, arguments ...string) *role {
 		return start(t, command{arguments: arguments, environment: variables(user)})
 	}
-	run("", "migrate").succeed(patience)
+	run("", "migrate").succeed(waitTimeout)
 
 	produce := []string{"produce", "--rate", "1000", "--max-events", "500"}
 	consume := []string{"consume", "--until-caught-up", "--metrics-address", "none"}
-	run("producer", produce...).refused(t, "Describe and Write")
+	run("producer", produce...).wantRefused(t, "Describe and Write")
 	allow(t, admin, "producer", kadm.NewACLs().Topics(config.Topic).Operations(kadm.OpDescribe))
-	run("producer", produce...).refused(t, "Describe and Write")
+	run("producer", produce...).wantRefused(t, "Describe and Write")
 	allow(t, admin, "producer", kadm.NewACLs().Topics(config.Topic).Operations(kadm.OpWrite))
-	run("producer", produce...).succeed(patience)
+	run("producer", produce...).succeed(waitTimeout)
 
-	run("consumer", consume...).refused(t, "Describe and Read")
+	run("consumer", consume...).wantRefused(t, "Describe and Read")
 	allow(t, admin, "consumer", kadm.NewACLs().Topics(config.Topic).Operations(kadm.OpDescribe, kadm.OpRead))
 	waiting := run("consumer", consume...)
-	waiting.says("Read on the consumer group")
+	waiting.waitForOutput("Read on the consumer group")
 	allow(t, admin, "consumer", kadm.NewACLs().Groups("heartbeat-consumer-group").Operations(kadm.OpRead))
-	waiting.succeed(patience) // it goes on by itself
-	run("consumer", produce...).refused(t, "Describe and Write")
+	waiting.succeed(waitTimeout) // it continues by itself
+	run("consumer", produce...).wantRefused(t, "Describe and Write")
 
 	var stored int
 	query := `SELECT sum(stored + anomalies) FROM ingest_progress`
@@ -172,10 +172,10 @@ func TestApacheKafkaACLs(t *testing.T) {
 	}
 }
 
-// refused waits for the process to end by itself, with an error that says what is missing.
-func (r *role) refused(t *testing.T, want string) {
+// wantRefused waits for the process to end by itself with an error that names what is missing.
+func (r *role) wantRefused(t *testing.T, want string) {
 	t.Helper()
-	if code := r.wait(patience); code != 1 || !strings.Contains(r.lines.String(), want) {
-		t.Errorf("%s ended with code %d, want 1 and an error that names %q:\n%s", r.name, code, want, tail(r.lines.String(), 10))
+	if code := r.wait(waitTimeout); code != 1 || !strings.Contains(r.output.String(), want) {
+		t.Errorf("%s ended with code %d, want 1 and an error that names %q:\n%s", r.name, code, want, tail(r.output.String(), 10))
 	}
 }

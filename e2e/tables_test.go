@@ -9,13 +9,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// tables are what the database holds.
+// tables are the rows of the database.
 type tables struct {
-	facts   map[place]fact
-	doubled []place
-	alerts  map[place]alert
-	repeats []place // of alerts
-	keys    map[place][32]byte
+	records         map[recordID]storedRecord
+	duplicates      []recordID
+	alerts          map[recordID]alert
+	duplicateAlerts []recordID // of alerts
+	keys            map[recordID][32]byte
 }
 
 // alert is a row of pipeline_metrics that names an anomaly.
@@ -28,21 +28,21 @@ type alert struct {
 // readTables reads every row of the database that comes from a record.
 func readTables(t testing.TB, pool *pgxpool.Pool) tables {
 	t.Helper()
-	have := tables{facts: map[place]fact{}, alerts: map[place]alert{}, keys: map[place][32]byte{}}
+	have := tables{records: map[recordID]storedRecord{}, alerts: map[recordID]alert{}, keys: map[recordID][32]byte{}}
 	scan(t, pool, `SELECT kafka_topic, kafka_partition, kafka_offset, customer_id, heart_rate, event_timestamp FROM heartbeat_records`,
 		func(rows pgx.Rows) (err error) {
-			what := fact{verdict: verdict{Class: "NORMAL"}}
-			at, err := scanReading(rows, &what)
-			have.add(at, what)
+			what := storedRecord{outcome: outcome{Class: "NORMAL"}}
+			id, err := scanReading(rows, &what)
+			have.add(id, what)
 			return err
 		})
 	scan(t, pool, `SELECT kafka_topic, kafka_partition, kafka_offset, customer_id, heart_rate, event_timestamp, anomaly_type, raw_message FROM heartbeat_anomalies`,
 		func(rows pgx.Rows) error {
-			var what fact
+			var what storedRecord
 			var raw string
-			at, err := scanReading(rows, &what, &what.Class, &raw)
+			id, err := scanReading(rows, &what, &what.Class, &raw)
 			what.Digest = sha256.Sum256([]byte(raw))
-			have.add(at, what)
+			have.add(id, what)
 			return err
 		})
 	have.readDeadLetters(t, pool)
@@ -50,11 +50,11 @@ func readTables(t testing.TB, pool *pgxpool.Pool) tables {
 	return have
 }
 
-func scanReading(rows pgx.Rows, what *fact, more ...any) (at place, err error) {
+func scanReading(rows pgx.Rows, what *storedRecord, more ...any) (id recordID, err error) {
 	var when time.Time
-	err = rows.Scan(append([]any{&at.Log, &at.Partition, &at.Offset, &what.Customer, &what.BPM, &when}, more...)...)
+	err = rows.Scan(append([]any{&id.Log, &id.Partition, &id.Offset, &what.Customer, &what.BPM, &when}, more...)...)
 	what.Micros = when.UnixMicro()
-	return at, err
+	return id, err
 }
 
 func (have *tables) readDeadLetters(t testing.TB, pool *pgxpool.Pool) {
@@ -65,23 +65,23 @@ SELECT kafka_topic, kafka_partition, kafka_offset, reason, coalesce(customer_id,
   FROM dead_letters
  WHERE replayed_at IS NULL`,
 		func(rows pgx.Rows) error {
-			var at place
-			var what fact
+			var id recordID
+			var what storedRecord
 			var digest, key []byte
 			var kept bool
-			err := rows.Scan(&at.Log, &at.Partition, &at.Offset, &what.Reason, &what.Customer, &what.Length, &digest, &key, &kept)
+			err := rows.Scan(&id.Log, &id.Partition, &id.Offset, &what.Reason, &what.Customer, &what.Length, &digest, &key, &kept)
 			if err != nil {
 				return err
 			}
 			if !kept {
-				t.Errorf("dead letter at %v does not keep the bytes that its digest is of", at)
+				t.Errorf("dead letter at %v does not contain the bytes of its digest", id)
 			}
-			// Before these reasons it depends on the fault whether the id could be read.
+			// For other reasons it depends on the fault whether the id could be read.
 			if what.Reason != "missing_field" && what.Reason != "wrong_type" && what.Reason != "bad_timestamp" && what.Reason != "timestamp_out_of_range" {
 				what.Customer = ""
 			}
-			what.Digest, have.keys[at] = [32]byte(digest), [32]byte(key)
-			have.add(at, what)
+			what.Digest, have.keys[id] = [32]byte(digest), [32]byte(key)
+			have.add(id, what)
 			return nil
 		})
 }
@@ -93,22 +93,22 @@ SELECT coalesce(kafka_topic, ''), coalesce(kafka_partition, -1), coalesce(kafka_
   FROM pipeline_metrics
  WHERE metric_name LIKE 'alert%'`,
 		func(rows pgx.Rows) error {
-			var at place
+			var id recordID
 			var a alert
-			err := rows.Scan(&at.Log, &at.Partition, &at.Offset, &a.Name, &a.BPM, &a.Unit)
-			if _, ok := have.alerts[at]; ok {
-				have.repeats = append(have.repeats, at)
+			err := rows.Scan(&id.Log, &id.Partition, &id.Offset, &a.Name, &a.BPM, &a.Unit)
+			if _, ok := have.alerts[id]; ok {
+				have.duplicateAlerts = append(have.duplicateAlerts, id)
 			}
-			have.alerts[at] = a
+			have.alerts[id] = a
 			return err
 		})
 }
 
-func (have *tables) add(at place, what fact) {
-	if _, ok := have.facts[at]; ok {
-		have.doubled = append(have.doubled, at)
+func (have *tables) add(id recordID, what storedRecord) {
+	if _, ok := have.records[id]; ok {
+		have.duplicates = append(have.duplicates, id)
 	}
-	have.facts[at] = what
+	have.records[id] = what
 }
 
 // scan calls row for each row that the query gives.

@@ -9,35 +9,35 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// place is where a record is. Log is the label that rows carry: the topic's name, unless its offsets have come twice.
-type place struct {
+// recordID identifies a record. Log is the label in the rows: the topic's name, with a suffix for a recreated topic.
+type recordID struct {
 	Log       string
 	Partition int32
 	Offset    int64
 }
 
-// fact is what is, or ought to be, stored at one place.
-type fact struct {
-	verdict
+// storedRecord is what is stored, or must be stored, for one record.
+type storedRecord struct {
+	outcome
 	Length int64    // of a dead letter's value
 	Digest [32]byte // of the value: of a dead letter the whole, of an anomaly its text; zero for a normal reading
 }
 
-// contents is what a topic holds, as a client of its own reads it.
-type contents struct {
-	facts  map[place]fact
-	bounds map[int32]bounds
-	events map[place]string // the values as text, where the topic is read for its events
-	keys   map[place][32]byte
+// topicContents are the records of a topic, as the tests' own client reads them.
+type topicContents struct {
+	records map[recordID]storedRecord
+	bounds  map[int32]bounds
+	events  map[recordID]string // the values of valid readings
+	keys    map[recordID][32]byte
 }
 
 // bounds are the offsets that a partition retains: [start, end).
 type bounds struct{ start, end int64 }
 
-// readTopic reads all that the topic holds now and judges it, as rows of the named log.
-func readTopic(t testing.TB, address, topic, log string, retention time.Duration) contents {
+// readTopic reads all records now in the topic and returns the outcome required of each, labelled with log.
+func readTopic(t testing.TB, address, topic, log string, retention time.Duration) topicContents {
 	t.Helper()
-	read := contents{facts: map[place]fact{}, bounds: topicBounds(t, address, topic), events: map[place]string{}, keys: map[place][32]byte{}}
+	read := topicContents{records: map[recordID]storedRecord{}, bounds: topicBounds(t, address, topic), events: map[recordID]string{}, keys: map[recordID][32]byte{}}
 	offsets := map[int32]kgo.Offset{}
 	pending := map[int32]bool{}
 	for partition, b := range read.bounds {
@@ -69,36 +69,36 @@ func readTopic(t testing.TB, address, topic, log string, retention time.Duration
 	return read
 }
 
-func (c *contents) add(log string, record *kgo.Record, retention time.Duration) {
-	at := place{log, record.Partition, record.Offset}
-	what := fact{verdict: judge(record.Value, record.Timestamp, retention)}
+func (c *topicContents) add(log string, record *kgo.Record, retention time.Duration) {
+	id := recordID{log, record.Partition, record.Offset}
+	what := storedRecord{outcome: expectedOutcome(record.Value, record.Timestamp, retention)}
 	switch what.Class {
 	case "NORMAL":
 	case "":
 		what.Length = int64(len(record.Value))
 		what.Digest = sha256.Sum256(record.Value)
-		c.keys[at] = sha256.Sum256(record.Key)
+		c.keys[id] = sha256.Sum256(record.Key)
 	default:
 		what.Digest = sha256.Sum256(record.Value)
 	}
-	c.facts[at] = what
+	c.records[id] = what
 	if what.Class != "" {
-		c.events[at] = string(record.Value)
+		c.events[id] = string(record.Value)
 	}
 }
 
-// count returns how many facts have the property, by partition.
-func (c *contents) count(has func(fact) bool) map[int32]int64 {
+// count returns how many records have the property, by partition.
+func (c *topicContents) count(has func(storedRecord) bool) map[int32]int64 {
 	counts := map[int32]int64{}
-	for at, what := range c.facts {
+	for id, what := range c.records {
 		if has(what) {
-			counts[at.Partition]++
+			counts[id.Partition]++
 		}
 	}
 	return counts
 }
 
-// topicBounds asks the broker for what it retains.
+// topicBounds asks the broker for the retained offsets.
 func topicBounds(t testing.TB, address, topic string) map[int32]bounds {
 	t.Helper()
 	admin := kadm.NewClient(client(t, address))

@@ -16,10 +16,10 @@ type incident struct {
 	From, To  int64
 }
 
-func (r *rig) incidents() []incident {
-	r.t.Helper()
+func (f *fixture) incidents() []incident {
+	f.t.Helper()
 	var found []incident
-	scan(r.t, r.pool, `SELECT kind, kafka_topic, partition, from_offset, to_offset FROM data_incidents ORDER BY incident_id`, func(rows pgx.Rows) error {
+	scan(f.t, f.pool, `SELECT kind, kafka_topic, partition, from_offset, to_offset FROM data_incidents ORDER BY incident_id`, func(rows pgx.Rows) error {
 		var i incident
 		err := rows.Scan(&i.Kind, &i.Log, &i.Partition, &i.From, &i.To)
 		found = append(found, i)
@@ -28,166 +28,166 @@ func (r *rig) incidents() []incident {
 	return found
 }
 
-// A topic that is deleted and created anew under its name starts over at offset 0: its events are neither taken for
-// those stored before nor waited for, and the change is on record.
+// A topic that is deleted and recreated under its name starts at offset 0: its events are neither taken for duplicates
+// nor waited for, and the change is recorded.
 func TestTopicRecreatedUnderItsName(t *testing.T) {
 	t.Parallel()
 	for name, running := range map[string]bool{"running": true, "stopped": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proves(t, "P1, P8")
-			repeat(t, "topic recreated under its name, consumer "+name, func(t *testing.T) *rig {
-				r := newRig(t)
-				r.produce("--max-events", "6000", "--rate", "5000", "--seed", "60").succeed(patience)
-				consumer := r.consume()
-				r.caughtUp(patience)
-				old := readTopic(t, r.broker, r.topic, r.topic, 0)
+			runRounds(t, "topic recreated under its name, consumer "+name, func(t *testing.T) *fixture {
+				f := newFixture(t)
+				f.produce("--max-events", "6000", "--rate", "5000", "--seed", "60").succeed(waitTimeout)
+				consumer := f.consume()
+				f.caughtUp(waitTimeout)
+				old := readTopic(t, f.broker, f.topic, f.topic, 0)
 				if !running {
 					consumer.interrupt()
 				}
-				r.recreateTopic()
-				r.ledgers = nil
-				r.produce("--max-events", "9000", "--rate", "5000", "--seed", "61").succeed(patience)
+				f.recreateTopic()
+				f.ackLogs = nil
+				f.produce("--max-events", "9000", "--rate", "5000", "--seed", "61").succeed(waitTimeout)
 				if !running {
-					consumer = r.consume()
+					consumer = f.consume()
 				}
-				r.auditReplaced(consumer, old)
-				return r.saw(1)
+				f.auditReplacedTopic(consumer, old)
+				return f.withFaults(1)
 			})
 		})
 	}
 }
 
-// recreateTopic deletes the topic and creates it anew.
-func (r *rig) recreateTopic() {
-	r.t.Helper()
-	admin := kadm.NewClient(client(r.t, r.broker))
-	if _, err := admin.DeleteTopic(r.t.Context(), r.topic); err != nil {
-		r.t.Fatalf("delete topic: %v", err)
+// recreateTopic deletes the topic and creates it again.
+func (f *fixture) recreateTopic() {
+	f.t.Helper()
+	admin := kadm.NewClient(client(f.t, f.broker))
+	if _, err := admin.DeleteTopic(f.t.Context(), f.topic); err != nil {
+		f.t.Fatalf("delete topic: %v", err)
 	}
-	await(r.t, patience, func() string {
-		topics, err := admin.ListTopics(r.t.Context(), r.topic)
-		if err != nil || topics.Has(r.topic) {
+	await(f.t, waitTimeout, func() string {
+		topics, err := admin.ListTopics(f.t.Context(), f.topic)
+		if err != nil || topics.Has(f.topic) {
 			return fmt.Sprintf("the topic is still there (%v)", err)
 		}
 		return ""
 	})
-	createTopic(r.t, r.broker, r.topic, 3)
+	createTopic(f.t, f.broker, f.topic, 3)
 }
 
-// auditReplaced wants the events of both topics stored, and the change on record.
-func (r *rig) auditReplaced(consumer *role, old contents) {
-	t := r.t
+// auditReplacedTopic checks that the events of both topics are stored and the change is recorded.
+func (f *fixture) auditReplacedTopic(consumer *role, old topicContents) {
+	t := f.t
 	t.Helper()
-	again := r.topic + "#2"
-	await(t, patience, func() string {
-		stored := value[int64](t, r.pool, `SELECT coalesce(sum(next_offset), 0)::bigint FROM ingest_progress WHERE kafka_topic = $1`, again)
+	again := f.topic + "#2"
+	await(t, waitTimeout, func() string {
+		stored := value[int64](t, f.pool, `SELECT coalesce(sum(next_offset), 0)::bigint FROM ingest_progress WHERE kafka_topic = $1`, again)
 		if stored < 9000 {
 			return fmt.Sprintf("%d of 9000 events of the new topic are stored as %s", stored, again)
 		}
 		return ""
 	})
-	consumer.says("data incident")
+	consumer.waitForOutput("data incident")
 	consumer.interrupt()
-	fresh := readTopic(t, r.broker, r.topic, again, 0)
-	auditLedger(t, readLedger(t, r.ledgers[0]), fresh, again)
-	both := contents{facts: maps.Clone(old.facts), keys: maps.Clone(old.keys)}
-	maps.Copy(both.facts, fresh.facts)
+	fresh := readTopic(t, f.broker, f.topic, again, 0)
+	auditAckLog(t, readAckLog(t, f.ackLogs[0]), fresh, again)
+	both := topicContents{records: maps.Clone(old.records), keys: maps.Clone(old.keys)}
+	maps.Copy(both.records, fresh.records)
 	maps.Copy(both.keys, fresh.keys)
-	r.tally.lost, r.tally.doubled = auditTables(t, both, readTables(t, r.pool))
-	r.tally.events = len(both.facts)
-	auditProgress(t, r.pool, old, r.topic)
-	auditProgress(t, r.pool, fresh, again)
-	auditContract(t, r.pool)
+	f.result.lost, f.result.doubled = auditTables(t, both, readTables(t, f.pool))
+	f.result.events = len(both.records)
+	auditProgress(t, f.pool, old, f.topic)
+	auditProgress(t, f.pool, fresh, again)
+	auditContract(t, f.pool)
 	replaced := 0
-	for _, i := range r.incidents() {
+	for _, i := range f.incidents() {
 		if i.Kind == "topic_replaced" {
 			replaced++
 		}
 	}
 	if replaced == 0 {
-		t.Errorf("no incident tells of the new topic: %v", r.incidents())
+		t.Errorf("no incident records the new topic: %v", f.incidents())
 	}
-	r.verify()
+	f.verify()
 }
 
 // Partitions that are added are consumed from their start.
 func TestPartitionsAdded(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1")
-	repeat(t, "partitions added", func(t *testing.T) *rig {
-		r := newRig(t)
-		producer := r.produce("--rate", "2000", "--seed", "62")
-		consumer := r.consume()
-		r.storedMore(3_000)
-		admin := kadm.NewClient(client(t, r.broker))
-		if answer, err := admin.UpdatePartitions(t.Context(), 6, r.topic); err != nil || answer.Error() != nil {
+	runRounds(t, "partitions added", func(t *testing.T) *fixture {
+		f := newFixture(t)
+		producer := f.produce("--rate", "2000", "--seed", "62")
+		consumer := f.consume()
+		f.storedMore(3_000)
+		admin := kadm.NewClient(client(t, f.broker))
+		if answer, err := admin.UpdatePartitions(t.Context(), 6, f.topic); err != nil || answer.Error() != nil {
 			t.Fatalf("add partitions: %v, %v", err, answer.Error())
 		}
-		late := r.produce("--rate", "2000", "--seed", "65") // a producer learns of new partitions within minutes, a new one at once
-		await(t, patience, func() string {
-			if with := value[int64](t, r.pool, `SELECT count(*) FROM ingest_progress WHERE stored > 0`); with < 6 {
+		late := f.produce("--rate", "2000", "--seed", "65") // a running producer discovers new partitions within minutes, a new one at once
+		await(t, waitTimeout, func() string {
+			if with := value[int64](t, f.pool, `SELECT count(*) FROM ingest_progress WHERE stored > 0`); with < 6 {
 				return fmt.Sprintf("readings of %d partitions are stored, want 6", with)
 			}
 			return ""
 		})
 		producer.interrupt()
 		late.interrupt()
-		r.caughtUp(patience)
+		f.caughtUp(waitTimeout)
 		consumer.interrupt()
-		r.audit()
-		return r.saw(1)
+		f.audit()
+		return f.withFaults(1)
 	})
 }
 
-// Retention that passes a stopped consumer takes what nobody has read: the exact gap is on record, loudly, and the rest is
+// Retention deletes records that a stopped consumer has not read: the exact gap is recorded and logged, and the rest is
 // stored.
 func TestRetentionPassesAStoppedConsumer(t *testing.T) {
 	t.Parallel()
 	proves(t, "P8")
-	repeat(t, "retention passes a stopped consumer, the exact gap on record", func(t *testing.T) *rig {
-		r := newRig(t)
-		r.produce("--max-events", "5000", "--rate", "5000", "--seed", "63").succeed(patience)
-		r.drain()
-		r.produce("--max-events", "5000", "--rate", "5000", "--seed", "64").succeed(patience)
-		before := readTopic(t, r.broker, r.topic, r.topic, 0)
+	runRounds(t, "retention passes a stopped consumer, the exact gap on record", func(t *testing.T) *fixture {
+		f := newFixture(t)
+		f.produce("--max-events", "5000", "--rate", "5000", "--seed", "63").succeed(waitTimeout)
+		f.drain()
+		f.produce("--max-events", "5000", "--rate", "5000", "--seed", "64").succeed(waitTimeout)
+		before := readTopic(t, f.broker, f.topic, f.topic, 0)
 		stored := map[int32]int64{}
 		cut := kadm.Offsets{}
 		for partition := range before.bounds {
-			stored[partition] = value[int64](t, r.pool, `SELECT next_offset FROM ingest_progress WHERE partition = $1`, partition)
-			cut.AddOffset(r.topic, partition, stored[partition]+int64(100*(1+partition)), -1)
+			stored[partition] = value[int64](t, f.pool, `SELECT next_offset FROM ingest_progress WHERE partition = $1`, partition)
+			cut.AddOffset(f.topic, partition, stored[partition]+int64(100*(1+partition)), -1)
 		}
-		admin := kadm.NewClient(client(t, r.broker))
+		admin := kadm.NewClient(client(t, f.broker))
 		if answer, err := admin.DeleteRecords(t.Context(), cut); err != nil || answer.Error() != nil {
 			t.Fatalf("delete records: %v, %v", err, answer.Error())
 		}
-		consumer := r.consume("--until-caught-up")
-		consumer.succeed(patience)
-		consumer.says("data incident")
-		consumer.says("retention_passed")
+		consumer := f.consume("--until-caught-up")
+		consumer.succeed(waitTimeout)
+		consumer.waitForOutput("data incident")
+		consumer.waitForOutput("retention_passed")
 
-		have := r.incidents()
+		have := f.incidents()
 		if len(have) != 3 {
 			t.Fatalf("%d incidents, want one for each partition: %v", len(have), have)
 		}
-		gone := map[place]bool{}
+		gone := map[recordID]bool{}
 		for _, i := range have {
-			want := incident{"retention_passed", r.topic, i.Partition, stored[i.Partition], stored[i.Partition] + int64(100*(1+i.Partition))}
+			want := incident{"retention_passed", f.topic, i.Partition, stored[i.Partition], stored[i.Partition] + int64(100*(1+i.Partition))}
 			if i != want {
 				t.Errorf("incident %+v, want %+v", i, want)
 			}
 			for offset := i.From; offset < i.To; offset++ {
-				gone[place{r.topic, i.Partition, offset}] = true
+				gone[recordID{f.topic, i.Partition, offset}] = true
 			}
 		}
-		maps.DeleteFunc(before.facts, func(at place, _ fact) bool { return gone[at] })
-		r.tally.lost, r.tally.doubled = auditTables(t, before, readTables(t, r.pool))
-		if lost := value[int64](t, r.pool, `SELECT sum(lost)::bigint FROM ingest_progress`); lost != 600 {
+		maps.DeleteFunc(before.records, func(id recordID, _ storedRecord) bool { return gone[id] })
+		f.result.lost, f.result.doubled = auditTables(t, before, readTables(t, f.pool))
+		if lost := value[int64](t, f.pool, `SELECT sum(lost)::bigint FROM ingest_progress`); lost != 600 {
 			t.Errorf("%d offsets are accounted for as lost, want 600", lost)
 		}
-		auditContract(t, r.pool)
-		r.verify()
-		r.tally.events = len(before.facts)
-		return r.saw(1)
+		auditContract(t, f.pool)
+		f.verify()
+		f.result.events = len(before.records)
+		return f.withFaults(1)
 	})
 }

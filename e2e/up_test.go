@@ -19,10 +19,10 @@ import (
 	"heartbeat/internal/port"
 )
 
-// nobody is a user without rights; root's tests run the product as this one too.
-const nobody = 65534
+// unprivilegedUser is a user without rights, for tests that run as root.
+const unprivilegedUser = 65534
 
-// system is `heartbeat up` on a data directory of its own, run now and then.
+// system is `heartbeat up` on its own data directory.
 type system struct {
 	t               testing.TB
 	dir             string
@@ -42,7 +42,7 @@ func newSystem(t testing.TB) *system {
 	return s
 }
 
-// openDir returns a directory that any user may pass and that goes with the test run.
+// openDir returns a directory that any user may enter and that is removed after the test run.
 func openDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(scratch, "data-")
@@ -55,14 +55,14 @@ func openDir(t testing.TB) string {
 	return dir
 }
 
-// asNobody lets another user own and run it. Who is not root runs it as oneself.
-func (s *system) asNobody() {
+// asUnprivilegedUser lets another user own and run the system, where the tests run as root.
+func (s *system) asUnprivilegedUser() {
 	s.t.Helper()
 	if os.Geteuid() != 0 {
 		return
 	}
-	s.credential = &syscall.Credential{Uid: nobody, Gid: nobody}
-	if err := os.Chown(s.dir, nobody, nobody); err != nil {
+	s.credential = &syscall.Credential{Uid: unprivilegedUser, Gid: unprivilegedUser}
+	if err := os.Chown(s.dir, unprivilegedUser, unprivilegedUser); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -83,13 +83,13 @@ func (s *system) database() string {
 	return fmt.Sprintf("postgres://heartbeat_user:heartbeat_pass@127.0.0.1:%d/heartbeat_db?sslmode=disable", s.postgres)
 }
 
-// rig returns a rig on the running or opened system.
-func (s *system) rig() *rig {
-	return &rig{t: s.t, broker: s.broker(), topic: "heartbeat-events", group: "heartbeat-consumer-group", database: s.database(), pool: connect(s.t, s.database())}
+// fixture returns a fixture on the running or opened system.
+func (s *system) fixture() *fixture {
+	return &fixture{t: s.t, broker: s.broker(), topic: "heartbeat-events", group: "heartbeat-consumer-group", database: s.database(), pool: connect(s.t, s.database())}
 }
 
-// audit starts the servers on what a stopped system left, without anybody who writes, drains the topic and audits.
-func (s *system) audit(ledgers ...string) contents {
+// audit starts the servers of a stopped system without producers, drains the topic and audits.
+func (s *system) audit(ledgers ...string) topicContents {
 	s.t.Helper()
 	ctx := s.t.Context()
 	broker, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(s.dir, "broker"), Port: s.kafka, PortAsked: true})
@@ -105,100 +105,100 @@ func (s *system) audit(ledgers ...string) contents {
 		s.t.Fatalf("open what up left: %v", err)
 	}
 	defer database.stop()
-	r := s.rig()
-	defer r.pool.Close()
-	r.ledgers = ledgers
-	r.drain("--retention", "24h")
-	return r.audit()
+	f := s.fixture()
+	defer f.pool.Close()
+	f.ackLogs = ledgers
+	f.drain("--retention", "24h")
+	return f.audit()
 }
 
-// A newcomer's first two runs: everything works, and the second goes on from where the first ended.
+// A second run of `up` continues where the first ended.
 func TestUpTwiceOnTheSameData(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1, P2")
 	s := newSystem(t)
 	began := time.Now()
 	first := s.up("--duration", "20s")
-	first.says("Heartbeat is up")
-	r := s.rig()
-	await(t, patience, func() string {
+	first.waitForOutput("Heartbeat is up")
+	f := s.fixture()
+	await(t, waitTimeout, func() string {
 		var n int64
-		if err := r.pool.QueryRow(t.Context(), `SELECT count(*) FROM heartbeat_records`).Scan(&n); err != nil || n == 0 {
+		if err := f.pool.QueryRow(t.Context(), `SELECT count(*) FROM heartbeat_records`).Scan(&n); err != nil || n == 0 {
 			return fmt.Sprintf("%d readings stored (%v)", n, err)
 		}
 		return ""
 	})
 	t.Logf("first stored reading after %v, the database created", time.Since(began).Round(time.Millisecond))
-	first.says("*** ANOMALY ALERT ***")
-	first.says("Stats | valid=")
-	first.succeed(patience)
-	first.says("Stored in ")
+	first.waitForOutput("*** ANOMALY ALERT ***")
+	first.waitForOutput("Stats | valid=")
+	first.succeed(waitTimeout)
+	first.waitForOutput("Stored in ")
 	s.wantNothingLeft()
 	after := s.audit()
-	if len(after.facts) < 10_000 {
-		t.Errorf("%d events in 20 s, want about 2,000 a second", len(after.facts))
+	if len(after.records) < 10_000 {
+		t.Errorf("%d events in 20 s, want about 2,000 a second", len(after.records))
 	}
 
 	began = time.Now()
 	second := s.up()
-	second.says("Heartbeat is up")
-	r = s.rig()
-	await(t, patience, func() string {
+	second.waitForOutput("Heartbeat is up")
+	f = s.fixture()
+	await(t, waitTimeout, func() string {
 		var n int64
-		if err := r.pool.QueryRow(t.Context(), `SELECT sum(next_offset)::bigint FROM ingest_progress`).Scan(&n); err != nil || n <= int64(len(after.facts)) {
+		if err := f.pool.QueryRow(t.Context(), `SELECT sum(next_offset)::bigint FROM ingest_progress`).Scan(&n); err != nil || n <= int64(len(after.records)) {
 			return fmt.Sprintf("%d offsets stored (%v), as many as before", n, err)
 		}
 		return ""
 	})
 	t.Logf("first new reading of the second run after %v", time.Since(began).Round(time.Millisecond))
-	r.verify()
+	f.verify()
 	second.interrupt()
 	s.wantNothingLeft()
-	if again := s.audit(); len(again.facts) <= len(after.facts) {
-		t.Errorf("%d events after the second run and %d after the first", len(again.facts), len(after.facts))
+	if again := s.audit(); len(again.records) <= len(after.records) {
+		t.Errorf("%d events after the second run and %d after the first", len(again.records), len(after.records))
 	}
 }
 
-// A user without rights has the same.
-func TestUpAsNobody(t *testing.T) {
+// `up` works for a user without rights.
+func TestUpAsUnprivilegedUser(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
-	s.asNobody()
+	s.asUnprivilegedUser()
 	run := s.up("--duration", "5s")
-	run.succeed(patience)
-	run.says("Stored in ")
+	run.succeed(waitTimeout)
+	run.waitForOutput("Stored in ")
 	s.wantNothingLeft()
-	if read := s.audit(); len(read.facts) == 0 {
+	if read := s.audit(); len(read.records) == 0 {
 		t.Error("nothing was stored")
 	}
 }
 
-// A second up on the same data is refused, and harms nothing.
+// A second `up` on the same data is refused and changes nothing.
 func TestSecondUpIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	first := s.up("--rate", "100")
-	first.says("Heartbeat is up")
+	first.waitForOutput("Heartbeat is up")
 	second := s.up()
-	if code := second.wait(patience); code != 1 {
+	if code := second.wait(waitTimeout); code != 1 {
 		t.Errorf("the second up ended with code %d, want 1", code)
 	}
-	if text := second.lines.String(); !strings.Contains(text, s.dir) || !strings.Contains(text, strconv.Itoa(first.cmd.Process.Pid)) {
+	if text := second.output.String(); !strings.Contains(text, s.dir) || !strings.Contains(text, strconv.Itoa(first.cmd.Process.Pid)) {
 		t.Errorf("the second up does not name the directory and the process that has it:\n%s", text)
 	}
 	first.interrupt()
 	s.wantNothingLeft()
 }
 
-// startUpPoints is at how many moments of its start the system is interrupted.
+// startUpPoints is the number of moments of the start at which the system is interrupted.
 const startUpPoints = 10
 
-// Ctrl-C at any moment of the start leaves no process and no lock behind, and data that the next start goes on with.
+// Ctrl-C at any moment of the start leaves no process and no lock, and the next start continues with the data.
 func TestInterruptedStartLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
 	began := time.Now()
-	s.up("--duration", "1s").succeed(patience)
+	s.up("--duration", "1s").succeed(waitTimeout)
 	whole := time.Since(began)
 	for point := range startUpPoints {
 		var options []string
@@ -208,48 +208,48 @@ func TestInterruptedStartLeavesNothingBehind(t *testing.T) {
 		interrupted := s.up(options...)
 		elapse(t, whole*time.Duration(point)/startUpPoints)
 		interrupted.signal(syscall.SIGINT)
-		if code := interrupted.wait(patience); code != 0 && code != -1 { // −1: the signal came before anybody listened
-			t.Errorf("point %d of %d: ended with code %d:\n%s", point, startUpPoints, code, tail(interrupted.lines.String(), 20))
+		if code := interrupted.wait(waitTimeout); code != 0 && code != -1 { // −1: the signal came before the handler was installed
+			t.Errorf("point %d of %d: ended with code %d:\n%s", point, startUpPoints, code, tail(interrupted.output.String(), 20))
 		}
 		s.wantNothingLeft()
 	}
-	s.up("--duration", "2s").succeed(patience)
+	s.up("--duration", "2s").succeed(waitTimeout)
 	s.audit()
 }
 
-// The system is killed under load, again and again. The next start finds the orphaned database, and everything that was
-// acknowledged to a producer of another process is stored.
+// `up` is killed under load repeatedly. The next start finds the orphaned database, and everything that was acknowledged
+// to a producer in another process is stored.
 func TestKilledUpLosesNothing(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1, P2")
 	s := newSystem(t)
 	run := s.up("--rate", "500")
-	run.says("Heartbeat is up")
-	ledger := filepath.Join(t.TempDir(), "ledger")
-	producer := start(t, command{arguments: []string{"produce", "--brokers", s.broker(), "--rate", "1000", "--ledger", ledger}})
+	run.waitForOutput("Heartbeat is up")
+	ackLog := filepath.Join(t.TempDir(), "acknowledged")
+	producer := start(t, command{arguments: []string{"produce", "--brokers", s.broker(), "--rate", "1000", "--ledger", ackLog}})
 	for range 3 {
-		r := s.rig()
-		r.storedMore(3_000)
-		r.pool.Close()
+		f := s.fixture()
+		f.storedMore(3_000)
+		f.pool.Close()
 		run.kill()
 		run = s.up("--rate", "500")
-		run.says("Heartbeat is up")
+		run.waitForOutput("Heartbeat is up")
 	}
-	r := s.rig()
-	r.storedMore(3_000)
+	f := s.fixture()
+	f.storedMore(3_000)
 	producer.interrupt()
-	r.caughtUp(patience)
-	r.verify()
-	r.pool.Close()
+	f.caughtUp(waitTimeout)
+	f.verify()
+	f.pool.Close()
 	run.interrupt()
 	s.wantNothingLeft()
-	s.audit(ledger)
-	if acknowledged := readLedger(t, ledger); len(acknowledged) < 3_000 {
+	s.audit(ackLog)
+	if acknowledged := readAckLog(t, ackLog); len(acknowledged) < 3_000 {
 		t.Errorf("%d events acknowledged, too few to prove anything", len(acknowledged))
 	}
 }
 
-// wantNothingLeft wants no process on the data directory, and the directory free.
+// wantNothingLeft checks that no process uses the data directory and that it is unlocked.
 func (s *system) wantNothingLeft() {
 	s.t.Helper()
 	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -279,9 +279,9 @@ func TestStockClientsWorkAgainstUp(t *testing.T) {
 	t.Parallel()
 	dir := openDir(t)
 	run := start(t, command{arguments: []string{"up", "--data-dir", dir, "--listen", "127.0.0.1:0"}, home: dir})
-	run.says("Ctrl-C stops everything in good order")
-	run.says("*** ANOMALY ALERT ***")
-	text := run.lines.String()
+	run.waitForOutput("Ctrl-C stops everything in good order")
+	run.waitForOutput("*** ANOMALY ALERT ***")
+	text := run.output.String()
 	kafka, database := portOf(t, text, `Kafka +[^ ]*:(\d+),`), portOf(t, text, `PostgreSQL +[^ ]*:(\d+),`)
 	wantDefaultPort(t, text, kafka, 9092)
 	wantDefaultPort(t, text, database, 5433)
@@ -333,10 +333,10 @@ func portOf(t testing.TB, text, pattern string) int {
 	return number
 }
 
-// wantDefaultPort wants the port of the contract, or a word that somebody else has it.
+// wantDefaultPort checks for the contract's port, or a message that it is taken.
 func wantDefaultPort(t testing.TB, text string, have, want int) {
 	t.Helper()
 	if have != want && !strings.Contains(text, fmt.Sprintf("wanted=%d", want)) {
-		t.Errorf("port %d is used, want %d or a word on why not", have, want)
+		t.Errorf("port %d is used, want %d or a message that it is taken", have, want)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// verdict is what the contract says of one record: a class with what is to be stored, or the reason of a dead letter.
-type verdict struct {
+// outcome is what the contract requires for one record: a class with the stored values, or the reason of a dead letter.
+type outcome struct {
 	Class    string // NORMAL, BRADYCARDIA, TACHYCARDIA or INVALID; empty for a dead letter
 	BPM      int64
 	Customer string // of a dead letter: where the contract makes it certain that it was readable
@@ -22,29 +22,28 @@ type verdict struct {
 	Reason   string // of a dead letter
 }
 
-// judge reads a record by the contract's section 3 and nothing else: it shares no code with the consumer. A retention
-// of zero is none.
-func judge(value []byte, kafkaTime time.Time, retention time.Duration) verdict {
+// expectedOutcome applies section 3 of the contract to a record. It shares no code with the consumer. Retention 0 is none.
+func expectedOutcome(value []byte, kafkaTime time.Time, retention time.Duration) outcome {
 	switch {
 	case len(value) == 0:
-		return verdict{Reason: "empty"}
+		return outcome{Reason: "empty"}
 	case len(value) > 1<<20:
-		return verdict{Reason: "too_large"}
+		return outcome{Reason: "too_large"}
 	case !utf8.Valid(value):
-		return verdict{Reason: "bad_utf8"}
+		return outcome{Reason: "bad_utf8"}
 	}
-	shape := examine(value)
+	shape := scanJSON(value)
 	switch {
 	case shape.loneSurrogate:
-		return verdict{Reason: "bad_utf8"}
+		return outcome{Reason: "bad_utf8"}
 	case !shape.json:
-		return verdict{Reason: "not_json"}
+		return outcome{Reason: "not_json"}
 	case !shape.object:
-		return verdict{Reason: "not_object"}
+		return outcome{Reason: "not_object"}
 	case shape.duplicate:
-		return verdict{Reason: "duplicate_field"}
+		return outcome{Reason: "duplicate_field"}
 	}
-	return judgeFields(shape.fields, kafkaTime, retention)
+	return outcomeOfFields(shape.fields, kafkaTime, retention)
 }
 
 var (
@@ -53,7 +52,7 @@ var (
 	firstPlausible   = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-func judgeFields(fields map[string]any, kafkaTime time.Time, retention time.Duration) verdict {
+func outcomeOfFields(fields map[string]any, kafkaTime time.Time, retention time.Duration) outcome {
 	customer, isText := fields["customer_id"].(string)
 	known := ""
 	if isText && customerPattern.MatchString(customer) {
@@ -63,26 +62,26 @@ func judgeFields(fields map[string]any, kafkaTime time.Time, retention time.Dura
 	stamp, isStamp := fields["timestamp"].(string)
 	switch {
 	case fields["customer_id"] == nil || fields["heart_rate"] == nil || fields["timestamp"] == nil:
-		return verdict{Reason: "missing_field", Customer: known}
+		return outcome{Reason: "missing_field", Customer: known}
 	case !isText || !isNumber || !isStamp:
-		return verdict{Reason: "wrong_type", Customer: known}
+		return outcome{Reason: "wrong_type", Customer: known}
 	case known == "":
-		return verdict{Reason: "bad_customer_id"}
+		return outcome{Reason: "bad_customer_id"}
 	}
-	at, ok := readTime(stamp)
+	at, ok := parseTimestamp(stamp)
 	switch {
 	case !ok:
-		return verdict{Reason: "bad_timestamp", Customer: known}
+		return outcome{Reason: "bad_timestamp", Customer: known}
 	case at.Before(firstPlausible), at.After(kafkaTime.Add(10 * time.Minute)),
 		retention > 0 && at.Before(kafkaTime.Add(-retention)):
-		return verdict{Reason: "timestamp_out_of_range", Customer: known}
+		return outcome{Reason: "timestamp_out_of_range", Customer: known}
 	}
 	class, bpm := classify(string(rate))
-	return verdict{Class: class, BPM: bpm, Customer: known, Micros: at.UnixMicro()}
+	return outcome{Class: class, BPM: bpm, Customer: known, Micros: at.UnixMicro()}
 }
 
-// readTime takes RFC 3339 with an offset, cut off behind the microsecond.
-func readTime(text string) (time.Time, bool) {
+// parseTimestamp accepts RFC 3339 with an offset and truncates to the microsecond.
+func parseTimestamp(text string) (time.Time, bool) {
 	parts := timestampPattern.FindStringSubmatch(text)
 	if parts == nil {
 		return time.Time{}, false
@@ -111,22 +110,22 @@ func classify(number string) (string, int64) {
 	}
 }
 
-// shape is what a text in valid UTF-8 is as JSON.
-type shape struct {
+// jsonShape describes a text in valid UTF-8 as JSON.
+type jsonShape struct {
 	json, object  bool
 	loneSurrogate bool           // before the first fault of syntax
 	duplicate     bool           // two members of one object have one name
 	fields        map[string]any // of the outermost object; strings, json.Numbers, nil, or something else
 }
 
-// maxDepth is how deep arrays and objects may nest in what both sides call JSON.
+// maxDepth is the nesting of arrays and objects that both sides accept as JSON.
 const maxDepth = 10_000
 
-// examine walks the text token by token.
-func examine(text []byte) (s shape) {
+// scanJSON reads the text token by token.
+func scanJSON(text []byte) (s jsonShape) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
-	w := walk{shape: &s, text: text, decoder: decoder}
+	w := jsonWalker{jsonShape: &s, text: text, decoder: decoder}
 	s.fields = map[string]any{}
 	err := w.value(1, func(v any) { _, s.object = v.(map[string]any) })
 	if err == nil {
@@ -136,31 +135,31 @@ func examine(text []byte) (s shape) {
 	return s
 }
 
-// walk is one pass over a text.
-type walk struct {
-	*shape
+// jsonWalker is one pass over a text.
+type jsonWalker struct {
+	*jsonShape
 	text    []byte
 	decoder *json.Decoder
-	seen    int64 // how far escapes were looked at
+	scanned int64 // the end of the text whose escapes were checked
 }
 
 var errTooDeep = errors.New("too deep")
 
-func (w *walk) token() (json.Token, error) {
+func (w *jsonWalker) token() (json.Token, error) {
 	token, err := w.decoder.Token()
 	if err != nil {
 		return nil, err
 	}
 	end := w.decoder.InputOffset()
-	if _, isText := token.(string); isText && hasLoneSurrogate(string(w.text[w.seen:end])) {
+	if _, isText := token.(string); isText && hasLoneSurrogate(string(w.text[w.scanned:end])) {
 		w.loneSurrogate = true
 	}
-	w.seen = end
+	w.scanned = end
 	return token, nil
 }
 
-// value reads one value and hands it on: a scalar as it is, an object or array as an empty one.
-func (w *walk) value(depth int, take func(any)) error {
+// value reads one value and passes it to take: a scalar unchanged, an object or array as an empty one.
+func (w *jsonWalker) value(depth int, take func(any)) error {
 	token, err := w.token()
 	if err != nil {
 		return err
@@ -181,7 +180,7 @@ func (w *walk) value(depth int, take func(any)) error {
 	}
 }
 
-func (w *walk) members(depth int) error {
+func (w *jsonWalker) members(depth int) error {
 	names := map[string]bool{}
 	for w.decoder.More() {
 		token, err := w.token()
@@ -206,7 +205,7 @@ func (w *walk) members(depth int) error {
 	return err
 }
 
-func (w *walk) elements(depth int) error {
+func (w *jsonWalker) elements(depth int) error {
 	for w.decoder.More() {
 		if err := w.value(depth+1, func(any) {}); err != nil {
 			return err
@@ -216,7 +215,7 @@ func (w *walk) elements(depth int) error {
 	return err
 }
 
-// hasLoneSurrogate tells whether a quoted text has an escaped half of a surrogate pair.
+// hasLoneSurrogate reports whether a quoted text has an escaped half of a surrogate pair.
 func hasLoneSurrogate(quoted string) bool {
 	high := false // the last escape was the first half
 	for i := 0; i < len(quoted); {

@@ -8,8 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Events of another vendor's producer are consumed: blanks in the JSON, any order of fields, Z or an offset, further
-// fields, no keys, whatever the codec.
+// Events of other producers are consumed: any spacing and field order, Z or an offset, further fields, no keys, any codec.
 func TestForeignProducersAreUnderstood(t *testing.T) {
 	t.Parallel()
 	for name, codec := range map[string]kgo.CompressionCodec{
@@ -18,11 +17,11 @@ func TestForeignProducersAreUnderstood(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			f := newFixture(t)
 			records := foreignRecords(300)
-			r.send(records, kgo.ProducerBatchCompression(codec), kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()))
-			r.drain()
-			read := r.audit()
+			f.send(records, kgo.ProducerBatchCompression(codec), kgo.DisableIdempotentWrite(), kgo.RequiredAcks(kgo.LeaderAck()))
+			f.drain()
+			read := f.audit()
 			if len(read.events) != len(records) {
 				t.Errorf("%d of %d foreign events are readings, want all", len(read.events), len(records))
 			}
@@ -64,8 +63,8 @@ func foreignRecords(count int) []*kgo.Record {
 func TestAbortedTransactionsAreAccountedFor(t *testing.T) {
 	t.Parallel()
 	proves(t, "P2")
-	r := newRig(t)
-	producer := client(t, r.broker, kgo.TransactionalID(r.topic), kgo.DefaultProduceTopic(r.topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	f := newFixture(t)
+	producer := client(t, f.broker, kgo.TransactionalID(f.topic), kgo.DefaultProduceTopic(f.topic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	aborted := 0
 	for round := range 12 {
 		if err := producer.BeginTransaction(); err != nil {
@@ -83,9 +82,9 @@ func TestAbortedTransactionsAreAccountedFor(t *testing.T) {
 			t.Fatalf("end transaction: %v", err)
 		}
 	}
-	r.drain()
-	r.audit()
-	if skipped := value[int64](t, r.pool, `SELECT sum(skipped)::bigint FROM ingest_progress`); skipped <= int64(aborted) {
+	f.drain()
+	f.audit()
+	if skipped := value[int64](t, f.pool, `SELECT sum(skipped)::bigint FROM ingest_progress`); skipped <= int64(aborted) {
 		t.Errorf("%d offsets skipped, want those of %d aborted events and of the markers", skipped, aborted)
 	}
 }

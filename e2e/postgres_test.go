@@ -19,10 +19,10 @@ import (
 	"heartbeat/internal/embedded/pgserver"
 )
 
-// startTimeout has room for fetching a server.
+// startTimeout includes downloading a server.
 const startTimeout = 5 * time.Minute
 
-// postgresServer is a PostgreSQL of the tests' own.
+// postgresServer is a PostgreSQL that the tests started.
 type postgresServer struct {
 	options pgserver.Options
 	server  *pgserver.Server
@@ -71,7 +71,7 @@ func startPostgres(settings map[string]string) (*postgresServer, error) {
 	return s, s.start()
 }
 
-// start starts the server, on the data and the port of the last time if there was one.
+// start starts the server, on the same data and port as before.
 func (s *postgresServer) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -87,10 +87,10 @@ func (s *postgresServer) start() error {
 func (s *postgresServer) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	_ = s.server.Stop(ctx) // what it left is in the scratch directory
+	_ = s.server.Stop(ctx) // its files are in the scratch directory
 }
 
-// crash stops the server as `pg_ctl stop -m immediate` does: no checkpoint, no goodbye to anybody.
+// crash stops the server as `pg_ctl stop -m immediate` does: without a checkpoint and without ending its sessions.
 func (s *postgresServer) crash(t testing.TB) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.options.Dir, "data", "postmaster.pid"))
@@ -105,13 +105,13 @@ func (s *postgresServer) crash(t testing.TB) {
 	if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
-	await(t, patience, func() string {
+	await(t, waitTimeout, func() string {
 		if syscall.Kill(pid, 0) == nil {
 			return "PostgreSQL still runs after an immediate stop"
 		}
 		return ""
 	})
-	s.stop() // gives the directory back
+	s.stop() // unlocks the directory
 }
 
 // restart starts a crashed server again.
@@ -122,7 +122,7 @@ func (s *postgresServer) restart(t testing.TB) {
 	}
 }
 
-// sharedDatabase returns the server that tests share. It does not fsync, so its machine must not crash; it may itself.
+// sharedDatabase returns the server that tests share. It runs without fsync: its data survive a crash of the server, not of the machine.
 func sharedDatabase(t testing.TB) *postgresServer {
 	t.Helper()
 	s := &shared.database
@@ -165,7 +165,7 @@ func (s *postgresServer) url(database string) string {
 	return address.String()
 }
 
-// connect returns a pool that goes with the test.
+// connect returns a pool that is closed with the test.
 func connect(t testing.TB, address string) *pgxpool.Pool {
 	t.Helper()
 	pool, err := pgxpool.New(t.Context(), address)

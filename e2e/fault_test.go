@@ -12,23 +12,23 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// crowd is a number of connections that do nothing but be there.
-type crowd struct {
+// connections are idle sessions that occupy the server's connection slots.
+type connections struct {
 	address string
 	conns   []*pgx.Conn
 }
 
-func connectMany(t testing.TB, address string) *crowd {
-	c := &crowd{address: address}
-	t.Cleanup(c.release)
-	if err := c.more(t); err == nil && len(c.conns) == 0 {
+func openConnections(t testing.TB, address string) *connections {
+	c := &connections{address: address}
+	t.Cleanup(c.close)
+	if err := c.openMore(t); err == nil && len(c.conns) == 0 {
 		t.Fatal("no connection")
 	}
 	return c
 }
 
-// more connects until the server refuses, and returns its refusal; nil after a hundred.
-func (c *crowd) more(t testing.TB) error {
+// openMore connects until the server refuses, and returns its error; nil after a hundred.
+func (c *connections) openMore(t testing.TB) error {
 	for range 100 {
 		conn, err := pgx.Connect(t.Context(), c.address)
 		if err != nil {
@@ -39,8 +39,8 @@ func (c *crowd) more(t testing.TB) error {
 	return nil
 }
 
-// expel ends all other sessions of clients and returns how many there were.
-func (c *crowd) expel(t testing.TB) (ended int64) {
+// terminateOthers ends all other sessions of the product and returns how many there were.
+func (c *connections) terminateOthers(t testing.TB) (ended int64) {
 	t.Helper()
 	err := c.conns[0].QueryRow(t.Context(), `
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name LIKE 'heartbeat%'`).Scan(&ended)
@@ -50,21 +50,21 @@ SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type
 	return ended
 }
 
-func (c *crowd) release() {
+func (c *connections) close() {
 	for _, conn := range c.conns {
 		_ = conn.Close(context.Background()) // the server may have closed it before
 	}
 	c.conns = nil
 }
 
-// smallDisk is a file system of its own that a tablespace lies on.
+// smallDisk is a small file system with a tablespace.
 type smallDisk struct {
 	server *postgresServer
 	path   string
 	space  string
 }
 
-// newSmallDisk needs the right to mount, which root has.
+// newSmallDisk needs the right to mount, that is root.
 func newSmallDisk(t testing.TB, server *postgresServer, size int) *smallDisk {
 	t.Helper()
 	path, err := os.MkdirTemp(scratch, "disk-")
@@ -110,7 +110,7 @@ func (d *smallDisk) createDatabase(t testing.TB) string {
 
 func (d *smallDisk) filler() string { return filepath.Join(d.path, "filler") }
 
-// fill leaves no room on the disk.
+// fill fills the disk.
 func (d *smallDisk) fill(t testing.TB) {
 	t.Helper()
 	file, err := os.Create(d.filler())
@@ -127,8 +127,8 @@ func (d *smallDisk) fill(t testing.TB) {
 	}
 }
 
-// drain makes room again.
-func (d *smallDisk) drain(t testing.TB) {
+// empty frees the space again.
+func (d *smallDisk) empty(t testing.TB) {
 	t.Helper()
 	if err := os.Remove(d.filler()); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Each of these defects, put into the product, makes the suite fail and name the promise that is broken.
+// The suite fails on each mutant and names the broken promise.
 func TestMutantsAreFound(t *testing.T) {
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
@@ -31,22 +31,22 @@ func TestMutantsAreFound(t *testing.T) {
 			case strings.Contains(text, "build heartbeat:"):
 				t.Fatalf("the defect does not compile any more:\n%s", text)
 			case err == nil:
-				t.Errorf("%s does not notice it: %s is not proved", m.scenario, m.promise)
-			case !strings.Contains(text, m.promise) || !strings.Contains(text, m.says):
-				t.Errorf("%s fails without naming %s or saying %q:\n%s", m.scenario, m.promise, m.says, tail(text, 60))
+				t.Errorf("%s passes: it does not test %s", m.scenario, m.promise)
+			case !strings.Contains(text, m.promise) || !strings.Contains(text, m.message):
+				t.Errorf("%s fails without naming %s or %q:\n%s", m.scenario, m.promise, m.message, tail(text, 60))
 			default:
-				t.Logf("%s is found broken by %s: %s", m.promise, m.scenario, lineWith(text, m.says))
+				t.Logf("%s is found broken by %s: %s", m.promise, m.scenario, lineWith(text, m.message))
 			}
 		})
 	}
 }
 
-// lineWith returns the first line that holds the words.
-func lineWith(text, words string) string {
+// lineWith returns the first line that contains the text.
+func lineWith(text, part string) string {
 	for line := range strings.Lines(text) {
-		if strings.Contains(line, words) {
+		if strings.Contains(line, part) {
 			return strings.TrimSpace(line)
 		}
 	}
-	return "" // whoever asks knows that there is one
+	return ""
 }

@@ -19,25 +19,25 @@ type mutant struct {
 	scenario string   // the test that must fail
 	options  []string // of its run
 	promise  string   // that its failure must name
-	says     string   // what its failure must say, so that no other failure passes for it
+	message  string   // that its failure must contain, so that another failure is not taken for it
 }
 
 var mutants = []mutant{
 	{
 		name: "commit past a failed record", scenario: "TestRecordRefusedByTheDatabase", promise: "P1",
-		says: "P1, every record stored exactly once",
+		message: "P1, every record stored exactly once",
 		edits: []edit{{"internal/pipeline/worker.go", `	return w.write(ctx, reject(batch, records[0], err))`, `	batch.Readings = nil
 	batch.Skipped++
 	return w.write(ctx, batch)`}},
 	},
 	{
 		name: "dedupe by partition and offset without the topic's identity", scenario: "TestTopicRecreatedUnderItsName/stopped", promise: "P1",
-		says:  "of the new topic are stored as",
-		edits: []edit{{"internal/postgres/log.go", `	return l.topicID == id || l.topicID == anonymous || id == anonymous`, `	return true`}},
+		message: "of the new topic are stored as",
+		edits:   []edit{{"internal/postgres/log.go", `	return l.topicID == id || l.topicID == anonymous || id == anonymous`, `	return true`}},
 	},
 	{
 		name: "alert row outside the transaction", scenario: "TestCrashAtNamedPointsLosesAndDoublesNothing/after-commit", promise: "P6", options: []string{"-crashes", "3"},
-		says: "P6, an alert if and only if its anomaly is stored",
+		message: "P6, an alert if and only if its anomaly is stored",
 		edits: []edit{
 			{"internal/postgres/payload.go", `		{"copy_metrics", copyMetrics, p.metrics},
 `, ``},
@@ -59,17 +59,17 @@ var mutants = []mutant{
 	},
 	{
 		name: "parse failures only counted", scenario: "TestEveryNamedValueThroughTheWholePath", promise: "P1",
-		says:  "P1, every record stored exactly once",
-		edits: []edit{{"internal/pipeline/batch.go", `		b.DeadLetters = append(b.DeadLetters, heartbeat.NewDeadLetter(*record, rejection))`, `		b.Skipped++`}},
+		message: "P1, every record stored exactly once",
+		edits:   []edit{{"internal/pipeline/batch.go", `		b.DeadLetters = append(b.DeadLetters, heartbeat.NewDeadLetter(*record, rejection))`, `		b.Skipped++`}},
 	},
 	{
 		name: "truncating before classifying", scenario: "TestEveryNamedValueThroughTheWholePath", promise: "P1",
-		says:  "P1, every record stored exactly once",
-		edits: []edit{{"internal/heartbeat/decoder.go", `Classify(rate)`, `Classify(float64(int64(rate)))`}},
+		message: "P1, every record stored exactly once",
+		edits:   []edit{{"internal/heartbeat/decoder.go", `Classify(rate)`, `Classify(float64(int64(rate)))`}},
 	},
 	{
 		name: "retrying COMMIT blindly", scenario: "TestConnectionCutAtCommitIsHarmless", promise: "P4", options: []string{"-cuts", "4"},
-		says: "every_offset_accounted_for",
+		message: "every_offset_accounted_for",
 		edits: []edit{
 			{"internal/pipeline/worker.go", `	case Stale, OutcomeUnknown:
 		next`, `	case Stale:
@@ -79,12 +79,12 @@ var mutants = []mutant{
 	},
 	{
 		name: "no fence", scenario: "TestZombieCannotWrite", promise: "P3", options: []string{"-freezes", "1"},
-		says:  "the database has refused no write of the zombie",
-		edits: []edit{{"internal/postgres/write.go", `AND fence = $3 AND`, `AND $3::bigint IS NOT NULL AND`}},
+		message: "the database has refused no write of the zombie",
+		edits:   []edit{{"internal/postgres/write.go", `AND fence = $3 AND`, `AND $3::bigint IS NOT NULL AND`}},
 	},
 	{
 		name: "fence raised after the read", scenario: "TestClaimWaitsForTheBatchUnderWay", promise: "P3",
-		says: "the last to claim was shut out",
+		message: "the last to claim was fenced",
 		edits: []edit{{"internal/postgres/claim.go", `		return s.raiseFence(ctx, conn, &claim, current.identity(partition))`, `		err = s.raiseFence(ctx, conn, &claim, current.identity(partition))
 		if found {
 			claim.Next = current.next
@@ -92,15 +92,15 @@ var mutants = []mutant{
 		return err`}},
 	},
 	{
-		name: "offset hint before the commit", scenario: "TestHintNeverLiesAheadOfWhatIsStored", promise: "P1",
-		says: "Kafka was told",
+		name: "offset commit before the transaction's commit", scenario: "TestCommittedOffsetNeverExceedsStoredOffset", promise: "P1",
+		message: "is committed to Kafka",
 		edits: []edit{{"internal/kafka/lane.go", `	if err := l.worker.Process(`, `	last := records[len(records)-1]
 	l.advanced(l, position{last.Offset + 1, last.LeaderEpoch})
 	if err := l.worker.Process(`}},
 	},
 	{
 		name: "unbounded buffer while retrying", scenario: "TestTableLockedForLong", promise: "P9", options: []string{"-lock", "60s"},
-		says: "P9, memory is bounded",
+		message: "P9, memory is bounded",
 		edits: []edit{
 			{"internal/kafka/session.go", `share-pollRecords)`, `1<<30+0*share)`},
 			{"internal/kafka/lane.go", ` || len(l.gathered.bytes) >= enoughBytes`, ``},
@@ -108,8 +108,7 @@ var mutants = []mutant{
 	},
 }
 
-// Code moves on: a defect that can no longer be put into it, or does not compile, would prove nothing. Whether the suite finds
-// them all takes `make mutants`.
+// Every mutant still applies to the code and compiles. `make mutants` runs the suite on each.
 func TestEveryMutantCanBePutIntoTheProduct(t *testing.T) {
 	t.Parallel()
 	for _, m := range mutants {
@@ -128,7 +127,7 @@ func TestEveryMutantCanBePutIntoTheProduct(t *testing.T) {
 	}
 }
 
-// overlay writes the defective files and returns a file for `go build -overlay` that puts them in place.
+// overlay writes the changed files and returns a file for `go build -overlay` that replaces the originals.
 func (m mutant) overlay(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("..")
