@@ -21,7 +21,10 @@ var allowed = map[string][]string{
 	"internal/postgres/pgtest": {"internal/postgres", "internal/embedded"},
 	"internal/postgres":        {"internal/heartbeat", "internal/pipeline", "internal/readmodel", "internal/crashpoint"},
 	"internal/live":            {"internal/heartbeat"},
-	"internal/web":             {"internal/heartbeat", "internal/live", "internal/readmodel"},
+	"internal/httpserver":      {"internal/port"},
+	"internal/status":          {"internal/readmodel"},
+	"internal/stream":          {"internal/httpserver", "internal/live", "internal/status"},
+	"internal/web":             {"internal/heartbeat", "internal/httpserver", "internal/live", "internal/readmodel", "internal/status", "internal/stream"},
 	"internal/port":            {},
 
 	"internal/process":           {},

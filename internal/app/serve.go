@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/httpserver"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/live"
 	"heartbeat/internal/postgres"
@@ -38,11 +39,14 @@ const (
 	restoreTimeout = 20 * time.Second
 	restoreRetry   = 5 * time.Second
 	restoredAlerts = 200
+	consolePort    = 8080
 )
 
 // ListenConsole binds the console's address, so that its URL is known before anything else starts. An empty address is
 // the default one, whose port gives way when it is taken.
-func ListenConsole(address, token string) (net.Listener, error) { return web.Listen(address, token) }
+func ListenConsole(address, token string) (net.Listener, error) {
+	return httpserver.Listen(httpserver.Address{Asked: address, Default: consolePort, Open: token != ""})
+}
 
 // Serve shows what arrives on the topic and what is stored, until the context ends. It answers at once and says itself
 // what is missing: neither broker nor database needs to be there when it starts.
@@ -59,7 +63,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	log := &topicLog{config: options.Kafka}
 	defer log.close()
 	server, err := web.New(web.Options{
-		Fleet: hub, Store: dashboard, Log: log, Feed: feed{follower}, Replayer: newReplayer(pool), Logger: options.Logger, Registry: options.Registry,
+		Fleet: hub, Store: dashboard, Broker: log, Feed: feed{follower}, Replayer: newReplayer(pool), Logger: options.Logger, Registry: options.Registry,
 		Pool: options.Customers, Token: options.Token, Version: options.Version, MaxViewers: options.MaxViewers,
 	})
 	if err != nil {

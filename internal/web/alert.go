@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/httpserver"
 	"heartbeat/internal/readmodel"
 )
 
@@ -15,7 +16,7 @@ type alertsBody struct {
 // alerts returns a page of the stored anomalies, newest first. Live ones come with the stream.
 func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
 	q := newQuery(r, "before", "customer", "type", "limit")
-	before := q.place("before")
+	before := q.cursor("before")
 	query := readmodel.AnomalyQuery{
 		Before: before.at, BeforeID: before.id, Customer: q.customer("customer"),
 		Type:  q.oneOf("type", heartbeat.Bradycardia.String(), heartbeat.Tachycardia.String(), heartbeat.Invalid.String()),
@@ -30,8 +31,8 @@ func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := alertsBody{Alerts: alerts}
 	if len(alerts) == query.Limit {
-		next := placeOf(alerts[len(alerts)-1])
+		next := cursorAfter(alerts[len(alerts)-1])
 		body.Next = &next
 	}
-	return answer(w, body)
+	return httpserver.WriteJSON(w, body)
 }

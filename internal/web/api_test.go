@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"heartbeat/internal/readmodel"
+	"heartbeat/internal/status"
 	"heartbeat/internal/web"
 )
 
@@ -199,15 +200,15 @@ func TestTraceSaysWhenItIsTruncated(t *testing.T) {
 	}
 }
 
-func TestBoardTellsLagAndHealth(t *testing.T) {
+func TestPipelineStatusTellsLagAndHealth(t *testing.T) {
 	t.Parallel()
 	server := polled(t, newServer(t, nil))
-	type board struct {
+	type snapshot struct {
 		Lag         int64
 		Unaccounted int64
-		Health      []web.Component
+		Health      []status.Component
 	}
-	got := decode[board](t, get(server, "/api/v1/pipeline").Body)
+	got := decode[snapshot](t, get(server, "/api/v1/pipeline").Body)
 	if got.Lag != 5 || got.Unaccounted != 0 {
 		t.Errorf("lag %d, unaccounted %d; want 5 and 0", got.Lag, got.Unaccounted)
 	}
@@ -219,8 +220,8 @@ func TestBoardTellsLagAndHealth(t *testing.T) {
 		t.Errorf("health is %v, want %v", names, want)
 	}
 	down := polled(t, newServer(t, func(o *web.Options) { o.Store = stored{fault: errors.New("refused")} }))
-	for _, component := range decode[board](t, get(down, "/api/v1/pipeline").Body).Health {
-		if component.Name == "database" && (component.Level != web.Down || component.Action == "") {
+	for _, component := range decode[snapshot](t, get(down, "/api/v1/pipeline").Body).Health {
+		if component.Name == "database" && (component.Level != status.Down || component.Action == "") {
 			t.Errorf("a database that refuses is shown as %+v", component)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"heartbeat/internal/httpserver"
 )
 
 // built holds what Vite made of web/. Without Node it holds robots.txt alone, and missing.html is served.
@@ -37,7 +39,7 @@ func (s *Server) pages() http.Handler {
 	if err != nil {
 		panic(err) // the directory is part of the binary
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.responder.Wrap(func(w http.ResponseWriter, r *http.Request) error {
 		name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
 		if name == "" {
 			name = "index.html"
@@ -46,7 +48,7 @@ func (s *Server) pages() http.Handler {
 		switch {
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			w.Header().Set("Allow", "GET, HEAD")
-			tell(w, r, s.log, problem(notAllowed, "%s is not among the methods of a page", r.Method))
+			return httpserver.NewProblem(httpserver.MethodNotAllowed, "%s is not among the methods of a page", r.Method)
 		case err == nil:
 			serveFile(w, r, name, content)
 		case name == "index.html":
@@ -54,8 +56,9 @@ func (s *Server) pages() http.Handler {
 		case name == "missing.css":
 			serveFile(w, r, name, missingStyle)
 		default:
-			tell(w, r, s.log, problem(notFound, "there is no page %s", r.URL.Path))
+			return httpserver.NewProblem(httpserver.NotFound, "there is no page %s", r.URL.Path)
 		}
+		return nil
 	})
 }
 
@@ -65,4 +68,15 @@ func serveFile(w http.ResponseWriter, r *http.Request, name string, content []by
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
+}
+
+// policy allows the console's own files and nothing else: no inline script, no other host, no frame around it.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+	"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+func withPolicy(inner http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		inner.ServeHTTP(w, r)
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"heartbeat/internal/httpserver"
 	"heartbeat/internal/readmodel"
 )
 
@@ -40,9 +41,9 @@ func (s *Server) customer(w http.ResponseWriter, r *http.Request) error {
 	case !errors.Is(err, readmodel.ErrNotFound):
 		return err
 	case body.Live == nil && int(id) > s.options.Pool:
-		return problem(notFound, "no reading of %s was ever seen or stored", body.ID)
+		return httpserver.NewProblem(httpserver.NotFound, "no reading of %s was ever seen or stored", body.ID)
 	}
-	return answer(w, body)
+	return httpserver.WriteJSON(w, body)
 }
 
 type readingsBody struct {
@@ -83,7 +84,7 @@ func (s *Server) readings(w http.ResponseWriter, r *http.Request) error {
 	if format == "csv" {
 		return body.writeCSV(w)
 	}
-	return answer(w, body)
+	return httpserver.WriteJSON(w, body)
 }
 
 func attach(w http.ResponseWriter, body readingsBody, format string) {
@@ -137,7 +138,7 @@ func (s *Server) minutes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, minutesBody{ID: id.String(), From: from, To: to, Step: int(span.Step.Seconds()), Minutes: minutes})
+	return httpserver.WriteJSON(w, minutesBody{ID: id.String(), From: from, To: to, Step: int(span.Step.Seconds()), Minutes: minutes})
 }
 
 // stepOf keeps the number of steps below 400 or so.

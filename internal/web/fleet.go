@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/httpserver"
 	"heartbeat/internal/live"
 	"heartbeat/internal/readmodel"
 )
@@ -22,12 +23,12 @@ func (s *Server) totals(w http.ResponseWriter, r *http.Request) error {
 	if q := newQuery(r); q.err != nil {
 		return q.err
 	}
-	board := s.board.current()
-	if board.Totals == nil {
-		return problem(unavailable, "the database did not answer the last time it was asked")
+	snapshot := s.status.Latest()
+	if snapshot.Totals == nil {
+		return httpserver.NewProblem(httpserver.Unavailable, "the database did not answer the last time it was asked")
 	}
-	return answer(w, totalsBody{
-		Totals: *board.Totals, At: board.At, Observed: s.options.Fleet.Latest().Rate, Lag: board.Lag, Unaccounted: board.Unaccounted,
+	return httpserver.WriteJSON(w, totalsBody{
+		Totals: *snapshot.Totals, At: snapshot.At, Observed: s.options.Fleet.Latest().Rate, Lag: snapshot.Lag, Unaccounted: snapshot.Unaccounted,
 	})
 }
 
@@ -68,7 +69,7 @@ func (s *Server) fleet(w http.ResponseWriter, r *http.Request) error {
 	}
 	body.Counts[live.Never.String()] = s.neverSeen(frame)
 	body.fill(rest(frame.Changes, after), state, limit)
-	return answer(w, body)
+	return httpserver.WriteJSON(w, body)
 }
 
 // fill takes one page of the changes, which are in order of customers.

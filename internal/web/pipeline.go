@@ -2,18 +2,16 @@ package web
 
 import (
 	"net/http"
-	"strconv"
-	"time"
 
-	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/httpserver"
 	"heartbeat/internal/readmodel"
 )
 
 const maxTables = 1000
 
-// pipeline returns the board: partitions, lag and health.
+// pipeline returns the status snapshot: partitions, lag and health.
 func (s *Server) pipeline(w http.ResponseWriter, _ *http.Request) error {
-	return answer(w, s.board.current())
+	return httpserver.WriteJSON(w, s.status.Latest())
 }
 
 type tablesBody struct {
@@ -25,7 +23,7 @@ func (s *Server) tables(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, tablesBody{tables})
+	return httpserver.WriteJSON(w, tablesBody{tables})
 }
 
 type incidentsBody struct {
@@ -42,82 +40,5 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, incidentsBody{incidents})
-}
-
-type lettersBody struct {
-	Reasons []readmodel.ReasonCount `json:"reasons"`
-	Letters []readmodel.DeadLetter  `json:"dead_letters"`
-	Next    *int64                  `json:"next"` // what to ask for with before=, null on the last page
-}
-
-func (s *Server) deadLetters(w http.ResponseWriter, r *http.Request) error {
-	q := newQuery(r, "before", "reason", "pending", "limit")
-	query := readmodel.DeadLetterQuery{
-		Before: q.id("before"), Reason: q.oneOf("reason", reasonNames()...),
-		Pending: q.oneOf("pending", "1", "0") == "1", Limit: q.limit(50, 500),
-	}
-	if q.err != nil {
-		return q.err
-	}
-	reasons, err := s.options.Store.Reasons(r.Context())
-	if err != nil {
-		return err
-	}
-	letters, err := s.options.Store.DeadLetters(r.Context(), query)
-	if err != nil {
-		return err
-	}
-	body := lettersBody{Reasons: reasons, Letters: letters}
-	if len(letters) == query.Limit {
-		body.Next = &letters[len(letters)-1].ID
-	}
-	return answer(w, body)
-}
-
-func (s *Server) deadLetter(w http.ResponseWriter, r *http.Request) error {
-	id, err := letterIn(r)
-	if err != nil {
-		return err
-	}
-	letter, err := s.options.Store.DeadLetter(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	return answer(w, letter)
-}
-
-// replay tries to store a dead letter again. Asking twice does no more than asking once.
-func (s *Server) replay(w http.ResponseWriter, r *http.Request) error {
-	id, err := letterIn(r)
-	if err != nil {
-		return err
-	}
-	if s.options.Replayer == nil {
-		return problem(notOffered, "this console cannot replay: use `heartbeat deadletter replay %d`", id)
-	}
-	began := time.Now()
-	outcome, err := s.options.Replayer.Replay(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	s.log.Info("dead letter replayed", "id", id, "outcome", outcome.Outcome, "took", time.Since(began))
-	return answer(w, outcome)
-}
-
-func letterIn(r *http.Request) (int64, error) {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil || id < 1 {
-		return 0, problem(badRequest, "%.40q is not a dead letter's number", r.PathValue("id"))
-	}
-	return id, nil
-}
-
-func reasonNames() []string {
-	return []string{
-		string(heartbeat.Empty), string(heartbeat.TooLarge), string(heartbeat.BadUTF8), string(heartbeat.NotJSON),
-		string(heartbeat.NotObject), string(heartbeat.DuplicateField), string(heartbeat.MissingField),
-		string(heartbeat.WrongType), string(heartbeat.BadCustomerID), string(heartbeat.BadTimestamp),
-		string(heartbeat.TimestampRange), string(heartbeat.RejectedByDatabase),
-	}
+	return httpserver.WriteJSON(w, incidentsBody{incidents})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/httpserver"
 	"heartbeat/internal/readmodel"
 )
 
@@ -32,7 +33,7 @@ func newQuery(r *http.Request, known ...string) *query {
 
 func (q *query) fail(format string, args ...any) {
 	if q.err == nil {
-		q.err = problem(badRequest, format, args...)
+		q.err = httpserver.NewProblem(httpserver.BadRequest, format, args...)
 	}
 }
 
@@ -113,21 +114,21 @@ func (q *query) span(length, longest time.Duration) (from, to time.Time) {
 	return from, to
 }
 
-// place is where a page of anomalies ended.
-type place struct {
+// pageCursor is the last anomaly of a page.
+type pageCursor struct {
 	at time.Time
 	id int64
 }
 
-func placeOf(last readmodel.Anomaly) string {
+func cursorAfter(last readmodel.Anomaly) string {
 	text := strconv.FormatInt(last.EventTime.UnixMicro(), 36) + "." + strconv.FormatInt(last.ID, 36)
 	return base64.RawURLEncoding.EncodeToString([]byte(text))
 }
 
-func (q *query) place(name string) place {
+func (q *query) cursor(name string) pageCursor {
 	text := q.values.Get(name)
 	if text == "" {
-		return place{}
+		return pageCursor{}
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	at, id, found := strings.Cut(string(raw), ".")
@@ -135,16 +136,16 @@ func (q *query) place(name string) place {
 	number, idErr := strconv.ParseInt(id, 36, 64)
 	if err != nil || !found || atErr != nil || idErr != nil {
 		q.fail("%s is not a cursor that an earlier page returned", name)
-		return place{}
+		return pageCursor{}
 	}
-	return place{time.UnixMicro(micros).UTC(), number}
+	return pageCursor{time.UnixMicro(micros).UTC(), number}
 }
 
 // customerIn reads the customer of a path.
 func customerIn(r *http.Request) (heartbeat.CustomerID, error) {
 	id, err := heartbeat.ParseCustomerID(r.PathValue("id"))
 	if err != nil {
-		return 0, problem(badRequest, "%.40q is not a customer's id such as CUST_00042", r.PathValue("id"))
+		return 0, httpserver.NewProblem(httpserver.BadRequest, "%.40q is not a customer's id such as CUST_00042", r.PathValue("id"))
 	}
 	return id, nil
 }

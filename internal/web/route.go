@@ -1,11 +1,10 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"heartbeat/internal/httpserver"
 )
 
 const (
@@ -14,16 +13,13 @@ const (
 	apiPrefix      = "/api/v1"
 )
 
-// handle answers a request or returns why not.
-type handle func(w http.ResponseWriter, r *http.Request) error
-
 // route is one operation of the API. The OpenAPI file describes exactly these.
 type route struct {
 	method string
 	path   string
 	open   bool // needs no token
 	long   bool // takes its own time and its own place, not a request's
-	handle handle
+	handle httpserver.Handler
 }
 
 func (s *Server) routes() []route {
@@ -35,7 +31,7 @@ func (s *Server) routes() []route {
 		{method: "GET", path: apiPrefix + "/session", open: true, handle: s.session},
 		{method: "POST", path: apiPrefix + "/session", open: true, handle: s.login},
 		{method: "DELETE", path: apiPrefix + "/session", open: true, handle: s.logout},
-		{method: "GET", path: apiPrefix + "/stream", long: true, handle: s.stream},
+		{method: "GET", path: apiPrefix + "/stream", long: true, handle: s.stream.Serve},
 		{method: "GET", path: apiPrefix + "/totals", handle: s.totals},
 		{method: "GET", path: apiPrefix + "/fleet", handle: s.fleet},
 		{method: "GET", path: apiPrefix + "/trends", handle: s.trends},
@@ -60,13 +56,13 @@ func (s *Server) mux() *http.ServeMux {
 		methods[route.path] += " " + route.method
 	}
 	for path, allowed := range methods {
-		mux.HandleFunc(path, s.finish(func(w http.ResponseWriter, r *http.Request) error {
+		mux.HandleFunc(path, s.responder.Wrap(func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Allow", allowed[1:])
-			return problem(notAllowed, "%s is not among the methods of %s:%s", r.Method, r.URL.Path, allowed)
+			return httpserver.NewProblem(httpserver.MethodNotAllowed, "%s is not among the methods of %s:%s", r.Method, r.URL.Path, allowed)
 		}))
 	}
-	mux.HandleFunc("/api/", s.finish(func(_ http.ResponseWriter, r *http.Request) error {
-		return problem(notFound, "there is no %s; %s/openapi.json lists what there is", r.URL.Path, apiPrefix)
+	mux.HandleFunc("/api/", s.responder.Wrap(func(_ http.ResponseWriter, r *http.Request) error {
+		return httpserver.NewProblem(httpserver.NotFound, "there is no %s; %s/openapi.json lists what there is", r.URL.Path, apiPrefix)
 	}))
 	mux.Handle("/", s.pages())
 	return mux
@@ -76,43 +72,10 @@ func (s *Server) mux() *http.ServeMux {
 func (s *Server) serve(route route) http.HandlerFunc {
 	inner := route.handle
 	if !route.long {
-		inner = s.limited(inner)
+		inner = s.limiter.Wrap(inner)
 	}
 	if !route.open {
 		inner = s.authorized(inner)
 	}
-	return s.finish(inner)
-}
-
-// finish turns a handler's error into a problem.
-func (s *Server) finish(inner handle) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if err := inner(w, r); err != nil {
-			tell(w, r, s.log, err)
-		}
-	}
-}
-
-// limited lets a bounded number of requests work at a time, each for a bounded time on a bounded body.
-func (s *Server) limited(inner handle) handle {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		select {
-		case s.requests <- struct{}{}:
-			defer func() { <-s.requests }()
-		default:
-			p := problem(tooMany, "%d requests are being answered already: try again", cap(s.requests))
-			p.retryAfter = time.Second
-			return p
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
-		r = r.WithContext(ctx)
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		return inner(w, r)
-	}
-}
-
-func (s *Server) scrape(w http.ResponseWriter, r *http.Request) error {
-	promhttp.HandlerFor(s.options.Registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
-	return nil
+	return s.responder.Wrap(inner)
 }

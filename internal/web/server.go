@@ -3,7 +3,6 @@ package web
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net"
@@ -11,15 +10,20 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"heartbeat/internal/httpserver"
+	"heartbeat/internal/readmodel"
+	"heartbeat/internal/status"
+	"heartbeat/internal/stream"
 )
 
 // Options are what a Server is made of. Fleet and Store are required.
 type Options struct {
 	Fleet    Fleet
 	Store    Store
-	Log      Log      // nil: end offsets, and so lag, are unknown
-	Feed     Feed     // nil: the Fleet is fed by this very process
-	Replayer Replayer // nil: replay is not offered
+	Broker   status.Broker // nil: end offsets, and so lag, are unknown
+	Feed     status.Feed   // nil: the Fleet is fed by this very process
+	Replayer Replayer      // nil: replay is not offered
 	Logger   *slog.Logger
 	Registry *prometheus.Registry // what /metrics shows; nil for one of its own
 
@@ -61,71 +65,59 @@ func (o Options) validate() error {
 
 // Server answers the console's requests.
 type Server struct {
-	options  Options
-	log      *slog.Logger
-	boot     string // tells the cursors of this process from those of another
-	board    *board
-	sessions *sessions
-	encoder  encoder
-	viewers  chan struct{} // one element for each open stream
-	requests chan struct{} // one element for each request under way
-	metrics  *metrics
-	handler  http.Handler
-	started  time.Time
+	options   Options
+	log       *slog.Logger
+	status    *status.Poller
+	stream    *stream.Stream
+	sessions  *sessions
+	limiter   *httpserver.Limiter
+	responder httpserver.Responder
+	handler   http.Handler
+	started   time.Time
 }
 
-// New returns a Server. Its board stands still until Run is called.
+// New returns a Server. Its status snapshot stays empty until Run is called.
 func New(options Options) (*Server, error) {
 	options = options.withDefaults()
 	if err := options.validate(); err != nil {
 		return nil, err
 	}
+	log := options.Logger.With("component", "web")
+	poller := status.NewPoller(status.Options{Store: options.Store, Broker: options.Broker, Feed: options.Feed})
 	s := &Server{
-		options:  options,
-		log:      options.Logger.With("component", "web"),
-		boot:     rand.Text()[:10],
-		board:    newBoard(options),
-		sessions: newSessions(options.Token),
-		viewers:  make(chan struct{}, options.MaxViewers),
-		requests: make(chan struct{}, options.MaxRequests),
-		metrics:  newMetrics(options.Registry),
-		started:  time.Now(),
+		options:   options,
+		log:       log,
+		status:    poller,
+		sessions:  newSessions(options.Token),
+		limiter:   httpserver.NewLimiter(options.MaxRequests, requestTimeout, maxBody),
+		responder: httpserver.Responder{Logger: log, Translate: problemOf},
+		started:   time.Now(),
+		stream: stream.New(stream.Options{
+			Fleet: options.Fleet, Status: poller.Latest, Logger: log, Registry: options.Registry,
+			Hello:      stream.Hello{Pool: options.Pool, Version: options.Version, Replay: options.Replayer != nil},
+			MaxViewers: options.MaxViewers, WriteDeadline: options.WriteDeadline, Lifetime: options.Lifetime,
+		}),
 	}
-	s.handler = s.guard(s.mux())
+	guard := httpserver.Guard{Responder: s.responder, AnyHost: options.Token != ""}
+	s.handler = withPolicy(guard.Wrap(s.mux()))
 	return s, nil
 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Run keeps the board up to date until the context ends.
-func (s *Server) Run(ctx context.Context) error { return s.board.run(ctx) }
+// Run keeps the status snapshot up to date until the context ends.
+func (s *Server) Run(ctx context.Context) error { return s.status.Run(ctx) }
 
 // Serve answers on a listener until the context ends, then gives requests under way a moment. Streams end at once.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      90 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ConnContext:       withConnection,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
+	return httpserver.Serve(ctx, listener, s, s.log)
+}
+
+// problemOf says what an error of the store means to a client.
+func problemOf(err error) *httpserver.Problem {
+	if errors.Is(err, readmodel.ErrNotFound) {
+		return httpserver.NewProblem(httpserver.NotFound, "there is nothing stored under that id")
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }() // ends with Shutdown or Close below
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	if server.Shutdown(grace) != nil {
-		_ = server.Close()
-	}
-	<-ended
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"heartbeat/internal/httpserver"
+
 	"github.com/go-json-experiment/json"
 	"golang.org/x/time/rate"
 )
@@ -99,23 +101,23 @@ type sessionBody struct {
 	Version  string `json:"version"`
 }
 
-func (s *Server) authorized(inner handle) handle {
+func (s *Server) authorized(inner httpserver.Handler) httpserver.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if !s.sessions.admits(r) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="heartbeat"`)
-			return problem(unauthorized, "sign in on the console, or send the token as Authorization: Bearer …")
+			return httpserver.NewProblem(httpserver.Unauthorized, "sign in on the console, or send the token as Authorization: Bearer …")
 		}
 		return inner(w, r)
 	}
 }
 
 func (s *Server) session(w http.ResponseWriter, r *http.Request) error {
-	return answer(w, sessionBody{Needed: !s.sessions.none, SignedIn: s.sessions.admits(r), Version: s.options.Version})
+	return httpserver.WriteJSON(w, sessionBody{Needed: !s.sessions.none, SignedIn: s.sessions.admits(r), Version: s.options.Version})
 }
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
-		return problem(unsupported, "send the token as application/json: {\"token\": \"…\"}")
+		return httpserver.NewProblem(httpserver.UnsupportedMedia, "send the token as application/json: {\"token\": \"…\"}")
 	}
 	var body struct {
 		Token string `json:"token"`
@@ -124,18 +126,16 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return err
 		}
-		return problem(badRequest, "the body is not {\"token\": \"…\"}")
+		return httpserver.NewProblem(httpserver.BadRequest, "the body is not {\"token\": \"…\"}")
 	}
 	if !s.sessions.tries.Allow() {
-		p := problem(tooMany, "too many attempts to sign in: wait a few seconds")
-		p.retryAfter = 5 * time.Second
-		return p
+		return httpserver.NewProblem(httpserver.TooManyRequests, "too many attempts to sign in: wait a few seconds").RetryAfter(5 * time.Second)
 	}
 	if !s.sessions.none && !s.sessions.right(body.Token) {
-		return problem(wrongToken, "this is not the console's token: it is what HEARTBEAT_TOKEN was set to")
+		return httpserver.NewProblem(httpserver.WrongToken, "this is not the console's token: it is what HEARTBEAT_TOKEN was set to")
 	}
 	http.SetCookie(w, sessionCookieOf(r, s.sessions.begin(), int(sessionLifetime.Seconds())))
-	return answer(w, sessionBody{Needed: !s.sessions.none, SignedIn: true, Version: s.options.Version})
+	return httpserver.WriteJSON(w, sessionBody{Needed: !s.sessions.none, SignedIn: true, Version: s.options.Version})
 }
 
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
@@ -143,7 +143,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 		s.sessions.end(cookie.Value)
 	}
 	http.SetCookie(w, sessionCookieOf(r, "", -1))
-	return answer(w, sessionBody{Needed: !s.sessions.none, SignedIn: s.sessions.none, Version: s.options.Version})
+	return httpserver.WriteJSON(w, sessionBody{Needed: !s.sessions.none, SignedIn: s.sessions.none, Version: s.options.Version})
 }
 
 func sessionCookieOf(r *http.Request, value string, age int) *http.Cookie {

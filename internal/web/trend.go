@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/httpserver"
 	"heartbeat/internal/live"
 	"heartbeat/internal/readmodel"
+	"heartbeat/internal/status"
 )
 
 // period is a choice of the range picker.
@@ -76,14 +78,14 @@ func (s *Server) trends(w http.ResponseWriter, r *http.Request) error {
 	}
 	body := trendBody{
 		Range: period.name, Step: int(period.step.Seconds()), From: span.From, To: now,
-		Buckets: buckets, Seconds: []secondBody{}, Lag: join(written, s.board.history(span)),
+		Buckets: buckets, Seconds: []secondBody{}, Lag: status.MergeLag(written, s.status.LagHistory(span)),
 	}
 	if period.length <= 15*time.Minute {
 		for _, second := range s.options.Fleet.Seconds(span.From) {
 			body.Seconds = append(body.Seconds, secondOf(second))
 		}
 	}
-	return answer(w, body)
+	return httpserver.WriteJSON(w, body)
 }
 
 func secondOf(s live.Second) secondBody {

@@ -113,7 +113,7 @@ func (s stored) Replay(_ context.Context, id int64) (readmodel.Replay, error) {
 	return readmodel.Replay{ID: id, Outcome: "rejected", Detail: "still not JSON"}, s.fault
 }
 
-// ends is a Log of one partition.
+// ends is a Broker of one partition.
 type ends int64
 
 func (e ends) Ends(context.Context) (map[int32]int64, error) {
@@ -134,7 +134,7 @@ func hub() *live.Hub {
 func newServer(t *testing.T, change func(*web.Options)) *web.Server {
 	t.Helper()
 	options := web.Options{
-		Fleet: hub(), Store: stored{}, Log: ends(105), Replayer: stored{}, Pool: 100, Version: "test",
+		Fleet: hub(), Store: stored{}, Broker: ends(105), Replayer: stored{}, Pool: 100, Version: "test",
 		Registry: prometheus.NewRegistry(),
 	}
 	if change != nil {
@@ -147,7 +147,7 @@ func newServer(t *testing.T, change func(*web.Options)) *web.Server {
 	return server
 }
 
-// polled lets the board ask once.
+// polled lets the server poll its status once.
 func polled(t *testing.T, server *web.Server) *web.Server {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -157,7 +157,7 @@ func polled(t *testing.T, server *web.Server) *web.Server {
 	for ticker := time.NewTicker(2 * time.Millisecond); !strings.Contains(get(server, "/api/v1/pipeline").Body.String(), `"name"`); {
 		select {
 		case <-deadline:
-			t.Fatal("the board was not filled within 5 s")
+			t.Fatal("the status snapshot was not filled within 5 s")
 		case <-ticker.C:
 		}
 	}

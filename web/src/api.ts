@@ -40,7 +40,7 @@ export interface Component {
   readonly since: string;
 }
 
-export interface Board {
+export interface PipelineStatus {
   readonly at: string;
   readonly totals: Totals | null;
   readonly stored_per_second: number | null;

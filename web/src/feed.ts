@@ -1,6 +1,6 @@
 import { Fleet } from "./fleet";
 import type { Alerts, Frame, Hello } from "./wire";
-import type { Board } from "./api";
+import type { PipelineStatus } from "./api";
 import type { LinkState, StreamEvents } from "./stream";
 import { Stream } from "./stream";
 
@@ -12,7 +12,7 @@ export interface LiveAlert {
   readonly time: number;
 }
 
-export type Topic = "hello" | "frame" | "alerts" | "board" | "link";
+export type Topic = "hello" | "frame" | "alerts" | "status" | "link";
 
 const STALE_AFTER = 2500;
 const KEPT_ALERTS = 2000;
@@ -24,7 +24,7 @@ export class Feed {
   readonly fleet = new Fleet();
   hello: Hello | undefined;
   frame: Frame | undefined;
-  board: Board | undefined;
+  status: PipelineStatus | undefined;
   link: LinkState = "connecting";
   linkDetail = "";
   alerts: LiveAlert[] = []; // newest last
@@ -79,8 +79,8 @@ export class Feed {
       case "alerts":
         this.#raise(data as Alerts);
         break;
-      case "board":
-        this.board = data as Board;
+      case "status":
+        this.status = data as PipelineStatus;
         break;
     }
     this.#tell(name);

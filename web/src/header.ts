@@ -52,7 +52,7 @@ export function header(root: HTMLElement, feed: Feed, clock: Clock, signal: Abor
   addEventListener("hashchange", mark, { signal });
   clock.onChange(tick, signal);
   feed.on("link", tick, signal);
-  feed.on("board", () => showPipeline(pipeline, feed), signal);
+  feed.on("status", () => showPipeline(pipeline, feed), signal);
   mark();
   tick();
 }
@@ -66,7 +66,7 @@ function showLink(link: HTMLElement, feed: Feed): void {
 }
 
 function showPipeline(link: HTMLElement, feed: Feed): void {
-  const health = feed.board?.health ?? [];
+  const health = feed.status?.health ?? [];
   const worst: Level = health.some((c) => c.level === "down") ? "down" : health.some((c) => c.level === "warn") ? "warn" : "ok";
   const text = health.length === 0 ? "Pipeline unknown" : worst === "ok" ? "Pipeline OK"
     : "Pipeline: " + health.filter((c) => c.level === worst).map((c) => c.name).join(", ");
@@ -78,7 +78,7 @@ function showPipeline(link: HTMLElement, feed: Feed): void {
 /** Says across the page when what it shows is not the present. */
 export function notice(root: HTMLElement, feed: Feed, clock: Clock, signal: AbortSignal): void {
   const show = (): void => {
-    const down = feed.board?.health.find((c) => c.name === "live view" && c.level === "down");
+    const down = feed.status?.health.find((c) => c.name === "live view" && c.level === "down");
     let text = "";
     if (feed.frame && feed.stale) {
       const age = Math.round((Date.now() - feed.received) / 5000) * 5;

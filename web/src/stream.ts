@@ -1,12 +1,12 @@
 import type { Alerts, Frame, Hello } from "./wire";
-import type { Board } from "./api";
+import type { PipelineStatus } from "./api";
 
 /** What the stream brings. */
 export interface StreamEvents {
   hello: Hello;
   frame: Frame;
   alerts: Alerts;
-  board: Board;
+  status: PipelineStatus;
 }
 
 export type LinkState = "connecting" | "live" | "lost" | "unauthorized";

@@ -1,4 +1,4 @@
-/** A frame of the stream, see internal/web/wire.go. */
+/** A frame of the stream, see internal/stream/wire.go. */
 export interface Frame {
   readonly t: number; // Unix milliseconds
   readonly from: number;

@@ -1,5 +1,5 @@
 import type { Context } from "../context";
-import type { Board, Incident, Partition, Table } from "../api";
+import type { PipelineStatus, Incident, Partition, Table } from "../api";
 import { get } from "../api";
 import { bytes, count, duration, rate } from "../format";
 import { h, replace } from "../element";
@@ -15,19 +15,19 @@ export function pipelinePage(root: HTMLElement, context: Context): void {
   const tables = h("section", { class: "panel", "aria-label": "Table partitions" });
   const incidents = h("section", { class: "panel", "aria-label": "Data incidents" });
   const show = (): void => {
-    const board = feed.board;
-    if (!board) return;
-    replace(health, ...board.health.map((c) => h("article", { class: `component component-${c.level}` },
+    const status = feed.status;
+    if (!status) return;
+    replace(health, ...status.health.map((c) => h("article", { class: `component component-${c.level}` },
       h("h3", {}, levelBadge(c.level, c.name.charAt(0).toUpperCase() + c.name.slice(1))),
       h("p", {}, c.detail),
       c.action && h("p", { class: "action" }, h("b", {}, "What to do: "), c.action),
       h("p", { class: "muted" }, `for ${duration(feed.now - Date.parse(c.since))}`))));
-    showPartitions(partitions, board, context);
+    showPartitions(partitions, status, context);
   };
-  feed.on("board", show, signal);
+  feed.on("status", show, signal);
   clock.onChange(show, signal);
   replace(root, h("h1", { class: "visually-hidden" }, "Pipeline"), health, partitions, deadLetters(context), incidents, tables);
-  if (!feed.board) replace(health, h("p", { class: "empty" }, "Waiting for the first word of the server…"));
+  if (!feed.status) replace(health, h("p", { class: "empty" }, "Waiting for the first word of the server…"));
   show();
   poll(() => 15_000,
     async (stop) => [(await get<{ tables: Table[] }>("tables", stop)).tables, (await get<{ incidents: Incident[] }>("incidents", stop)).incidents] as const,
@@ -48,16 +48,16 @@ export function grid(caption: string, columns: readonly string[], rows: readonly
       h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((content, i) => cell("td", content, i)))))));
 }
 
-function showPartitions(section: HTMLElement, board: Board, { feed }: Context): void {
-  const total = (value: (p: Partition) => number): string => count(board.partitions.reduce((sum, p) => sum + value(p), 0));
-  const rows = board.partitions.map((p) => [
+function showPartitions(section: HTMLElement, status: PipelineStatus, { feed }: Context): void {
+  const total = (value: (p: Partition) => number): string => count(status.partitions.reduce((sum, p) => sum + value(p), 0));
+  const rows = status.partitions.map((p) => [
     p.current ? p.log : `${p.log} (replaced)`, p.owner || "nobody", duration(feed.now - Date.parse(p.updated_at)) + " ago", String(p.partition),
     count(p.next_offset), count(p.end_offset), count(p.lag), rate(p.rate),
     count(p.stored), count(p.anomalies), count(p.dead_lettered), count(p.skipped), count(p.lost), unaccounted(p.unaccounted),
   ]);
   if (rows.length > 1) {
-    rows.push(["All", "", "", "", "", "", count(board.lag), rate(board.stored_per_second), total((p) => p.stored), total((p) => p.anomalies),
-      total((p) => p.dead_lettered), total((p) => p.skipped), total((p) => p.lost), unaccounted(board.unaccounted)]);
+    rows.push(["All", "", "", "", "", "", count(status.lag), rate(status.stored_per_second), total((p) => p.stored), total((p) => p.anomalies),
+      total((p) => p.dead_lettered), total((p) => p.skipped), total((p) => p.lost), unaccounted(status.unaccounted)]);
   }
   // Someone may be in the middle of scrolling or selecting: the section stays, its table is exchanged.
   const table = grid("Partitions", ["Log", "Owner", "Progress", "Partition", "Next offset", "End offset", "Lag", "Offsets/s",

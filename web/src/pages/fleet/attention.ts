@@ -41,7 +41,7 @@ export function attention(context: Context): HTMLElement {
     rows(body, context, worst);
     setText(rest, total > worst.length ? `and ${count(total - worst.length)} more: filter the wall by state to see them` : "");
   }, signal);
-  feed.on("board", () => replace(health, ...(feed.board?.health ?? []).map((c) =>
+  feed.on("status", () => replace(health, ...(feed.status?.health ?? []).map((c) =>
     h("li", {}, levelBadge(c.level, c.name), h("span", { class: "muted" }, c.detail)))), signal);
   return h(
     "aside",

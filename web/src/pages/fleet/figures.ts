@@ -24,19 +24,19 @@ export function figures({ feed, signal }: Context): HTMLElement {
     if (box.dataset["level"] !== level) box.dataset["level"] = level;
   };
   feed.on("frame", () => setText(f.events.value, rate(feed.frame?.rate)), signal);
-  feed.on("board", () => {
-    const board = feed.board!;
-    const totals = board.totals;
+  feed.on("status", () => {
+    const status = feed.status!;
+    const totals = status.totals;
     setText(f.active.value, count(totals?.active_customers_last_60_min));
     setText(f.valid.value, big(totals?.valid_records));
     setText(f.anomalies.value, big(totals?.anomaly_records));
     setText(f.recent.value, count(totals?.anomalies_last_5_min));
     setText(f.letters.value, count(totals?.dead_letters_pending));
-    setText(f.lag.value, count(board.lag));
-    setText(f.unaccounted.value, totals ? count(board.unaccounted) : "–");
-    const consumer = board.health.find((c) => c.name === "consumer");
+    setText(f.lag.value, count(status.lag));
+    setText(f.unaccounted.value, totals ? count(status.unaccounted) : "–");
+    const consumer = status.health.find((c) => c.name === "consumer");
     mark(f.lag.box, consumer?.level ?? "ok");
-    mark(f.unaccounted.box, board.unaccounted === 0 ? "ok" : "down");
+    mark(f.unaccounted.box, status.unaccounted === 0 ? "ok" : "down");
   }, signal);
   return h("dl", { class: "figures", "aria-label": "Totals" }, ...Object.values(f).map((one) => one.box));
 }

@@ -1,4 +1,4 @@
-package web_test
+package stream_test
 
 import (
 	"encoding/base64"
@@ -12,7 +12,7 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/live"
-	"heartbeat/internal/web"
+	"heartbeat/internal/stream"
 )
 
 // goldenFrame is what both the server's and the console's tests hold to.
@@ -29,7 +29,7 @@ func TestFrameIsWhatTheConsoleReads(t *testing.T) {
 		Time     int64  `json:"time"`
 		Since    *int64 `json:"since,omitzero"`
 	}
-	since := func(d time.Duration) *int64 { return pointer(at.Add(-d).UnixMilli()) }
+	since := func(d time.Duration) *int64 { return new(at.Add(-d).UnixMilli()) }
 	cases := []struct {
 		change live.Change
 		seen   seen
@@ -53,7 +53,7 @@ func TestFrameIsWhatTheConsoleReads(t *testing.T) {
 		frame.Changes = append(frame.Changes, c.change)
 		golden.Changes = append(golden.Changes, c.seen)
 	}
-	data, err := web.EncodeFrame(frame)
+	data, err := stream.EncodeFrame(frame)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestFrameIsWhatTheConsoleReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)+"\n"); diff != "" {
-		t.Errorf("%s differs (-file +server); UPDATE_GOLDEN=1 writes it anew:\n%s", goldenFrame, diff)
+		t.Errorf("%s differs (-file +server); UPDATE_GOLDEN=1 rewrites it:\n%s", goldenFrame, diff)
 	}
 }
 
@@ -88,7 +88,7 @@ func TestTimelyChangesTakeTwoBytes(t *testing.T) {
 		}
 		frame.Changes = append(frame.Changes, change)
 	}
-	data, err := web.EncodeFrame(frame)
+	data, err := stream.EncodeFrame(frame)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package web
+package status
 
 import (
 	"testing"
@@ -15,17 +15,17 @@ func TestLagIsWhatTheConsoleSawAndBeforeThatWhatWasWrittenDown(t *testing.T) {
 	at := func(minute, offsets int) readmodel.Lag {
 		return readmodel.Lag{At: noon.Add(time.Duration(minute) * time.Minute), Offsets: int64(offsets)}
 	}
-	minutes := newSeries(time.Minute, 100)
+	minutes := newLagSeries(time.Minute, 100)
 	for _, point := range []readmodel.Lag{at(20, 1), {At: noon.Add(20*time.Minute + time.Second), Offsets: 8}, at(21, 2), at(27, 3)} {
 		minutes.add(point)
 	}
 	written := []readmodel.Lag{at(0, 50), at(15, 60), at(20, 70), at(25, 80)}
 	for name, c := range map[string]struct{ got, want []readmodel.Lag }{
-		"by minute":            {join(written, minutes.since(noon, time.Minute)), []readmodel.Lag{at(0, 50), at(15, 60), at(20, 8), at(21, 2), at(27, 3)}},
-		"by five minutes":      {join(written, minutes.since(noon, 5*time.Minute)), []readmodel.Lag{at(0, 50), at(15, 60), at(20, 8), at(25, 3)}},
+		"by minute":            {MergeLag(written, minutes.since(noon, time.Minute)), []readmodel.Lag{at(0, 50), at(15, 60), at(20, 8), at(21, 2), at(27, 3)}},
+		"by five minutes":      {MergeLag(written, minutes.since(noon, 5*time.Minute)), []readmodel.Lag{at(0, 50), at(15, 60), at(20, 8), at(25, 3)}},
 		"from later on":        {minutes.since(noon.Add(21*time.Minute), time.Minute), []readmodel.Lag{at(21, 2), at(27, 3)}},
-		"of a console just up": {join(written, nil), written},
-		"of nothing at all":    {join(nil, nil), []readmodel.Lag{}},
+		"of a console just up": {MergeLag(written, nil), written},
+		"of nothing at all":    {MergeLag(nil, nil), []readmodel.Lag{}},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -35,7 +35,7 @@ func TestLagIsWhatTheConsoleSawAndBeforeThatWhatWasWrittenDown(t *testing.T) {
 
 func TestSeriesKeepsTheNewest(t *testing.T) {
 	t.Parallel()
-	s := newSeries(time.Second, 3)
+	s := newLagSeries(time.Second, 3)
 	for i := range int64(20) {
 		s.add(readmodel.Lag{At: time.Unix(i, 0), Offsets: i})
 	}

@@ -1,10 +1,12 @@
-package web
+package stream
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"strconv"
@@ -13,8 +15,11 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"heartbeat/internal/httpserver"
 	"heartbeat/internal/live"
+	"heartbeat/internal/status"
 )
 
 const (
@@ -31,32 +36,64 @@ var (
 	errStalled = errors.New("viewer does not read")
 )
 
-// viewer is one open stream. It belongs to the goroutine of its request.
-type viewer struct {
-	server  *Server
-	out     io.Writer
-	control *http.ResponseController
-	cursor  live.Cursor
-	board   *Board // the one last sent
-	buffer  []byte
+// Fleet is the newest value of every customer.
+type Fleet interface {
+	Next(ctx context.Context, cursor live.Cursor) (live.Update, error)
 }
 
-type helloBody struct {
-	Boot    string `json:"boot"`
+// Options are what a Stream is made of. All but the durations are required.
+type Options struct {
+	Fleet    Fleet
+	Status   func() *status.Snapshot
+	Logger   *slog.Logger
+	Registry prometheus.Registerer
+	Hello    Hello
+
+	MaxViewers    int           // streams at a time
+	WriteDeadline time.Duration // a viewer that takes longer to accept a piece of a frame is dropped
+	Lifetime      time.Duration // after which a stream ends and the viewer reconnects
+}
+
+// Hello is the first event of a stream.
+type Hello struct {
+	Boot    string `json:"boot"` // tells the cursors of this process from those of another; set by New
 	Pool    int    `json:"pool"`
 	Version string `json:"version"`
 	Replay  bool   `json:"replay"`
 }
 
-// stream sends frames until the viewer leaves, is too slow, or has been here for the stream's lifetime.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
+// Stream serves the live view to any number of viewers.
+type Stream struct {
+	options Options
+	encoder encoder
+	viewers chan struct{} // one element for each open stream
+	metrics *metrics
+}
+
+// New returns a Stream.
+func New(options Options) *Stream {
+	options.Hello.Boot = rand.Text()[:10]
+	return &Stream{options: options, viewers: make(chan struct{}, options.MaxViewers), metrics: newMetrics(options.Registry)}
+}
+
+// viewer is one open stream. It belongs to the goroutine of its request.
+type viewer struct {
+	stream  *Stream
+	out     io.Writer
+	control *http.ResponseController
+	cursor  live.Cursor
+	status  *status.Snapshot // the one last sent
+	buffer  []byte
+}
+
+// Serve sends frames until the viewer leaves, is too slow, or has been here for the stream's lifetime.
+func (s *Stream) Serve(w http.ResponseWriter, r *http.Request) error {
 	select {
 	case s.viewers <- struct{}{}:
 		defer func() { <-s.viewers }()
 	default:
-		p := problem(tooManyViewers, "%d viewers are connected already: try again later", cap(s.viewers))
-		p.retryAfter = 10 * time.Second
-		return p
+		return httpserver.NewProblem(httpserver.TooManyViewers, "%d viewers are connected already: try again later", cap(s.viewers)).
+			RetryAfter(10 * time.Second)
 	}
 	s.metrics.viewers.Inc()
 	defer s.metrics.viewers.Dec()
@@ -64,15 +101,15 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
-	header.Set("X-Accel-Buffering", "no") // a proxy that collects frames would make them old
-	v := &viewer{server: s, out: w, control: http.NewResponseController(w), cursor: s.resume(r.Header.Get("Last-Event-ID"))}
+	header.Set("X-Accel-Buffering", "no") // a proxy that collects frames would delay them
+	v := &viewer{stream: s, out: w, control: http.NewResponseController(w), cursor: s.resume(r.Header.Get("Last-Event-ID"))}
 	ctx, cancel := context.WithTimeout(r.Context(), s.options.Lifetime)
 	defer cancel()
 	err := v.run(ctx)
 	switch err {
 	case errStalled:
 		s.metrics.dropped.Inc()
-		s.log.Debug("viewer dropped", "remote", r.RemoteAddr, "cause", err)
+		s.options.Logger.Debug("viewer dropped", "remote", r.RemoteAddr, "cause", err)
 		return nil
 	case errLeft:
 		return nil
@@ -85,7 +122,7 @@ func (v *viewer) run(ctx context.Context) error {
 	if err := v.hello(); err != nil {
 		return err
 	}
-	shorten := sync.OnceFunc(func() { keepShort(ctx) })
+	shorten := sync.OnceFunc(func() { httpserver.ShortenWriteBuffer(ctx) })
 	for {
 		update, err := v.next(ctx)
 		switch {
@@ -107,12 +144,11 @@ func (v *viewer) run(ctx context.Context) error {
 func (v *viewer) next(ctx context.Context) (live.Update, error) {
 	ctx, cancel := context.WithTimeout(ctx, quietAfter)
 	defer cancel()
-	return v.server.options.Fleet.Next(ctx, v.cursor)
+	return v.stream.options.Fleet.Next(ctx, v.cursor)
 }
 
 func (v *viewer) hello() error {
-	o := v.server.options
-	data, err := json.Marshal(helloBody{Boot: v.server.boot, Pool: o.Pool, Version: o.Version, Replay: o.Replayer != nil})
+	data, err := json.Marshal(v.stream.options.Hello)
 	if err != nil {
 		return fmt.Errorf("encode greeting: %w", err)
 	}
@@ -122,9 +158,9 @@ func (v *viewer) hello() error {
 	return v.flush()
 }
 
-// show sends a frame, the alerts since the last one, and the board if it is another one.
+// show sends a frame, the alerts since the last one, and the status snapshot if there is a new one.
 func (v *viewer) show(update live.Update) error {
-	data, err := v.server.encoder.encode(update.Frame)
+	data, err := v.stream.encoder.encode(update.Frame)
 	if err != nil {
 		return fmt.Errorf("encode frame: %w", err)
 	}
@@ -133,15 +169,15 @@ func (v *viewer) show(update live.Update) error {
 			return err
 		}
 	}
-	if board := v.server.board.current(); board != v.board {
-		if err := v.event("board", board.text); err != nil {
+	if snapshot := v.stream.options.Status(); snapshot != v.status {
+		if err := v.event("status", snapshot.JSON()); err != nil {
 			return err
 		}
-		v.board = board
+		v.status = snapshot
 	}
 	v.cursor = update.Cursor
 	v.buffer = append(v.buffer, "id: "...)
-	v.buffer = append(v.buffer, v.server.eventID(update.Cursor)...)
+	v.buffer = append(v.buffer, v.stream.eventID(update.Cursor)...)
 	v.buffer = append(v.buffer, '\n')
 	if err := v.event("frame", data); err != nil {
 		return err
@@ -180,12 +216,12 @@ func (v *viewer) write(text []byte) error {
 	for len(text) > 0 {
 		piece := text[:min(len(text), pieceBytes)]
 		text = text[len(piece):]
-		deadline := time.Now().Add(v.server.options.WriteDeadline)
+		deadline := time.Now().Add(v.stream.options.WriteDeadline)
 		if err := v.control.SetWriteDeadline(deadline); err != nil {
 			return fmt.Errorf("set deadline of a stream: %w", err)
 		}
 		n, err := v.out.Write(piece)
-		v.server.metrics.sent.Add(float64(n))
+		v.stream.metrics.sent.Add(float64(n))
 		if err == nil {
 			err = v.control.Flush()
 		}
@@ -199,15 +235,15 @@ func (v *viewer) write(text []byte) error {
 	return nil
 }
 
-// eventID names a place in the stream of this process.
-func (s *Server) eventID(cursor live.Cursor) string {
-	return s.boot + "." + strconv.FormatUint(cursor.Frame, 10) + "." + strconv.FormatUint(cursor.Alert, 10)
+// eventID names a position in the stream of this process.
+func (s *Stream) eventID(cursor live.Cursor) string {
+	return s.options.Hello.Boot + "." + strconv.FormatUint(cursor.Frame, 10) + "." + strconv.FormatUint(cursor.Alert, 10)
 }
 
 // resume returns the cursor of a Last-Event-ID. One of another process, or none, begins at the beginning.
-func (s *Server) resume(id string) live.Cursor {
+func (s *Stream) resume(id string) live.Cursor {
 	parts := strings.Split(id, ".")
-	if len(parts) != 3 || parts[0] != s.boot {
+	if len(parts) != 3 || parts[0] != s.options.Hello.Boot {
 		return live.Cursor{}
 	}
 	frame, frameErr := strconv.ParseUint(parts[1], 10, 64)

@@ -1,17 +1,17 @@
-package web_test
+package httpserver_test
 
 import (
 	"net"
 	"strings"
 	"testing"
 
-	"heartbeat/internal/web"
+	"heartbeat/internal/httpserver"
 )
 
 func TestListenRefusesWhatOthersCouldReachWithoutToken(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0", "example.org:0"} {
-		listener, err := web.Listen(address, "")
+		listener, err := httpserver.Listen(httpserver.Address{Asked: address, Default: 8080})
 		if err == nil {
 			listener.Close()
 			t.Errorf("Listen(%q) without token was allowed", address)
@@ -19,7 +19,7 @@ func TestListenRefusesWhatOthersCouldReachWithoutToken(t *testing.T) {
 			t.Errorf("Listen(%q): %v does not say what to set", address, err)
 		}
 	}
-	listener, err := web.Listen("0.0.0.0:0", token)
+	listener, err := httpserver.Listen(httpserver.Address{Asked: "0.0.0.0:0", Open: true})
 	if err != nil {
 		t.Fatalf("Listen on all addresses with a token: %v", err)
 	}
@@ -29,7 +29,7 @@ func TestListenRefusesWhatOthersCouldReachWithoutToken(t *testing.T) {
 func TestListenNamesWhatIsWrongWithAnAddress(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"8080", "localhost", "localhost:http", "localhost:99999"} {
-		if listener, err := web.Listen(address, ""); err == nil {
+		if listener, err := httpserver.Listen(httpserver.Address{Asked: address, Default: 8080}); err == nil {
 			listener.Close()
 			t.Errorf("Listen(%q) was allowed", address)
 		}
@@ -43,7 +43,7 @@ func TestListenLeavesATakenPortThatWasAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	if listener, err := web.Listen(taken.Addr().String(), ""); err == nil {
+	if listener, err := httpserver.Listen(httpserver.Address{Asked: taken.Addr().String()}); err == nil {
 		listener.Close()
 		t.Error("a taken port was given up for another although it was asked for")
 	} else if !strings.Contains(err.Error(), "in use") {
@@ -53,12 +53,12 @@ func TestListenLeavesATakenPortThatWasAskedFor(t *testing.T) {
 
 func TestListenMovesOnFromATakenDefault(t *testing.T) {
 	t.Parallel()
-	first, err := web.Listen("", "")
+	first, err := httpserver.Listen(httpserver.Address{Default: 8080})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	second, err := web.Listen("", "")
+	second, err := httpserver.Listen(httpserver.Address{Default: 8080})
 	if err != nil {
 		t.Fatalf("with %s taken: %v", first.Addr(), err)
 	}

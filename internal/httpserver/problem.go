@@ -1,0 +1,114 @@
+package httpserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Code is the stable name of a problem, for scripts.
+type Code string
+
+// The codes of all roles.
+const (
+	BadRequest       Code = "bad_request"
+	Unauthorized     Code = "unauthorized"
+	WrongToken       Code = "wrong_token"
+	CrossOrigin      Code = "cross_origin"
+	HostNotAllowed   Code = "host_not_allowed"
+	NotFound         Code = "not_found"
+	MethodNotAllowed Code = "method_not_allowed"
+	TooLarge         Code = "too_large"
+	TooManyRequests  Code = "too_many_requests"
+	TooManyViewers   Code = "too_many_viewers"
+	UnsupportedMedia Code = "unsupported_media_type"
+	Unavailable      Code = "database_unavailable"
+	Slow             Code = "database_slow"
+	NotOffered       Code = "not_offered"
+)
+
+// Codes lists every code.
+func Codes() []Code {
+	return []Code{
+		BadRequest, Unauthorized, WrongToken, CrossOrigin, HostNotAllowed, NotFound, MethodNotAllowed, TooLarge,
+		TooManyRequests, TooManyViewers, UnsupportedMedia, Unavailable, Slow, NotOffered,
+	}
+}
+
+func (c Code) status() int {
+	switch c {
+	case BadRequest:
+		return http.StatusBadRequest
+	case Unauthorized:
+		return http.StatusUnauthorized
+	case WrongToken, CrossOrigin:
+		return http.StatusForbidden
+	case HostNotAllowed:
+		return http.StatusMisdirectedRequest
+	case NotFound:
+		return http.StatusNotFound
+	case MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case UnsupportedMedia:
+		return http.StatusUnsupportedMediaType
+	case TooManyRequests:
+		return http.StatusTooManyRequests
+	case NotOffered:
+		return http.StatusNotImplemented
+	case Slow:
+		return http.StatusGatewayTimeout
+	default:
+		return http.StatusServiceUnavailable
+	}
+}
+
+// Problem is an error in the form of RFC 9457. A handler returns it like any error.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   Code   `json:"code"`
+	Detail string `json:"detail"`
+
+	retryAfter time.Duration
+}
+
+func (p *Problem) Error() string { return string(p.Code) + ": " + p.Detail }
+
+// NewProblem returns a problem whose detail says what to do.
+func NewProblem(code Code, format string, args ...any) *Problem {
+	status := code.status()
+	return &Problem{
+		Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: fmt.Sprintf(format, args...),
+	}
+}
+
+// RetryAfter says in the response when the client may try again.
+func (p *Problem) RetryAfter(wait time.Duration) *Problem {
+	p.retryAfter = wait
+	return p
+}
+
+// problemOf says what a handler's error means to a client. The role's own errors are translated first. Whatever remains
+// unknown comes from the database, whose words are for the log.
+func problemOf(err error, translate func(error) *Problem) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	if translate != nil {
+		if p := translate(err); p != nil {
+			return p
+		}
+	}
+	if limit, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return NewProblem(TooLarge, "the body is larger than %d bytes", limit.Limit)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return NewProblem(Slow, "the database took too long to answer: ask for a shorter range, or try again").RetryAfter(5 * time.Second)
+	}
+	return NewProblem(Unavailable, "the database did not answer: the console's Pipeline page and the server's log say why").RetryAfter(2 * time.Second)
+}
