@@ -21,13 +21,13 @@ const (
 
 // cell is the newest reading of one customer. Times are Unix microseconds; zero means never seen.
 type cell struct {
-	time     int64
-	since    int64  // when the present state began
-	interval int64  // smoothed time between readings, 0 when unknown
-	frame    uint64 // the frame that carries the last change
-	turned   uint64 // the frame that carries the last change of state
-	bpm      heartbeat.BPM
-	silent   bool
+	time         int64
+	since        int64  // when the present state began
+	interval     int64  // smoothed time between readings, 0 when unknown
+	frame        uint64 // the frame that carries the last change
+	stateChanged uint64 // the frame that carries the last change of state
+	bpm          heartbeat.BPM
+	silent       bool
 }
 
 // page is a stretch of consecutive customer numbers. frame is the newest frame of its cells.
@@ -85,11 +85,11 @@ func (c *cell) overdue(now int64) bool {
 
 func (c *cell) change(id heartbeat.CustomerID, after uint64) Change {
 	return Change{
-		Customer: id,
-		BPM:      c.bpm,
-		Silent:   c.silent,
-		Turned:   c.turned > after,
-		Time:     c.time,
-		Since:    c.since,
+		Customer:     id,
+		BPM:          c.bpm,
+		Silent:       c.silent,
+		StateChanged: c.stateChanged > after,
+		Time:         c.time,
+		Since:        c.since,
 	}
 }

@@ -1,6 +1,6 @@
 // Package live holds the newest value of every customer and hands what changed to any number of viewers.
 //
-// A Hub is fed by one or more goroutines through Observe and beats once per tick. A viewer owns nothing but a Cursor:
+// A Hub is fed by one or more goroutines through Observe and closes a frame each tick. A viewer owns nothing but a Cursor:
 // it asks for what changed after it, at its own pace. A viewer that keeps up shares one frame with all the others; one that
 // does not is given the newest value of each cell it missed, so it sees fewer intermediate values and never a stale
 // last one. Alerts are events, not values: they stay in a bounded ring, numbered, for whoever comes back.

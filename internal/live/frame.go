@@ -14,12 +14,12 @@ type Cursor struct {
 
 // Change is the present value of one customer.
 type Change struct {
-	Customer heartbeat.CustomerID
-	BPM      heartbeat.BPM
-	Silent   bool
-	Turned   bool  // the state is not the one the viewer knew
-	Time     int64 // of the reading, Unix microseconds
-	Since    int64 // when the present state began, Unix microseconds
+	Customer     heartbeat.CustomerID
+	BPM          heartbeat.BPM
+	Silent       bool
+	StateChanged bool  // the state is not the one the viewer knew
+	Time         int64 // of the reading, Unix microseconds
+	Since        int64 // when the present state began, Unix microseconds
 }
 
 // State returns the display state.
@@ -42,7 +42,7 @@ type Alert struct {
 // Counts says how many customers are in each state; Never is always zero, a Hub knows only whom it has seen.
 type Counts [stateCount]int
 
-// Frame is what changed between two beats, in ascending order of customers. Frames are shared between viewers and
+// Frame is what changed between two ticks, in ascending order of customers. Frames are shared between viewers and
 // are not to be modified.
 type Frame struct {
 	From, To  uint64 // changes after frame From up to and including frame To

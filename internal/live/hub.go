@@ -44,9 +44,9 @@ type Hub struct {
 	rates     meter
 	timeline  timeline
 	swept     time.Time
-	beaten    chan struct{} // closed and replaced at each beat; nobody ever sends on it
+	ticked    chan struct{} // closed and replaced at each tick, never sent on
 
-	late lateFrames
+	catchUp catchUpFrames
 }
 
 // New returns an empty Hub.
@@ -60,14 +60,14 @@ func New(options Options) *Hub {
 		ring:    ring{alerts: make([]Alert, options.Alerts)},
 		frame:   &Frame{From: 1, To: 1, At: time.Now()},
 		rates:   newMeter(int(rateWindow / options.Tick)),
-		beaten:  make(chan struct{}),
+		ticked:  make(chan struct{}),
 	}
 }
 
 // Tick returns the time between frames.
 func (h *Hub) Tick() time.Duration { return h.options.Tick }
 
-// Run beats until the context ends.
+// Run ticks until the context ends.
 func (h *Hub) Run(ctx context.Context) error {
 	ticker := time.NewTicker(h.options.Tick)
 	defer ticker.Stop()
@@ -76,7 +76,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case now := <-ticker.C:
-			h.beat(now)
+			h.tick(now)
 		}
 	}
 }
@@ -117,24 +117,24 @@ func (h *Hub) Next(ctx context.Context, cursor Cursor) (Update, error) {
 			defer h.mu.RUnlock()
 			return h.update(cursor), nil
 		}
-		beaten := h.beaten
+		ticked := h.ticked
 		h.mu.RUnlock()
 		select {
 		case <-ctx.Done():
 			return Update{}, ctx.Err()
-		case <-beaten:
+		case <-ticked:
 		}
 	}
 }
 
-// Snapshot returns every customer seen so far, as of the last beat or later.
+// Snapshot returns every customer seen so far, as of the last tick or later.
 func (h *Hub) Snapshot() *Frame {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.since(0)
 }
 
-// Latest returns the frame of the last beat.
+// Latest returns the frame of the last tick.
 func (h *Hub) Latest() *Frame {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -171,13 +171,13 @@ func (h *Hub) Seconds(from time.Time) []Second {
 func (h *Hub) update(cursor Cursor) Update {
 	frame := h.frame
 	if cursor.Frame != frame.From {
-		frame = h.late.get(cursor.Frame, frame.To, h.since)
+		frame = h.catchUp.get(cursor.Frame, frame.To, h.since)
 	}
 	alerts, missed := h.ring.after(cursor.Alert, h.options.AlertBatch)
 	return Update{Frame: frame, Alerts: alerts, Missed: missed, Cursor: Cursor{Frame: frame.To, Alert: h.ring.last}}
 }
 
-// since makes a frame of every cell that changed after a frame. What changed after the last beat is in it too, and
+// since makes a frame of every cell that changed after a frame. What changed after the last tick is in it too, and
 // comes once more with the next one.
 func (h *Hub) since(after uint64) *Frame {
 	frame := *h.frame
@@ -217,7 +217,7 @@ func (h *Hub) touch(page *page, c *cell, id heartbeat.CustomerID, before State) 
 	}
 	c.frame, page.frame = coming, coming
 	if after := c.state(); after != before {
-		c.turned = coming
+		c.stateChanged = coming
 		if before != Never {
 			h.counts[before]--
 		}
@@ -242,8 +242,8 @@ func (h *Hub) page(id heartbeat.CustomerID) *page {
 	return h.pages[n]
 }
 
-// beat closes the coming frame and wakes the viewers.
-func (h *Hub) beat(now time.Time) {
+// tick closes the coming frame and wakes the viewers.
+func (h *Hub) tick(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if now.Sub(h.swept) >= sweepEvery {
@@ -259,8 +259,8 @@ func (h *Hub) beat(now time.Time) {
 		Untracked: h.untracked,
 		Rate:      h.rates.mark(now, h.observed),
 	}
-	close(h.beaten)
-	h.beaten = make(chan struct{})
+	close(h.ticked)
+	h.ticked = make(chan struct{})
 }
 
 func (h *Hub) collect() []Change {

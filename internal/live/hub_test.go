@@ -127,7 +127,7 @@ func TestAnyPaceEndsAtTheSameWall(t *testing.T) {
 					update := next(t, hub, cursors[i])
 					cursors[i] = update.Cursor
 					for _, change := range update.Changes {
-						change.Turned = false
+						change.StateChanged = false
 						walls[i][change.Customer] = change
 					}
 				}
@@ -235,7 +235,7 @@ func TestSecondsSumUpReadingsByTheirOwnTime(t *testing.T) {
 func TestNextEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		hub := live.New(live.Options{}) // never beats
+		hub := live.New(live.Options{}) // never ticks
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		first := next(t, hub, live.Cursor{})

@@ -17,15 +17,15 @@ import (
 //	                 with this reading
 //	rate    byte     1 to 250: the rate, of somebody not silent, read less than a second before the frame
 //	                 0: the long form follows
-//	flags   byte     1 silent, 2 the state turned
+//	flags   byte     1 silent, 2 the state changed
 //	rate    varint   zigzag
 //	age     varint   zigzag, tenths of a second from the reading to the frame
-//	since   uvarint  only if the state turned: tenths of a second from the beginning of the state to the reading
+//	since   uvarint  only if the state changed: tenths of a second from the beginning of the state to the reading
 //
 // Of a fleet whose readings arrive in time nearly every change is two bytes.
 const (
 	flagSilent = 1 << iota
-	flagTurned
+	flagStateChanged
 )
 
 const (
@@ -36,16 +36,16 @@ const (
 
 func appendChange(b []byte, change live.Change, gap uint64, now int64) []byte {
 	age := now - change.Time
-	began := change.Turned && change.Since == change.Time
-	fresh := age < freshTime && age > -freshTime && !change.Silent && began == change.Turned
+	began := change.StateChanged && change.Since == change.Time
+	fresh := age < freshTime && age > -freshTime && !change.Silent && began == change.StateChanged
 	if fresh && change.BPM >= 1 && change.BPM <= shortRates {
 		return append(binary.AppendUvarint(b, gap<<1|bit(began)), byte(change.BPM))
 	}
-	flags := byte(flagSilent*bit(change.Silent) | flagTurned*bit(change.Turned))
+	flags := byte(flagSilent*bit(change.Silent) | flagStateChanged*bit(change.StateChanged))
 	b = append(binary.AppendUvarint(b, gap<<1), 0, flags)
 	b = binary.AppendVarint(b, int64(change.BPM))
 	b = binary.AppendVarint(b, age/tenth)
-	if change.Turned {
+	if change.StateChanged {
 		b = binary.AppendUvarint(b, uint64(max(change.Time-change.Since, 0)/tenth))
 	}
 	return b

@@ -35,13 +35,13 @@ func TestFrameIsWhatTheConsoleReads(t *testing.T) {
 		seen   seen
 	}{
 		{live.Change{Customer: 0, BPM: 75, Time: ago(200 * time.Millisecond), Since: ago(time.Minute)}, seen{0, 75, false, at.UnixMilli(), nil}},
-		{live.Change{Customer: 1, BPM: 30, Turned: true, Time: ago(0), Since: ago(0)}, seen{1, 30, false, at.UnixMilli(), since(0)}},
+		{live.Change{Customer: 1, BPM: 30, StateChanged: true, Time: ago(0), Since: ago(0)}, seen{1, 30, false, at.UnixMilli(), since(0)}},
 		{live.Change{Customer: 2, BPM: 250, Time: ago(0)}, seen{2, 250, false, at.UnixMilli(), nil}},
 		{live.Change{Customer: 3, BPM: 251, Time: ago(0)}, seen{3, 251, false, at.UnixMilli(), nil}},
-		{live.Change{Customer: 200, BPM: 0, Turned: true, Time: ago(0), Since: ago(2 * time.Second)}, seen{200, 0, false, at.UnixMilli(), since(2 * time.Second)}},
-		{live.Change{Customer: 201, BPM: 75, Silent: true, Turned: true, Time: ago(50 * time.Second), Since: ago(50 * time.Second)}, seen{201, 75, true, at.Add(-50 * time.Second).UnixMilli(), since(50 * time.Second)}},
+		{live.Change{Customer: 200, BPM: 0, StateChanged: true, Time: ago(0), Since: ago(2 * time.Second)}, seen{200, 0, false, at.UnixMilli(), since(2 * time.Second)}},
+		{live.Change{Customer: 201, BPM: 75, Silent: true, StateChanged: true, Time: ago(50 * time.Second), Since: ago(50 * time.Second)}, seen{201, 75, true, at.Add(-50 * time.Second).UnixMilli(), since(50 * time.Second)}},
 		{live.Change{Customer: 70_000, BPM: -2147483648, Time: ago(-5 * time.Minute)}, seen{70_000, -2147483648, false, at.Add(5 * time.Minute).UnixMilli(), nil}},
-		{live.Change{Customer: 999_999_999, BPM: 2147483647, Turned: true, Time: ago(30 * 24 * time.Hour), Since: ago(31 * 24 * time.Hour)},
+		{live.Change{Customer: 999_999_999, BPM: 2147483647, StateChanged: true, Time: ago(30 * 24 * time.Hour), Since: ago(31 * 24 * time.Hour)},
 			seen{999_999_999, 2147483647, false, at.Add(-30 * 24 * time.Hour).UnixMilli(), since(31 * 24 * time.Hour)}},
 	}
 	frame := &live.Frame{From: 6, To: 7, At: at, Observed: 8, Rate: 2}
@@ -84,7 +84,7 @@ func TestTimelyChangesTakeTwoBytes(t *testing.T) {
 	for i := range changes {
 		change := live.Change{Customer: heartbeat.CustomerID(4 * i), BPM: 75, Time: at.UnixMicro(), Since: at.Add(-time.Hour).UnixMicro()}
 		if i%3 == 0 {
-			change.Turned, change.Since = true, change.Time
+			change.StateChanged, change.Since = true, change.Time
 		}
 		frame.Changes = append(frame.Changes, change)
 	}

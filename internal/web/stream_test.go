@@ -48,7 +48,7 @@ func TestStreamResumesAfterLastEventID(t *testing.T) {
 			t.Fatalf("alerts are %s", alerts.data)
 		}
 		first.await("frame")
-		last := first.await("frame") // the first repeats what happened after the beat it belongs to
+		last := first.await("frame") // the first repeats what happened after the tick it belongs to
 		first.conn.Close()
 		observe(r.hub, 2, 30)
 		second := r.connect(t, last.id)

@@ -27,7 +27,7 @@ export interface Hello {
 export type Sink = (customer: number, rate: number, silent: boolean, time: number, since: number | undefined) => void;
 
 const SILENT = 1;
-const TURNED = 2;
+const STATE_CHANGED = 2;
 const TENTH = 100;
 
 /** Unpacks the changes of a frame made at a time. */
@@ -58,7 +58,7 @@ export function unpack(text: string, at: number, sink: Sink): void {
     const flags = bytes[i++]!;
     const rate = signed();
     const time = at - signed() * TENTH;
-    const since = flags & TURNED ? time - unsigned() * TENTH : undefined;
+    const since = flags & STATE_CHANGED ? time - unsigned() * TENTH : undefined;
     sink(customer, rate, (flags & SILENT) !== 0, time, since);
   }
 }
