@@ -1,5 +1,5 @@
-// Package audit holds what is stored against what Kafka has: every offset accounted for exactly once, alerts equal
-// anomalies, nothing stored twice. It is the judge behind `heartbeat verify`.
+// Package audit compares what is stored with what Kafka has: every offset accounted for exactly once, alerts equal
+// anomalies, nothing stored twice. `heartbeat verify` runs it.
 //
 // It changes nothing and repairs nothing. It needs one bit of memory per offset. An audit is one call and belongs to one
 // goroutine; it may run beside live consumers, because it reads one snapshot of the database.
@@ -96,13 +96,13 @@ func Run(ctx context.Context, database Database, broker Broker, progress func(st
 		return report, err
 	}
 	say("reading the offsets of every stored row")
-	ledgers := newLedgers(report.Logs, &report)
-	if err := database.Offsets(ctx, ledgers.mark); err != nil {
+	bitmaps := newOffsetBitmaps(report.Logs, &report)
+	if err := database.Offsets(ctx, bitmaps.mark); err != nil {
 		return report, err
 	}
-	for _, ledger := range ledgers.ordered {
-		say("%s partition %d: %d offsets", ledger.Label, ledger.Partition, ledger.Next-ledger.First)
-		if err := ledger.judge(ctx, broker, &report); err != nil {
+	for _, bitmap := range bitmaps.ordered {
+		say("%s partition %d: %d offsets", bitmap.Label, bitmap.Partition, bitmap.Next-bitmap.First)
+		if err := bitmap.compare(ctx, broker, &report); err != nil {
 			return report, err
 		}
 	}

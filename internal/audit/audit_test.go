@@ -96,7 +96,7 @@ func TestGapsAreTheOffsetsWithoutARow(t *testing.T) {
 		if count == 0 {
 			rows = nil
 		}
-		all := newLedgers([]Log{{First: first, Next: first + count}}, &Report{})
+		all := newOffsetBitmaps([]Log{{First: first, Next: first + count}}, &Report{})
 		stored := map[int64]bool{}
 		for _, offset := range rows {
 			all.mark("", 0, offset)
