@@ -11,11 +11,12 @@ import (
 // allowed names, for each package of the module, the packages of the module it may import. Imports point inwards:
 // cmd → app → adapters → pipeline → detect and simulate → heartbeat.
 var allowed = map[string][]string{
+	"internal/backoff":         {},
 	"internal/heartbeat":       {},
 	"internal/simulate":        {"internal/heartbeat"},
-	"internal/pipeline":        {"internal/heartbeat"},
+	"internal/pipeline":        {"internal/heartbeat", "internal/backoff"},
 	"internal/crashpoint":      {},
-	"internal/kafka":           {"internal/heartbeat", "internal/pipeline", "internal/readmodel", "internal/crashpoint"},
+	"internal/kafka":           {"internal/heartbeat", "internal/pipeline", "internal/crashpoint", "internal/backoff"},
 	"internal/readmodel":       {},
 	"internal/audit":           {},
 	"internal/postgres/pgtest": {"internal/postgres", "internal/embedded"},
