@@ -29,7 +29,7 @@ func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, point := range []string{"after-insert", "before-commit", "commit-sent", "after-commit", "before-hint"} {
+	for i, point := range []string{"after-insert", "before-commit", "commit-sent", "after-commit", "before-offset-commit"} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()
 			proves(t, "P1, P4, P6")

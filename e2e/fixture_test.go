@@ -103,7 +103,7 @@ func (f *fixture) produce(more ...string) *role {
 	ackLog := filepath.Join(f.t.TempDir(), "acknowledged")
 	f.ackLogs = append(f.ackLogs, ackLog)
 	return start(f.t, command{arguments: append([]string{
-		"produce", "--brokers", f.broker, "--topic", f.topic, "--ledger", ackLog, "--metrics-address", "none",
+		"produce", "--brokers", f.broker, "--topic", f.topic, "--ack-log", ackLog, "--metrics-address", "none",
 	}, more...)})
 }
 

@@ -94,16 +94,16 @@ var mutants = []mutant{
 	{
 		name: "offset commit before the transaction's commit", scenario: "TestCommittedOffsetNeverExceedsStoredOffset", promise: "P1",
 		message: "is committed to Kafka",
-		edits: []edit{{"internal/kafka/lane.go", `	if err := l.worker.Process(`, `	last := records[len(records)-1]
-	l.advanced(l, position{last.Offset + 1, last.LeaderEpoch})
-	if err := l.worker.Process(`}},
+		edits: []edit{{"internal/kafka/partitionqueue.go", `	if err := q.worker.Process(`, `	last := records[len(records)-1]
+	q.setStored(kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
+	if err := q.worker.Process(`}},
 	},
 	{
 		name: "unbounded buffer while retrying", scenario: "TestTableLockedForLong", promise: "P9", options: []string{"-lock", "60s"},
 		message: "P9, memory is bounded",
 		edits: []edit{
-			{"internal/kafka/session.go", `share-pollRecords)`, `1<<30+0*share)`},
-			{"internal/kafka/lane.go", ` || len(l.gathered.bytes) >= enoughBytes`, ``},
+			{"internal/kafka/fetch.go", `limit-pollRecords)`, `1<<30+0*limit)`},
+			{"internal/kafka/partitionqueue.go", ` || len(q.pending.bytes) >= maxBufferedBytes`, ``},
 		},
 	},
 }

@@ -226,7 +226,7 @@ func TestKilledUpLosesNothing(t *testing.T) {
 	run := s.up("--rate", "500")
 	run.waitForOutput("Heartbeat is up")
 	ackLog := filepath.Join(t.TempDir(), "acknowledged")
-	producer := start(t, command{arguments: []string{"produce", "--brokers", s.broker(), "--rate", "1000", "--ledger", ackLog}})
+	producer := start(t, command{arguments: []string{"produce", "--brokers", s.broker(), "--rate", "1000", "--ack-log", ackLog}})
 	for range 3 {
 		f := s.fixture()
 		f.storedMore(3_000)

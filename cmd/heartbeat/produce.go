@@ -19,7 +19,7 @@ type produceCommand struct {
 	Rate        float64           `placeholder:"N" group:"Simulator" help:"Events a second, of all workers together, instead of the interval."`
 	MaxEvents   int64             `placeholder:"N" group:"Simulator" help:"End after so many events."`
 	Compression kafka.Compression `default:"zstd" enum:"zstd,lz4,snappy,none" placeholder:"CODEC" group:"Kafka" help:"zstd, lz4, snappy or none (${default})."`
-	Ledger      string            `placeholder:"FILE" help:"Write a JSON line for each acknowledged event, for tests."`
+	AckLog      string            `placeholder:"FILE" help:"Write a JSON line for each acknowledged event, for tests."`
 
 	MetricsAddress string `default:"127.0.0.1:9465" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, none serves nothing."`
 }
@@ -77,7 +77,7 @@ func (c *produceCommand) Run(ctx context.Context, env *environment) error {
 		Interval:       time.Duration(c.Interval * float64(time.Second)),
 		Rate:           c.Rate,
 		MaxEvents:      c.MaxEvents,
-		LedgerPath:     c.Ledger,
+		AckLogPath:     c.AckLog,
 		MetricsAddress: c.MetricsAddress,
 		Registry:       newRegistry(),
 		Logger:         env.logger,

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
@@ -47,12 +48,17 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 		return err
 	}
 	meter := pipeline.NewMeter(options.Logger, options.Registry) // its lines are for people: no component
+	options.Kafka.Registry = kafkaRegistry(options.Registry)
 	client, err := kafka.Connect(ctx, options.Kafka)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	if err := client.EnsureTopic(ctx); err != nil {
+		return err
+	}
+	consumer, err := newConsumer(client, options, pool, meter, logger)
+	if err != nil {
 		return err
 	}
 	watch := newWatch(client, pool, meter, options.Registry, logger)
@@ -68,8 +74,11 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 		logger.Info("metrics, health and readiness", "address", "http://"+probe.address())
 		group.Go(func() error { return probe.run(ctx) })
 	}
-	group.Go(func() error { return newConsumer(options, pool, meter, logger).Run(ctx) })
-	group.Go(func() error { return repeat(ctx, maintainEvery, func() { maintain(ctx, tables, logger) }) })
+	group.Go(func() error { return consumer.Run(ctx) })
+	group.Go(func() error {
+		backoff.Every(ctx, maintainEvery, func() { maintain(ctx, tables, logger) })
+		return nil
+	})
 	group.Go(func() error { return packIndexes(ctx, packSettledIndexes(tables, logger), watch.waiting.Load, logger) })
 	group.Go(func() error { return watch.run(ctx) })
 	if options.UntilCaughtUp {
@@ -92,21 +101,21 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 
 var errCaughtUp = errors.New("caught up")
 
-func newConsumer(options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) *kafka.Consumer {
+func newConsumer(client *kafka.Client, options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) (*kafka.Consumer, error) {
 	store := postgres.NewStore(pool, owner())
-	return kafka.NewConsumer(kafka.ConsumerConfig{
-		Config: options.Kafka, Group: options.Group, InstanceID: options.InstanceID,
+	return kafka.NewConsumer(client, kafka.ConsumerConfig{
+		Group: options.Group, InstanceID: options.InstanceID,
 		SessionTimeout: options.SessionTimeout, Background: options.Background,
-		NewWorker: func(partition pipeline.Partition, log pipeline.Log) *pipeline.Worker {
+		NewWorker: func(partition pipeline.Partition) *pipeline.Worker {
 			return pipeline.NewWorker(pipeline.Options{
-				Partition: partition, Store: store, Log: log, Meter: meter, Retention: options.Retention, Logger: logger,
+				Partition: partition, Store: store, Meter: meter, Retention: options.Retention, Logger: logger,
 			})
 		},
 		Released: meter.Released,
 	})
 }
 
-// owner names this process in the progress of the partitions it has claimed.
+// owner names this process in the progress rows of the partitions it has claimed.
 func owner() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -115,24 +124,18 @@ func owner() string {
 	return fmt.Sprintf("%s/%d", host, os.Getpid())
 }
 
-// maintain keeps the table partitions ahead of time. A failure costs nothing at once: rows of an hour without a
-// partition of its own go to the default partition and are moved later.
+// maintain creates table partitions ahead of time. A failure has no immediate effect: rows without a partition of their
+// own go to the default partition and are moved later.
 func maintain(ctx context.Context, tables *postgres.Tables, logger *slog.Logger) {
 	if err := tables.Maintain(ctx); err != nil && ctx.Err() == nil {
 		logger.Warn("table partitions not maintained, trying again in a minute", "error", err)
 	}
 }
 
-// repeat calls work at each interval until the context ends.
-func repeat(ctx context.Context, interval time.Duration, work func()) error {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-			work()
-		}
+// kafkaRegistry returns the registry for the Kafka client's metrics, nil without one.
+func kafkaRegistry(registry *prometheus.Registry) prometheus.Registerer {
+	if registry == nil {
+		return nil
 	}
+	return registry
 }

@@ -24,7 +24,7 @@ type ProduceOptions struct {
 	Interval    time.Duration     // between two events of a worker, 0: half a second
 	Rate        float64           // events a second, of all workers together; 0: as the interval says
 	MaxEvents   int64             // end after so many; 0: never
-	LedgerPath  string            // file that gets a JSON line for each acknowledged event; empty: none
+	AckLogPath  string            // file that gets a JSON line for each acknowledged event; empty: none
 
 	MetricsAddress string // for metrics, health and readiness; empty: none
 	Registry       *prometheus.Registry
@@ -34,11 +34,11 @@ type ProduceOptions struct {
 const (
 	defaultInterval = 500 * time.Millisecond
 
-	// drainTimeout is how long events that are already generated may take to be acknowledged once no more are.
+	// drainTimeout is how long generated events may take to be acknowledged after the last one.
 	drainTimeout = 30 * time.Second
 )
 
-// Produce sends invented events to the topic until the context ends or the asked number is sent, and then waits for
+// Produce sends synthetic events to the topic until the context ends or the requested number is sent, and then waits for
 // their acknowledgement. An event that cannot be delivered ends it with an error.
 func Produce(ctx context.Context, options ProduceOptions) error {
 	options, err := options.complete()
@@ -49,27 +49,28 @@ func Produce(ctx context.Context, options ProduceOptions) error {
 	if err != nil {
 		return err
 	}
-	ledger, err := openLedger(options.LedgerPath)
+	acks, err := openAckLog(options.AckLogPath)
 	if err != nil {
 		return err
 	}
 	logger := options.Logger.With("component", "produce")
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	tally := &tally{logger: logger, topic: options.Kafka.Topic, ledger: ledger, stop: stop}
-	tally.register(options.Registry)
-	probe, err := options.probe(ctx, logger, tally)
+	stats := &deliveryStats{logger: logger, topic: options.Kafka.Topic, acks: acks, stop: stop}
+	stats.register(options.Registry)
+	probe, err := options.probe(ctx, logger, stats)
 	if err != nil {
-		return errors.Join(err, ledger.close())
+		return errors.Join(err, acks.close())
 	}
+	options.Kafka.Registry = kafkaRegistry(options.Registry)
 	producer, err := kafka.NewProducer(ctx, kafka.ProducerConfig{
-		Config: options.Kafka, Compression: options.Compression, OnDelivery: tally.add,
+		Config: options.Kafka, Compression: options.Compression, OnDelivery: stats.add,
 	})
 	if err != nil {
 		stop(nil)
-		return errors.Join(err, probe.Wait(), ledger.close())
+		return errors.Join(err, probe.Wait(), acks.close())
 	}
-	tally.begin(time.Now())
+	stats.begin(time.Now())
 	logger.Info("stream started", options.summary()...)
 
 	closed := make(chan struct{})
@@ -78,17 +79,17 @@ func Produce(ctx context.Context, options ProduceOptions) error {
 	stop(nil)
 	err = producer.Close()
 	close(closed)
-	return tally.finish(errors.Join(err, probe.Wait()), time.Now())
+	return stats.finish(errors.Join(err, probe.Wait()), time.Now())
 }
 
-// probe serves metrics and health, where that is asked for, until the context ends. It answers before there is a broker, and
-// is ready once there is.
-func (o ProduceOptions) probe(ctx context.Context, logger *slog.Logger, tally *tally) (*errgroup.Group, error) {
+// probe serves metrics and health, if an address is given, until the context ends. It is healthy at once and ready when a
+// broker has answered.
+func (o ProduceOptions) probe(ctx context.Context, logger *slog.Logger, stats *deliveryStats) (*errgroup.Group, error) {
 	var serving errgroup.Group
 	if o.MetricsAddress == "" {
 		return &serving, nil
 	}
-	probe, err := newProbe(o.MetricsAddress, o.Registry, tally.ready)
+	probe, err := newProbe(o.MetricsAddress, o.Registry, stats.ready)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (o ProduceOptions) probe(ctx context.Context, logger *slog.Logger, tally *t
 	serving.Go(func() error {
 		err := probe.run(ctx)
 		if err != nil {
-			tally.stop(err)
+			stats.stop(err)
 		}
 		return err
 	})
@@ -105,13 +106,13 @@ func (o ProduceOptions) probe(ctx context.Context, logger *slog.Logger, tally *t
 
 // stream runs the workers until the context ends, a delivery fails, or everything is sent.
 func (o ProduceOptions) stream(ctx context.Context, producer *kafka.Producer, fleets []*simulate.Fleet) {
-	pace := pace{start: time.Now(), perSecond: o.perSecond()}
+	schedule := schedule{start: time.Now(), perSecond: o.perSecond()}
 	var workers sync.WaitGroup
 	for i, fleet := range fleets {
 		workers.Go(func() {
-			// The events of all workers form one stream, dealt out in turn, so that it is even as a whole.
+			// The workers take the events of one schedule in turn, so that the whole stream is even.
 			for n := int64(i); o.MaxEvents == 0 || n < o.MaxEvents; n += int64(len(fleets)) {
-				at, err := pace.await(ctx, n)
+				at, err := schedule.await(ctx, n)
 				if err != nil {
 					return // asked to stop
 				}
@@ -124,8 +125,8 @@ func (o ProduceOptions) stream(ctx context.Context, producer *kafka.Producer, fl
 	workers.Wait()
 }
 
-// abandonLate gives up what is not acknowledged in time after the sending has ended, be it in the buffer or in the
-// hands of a worker that waits for room there. It ends when closed is.
+// abandonLate drops unacknowledged events drainTimeout after the sending has ended, including blocked sends. It returns when
+// closed is closed.
 func abandonLate(ctx context.Context, producer *kafka.Producer, closed <-chan struct{}) {
 	<-ctx.Done()
 	select {
@@ -177,7 +178,7 @@ func (o ProduceOptions) perSecond() float64 {
 	return float64(o.Workers) / o.Interval.Seconds()
 }
 
-// summary is what a reader of the log needs to know of the stream, and to have the same one again.
+// summary is the stream's settings for the log, enough to repeat it.
 func (o ProduceOptions) summary() []any {
 	return []any{
 		"topic", o.Kafka.Topic, "customers", o.Fleet.Customers, "interval", o.Interval.String(), "events_per_second", o.perSecond(),

@@ -39,7 +39,7 @@ type stage struct {
 	network kfake.VirtualNetwork
 	cluster *kfake.Cluster
 	log     bytes.Buffer
-	ledger  string
+	ackLog  string
 	options app.ProduceOptions
 }
 
@@ -59,14 +59,14 @@ func onStage(t *testing.T, test func(*stage)) {
 }
 
 func newStage(t *testing.T) *stage {
-	s := &stage{t: t, ledger: filepath.Join(t.TempDir(), "ledger.jsonl")}
+	s := &stage{t: t, ackLog: filepath.Join(t.TempDir(), "ackLog.jsonl")}
 	s.options = app.ProduceOptions{
 		Kafka: kafka.Config{Brokers: []string{address}, Topic: topic, Dial: s.network.DialContext},
 		// Compression belongs to the tests of kafka. Here it would cost minutes under the race detector, and zstd's readers
 		// would be finalized outside the bubble.
 		Compression: kafka.None,
 		Fleet:       simulate.Options{Customers: 10_000, AnomalyRate: 0.05, InvalidRate: 0.005, Seed: 7},
-		LedgerPath:  s.ledger,
+		AckLogPath:  s.ackLog,
 		Logger:      slog.New(slog.NewTextHandler(&s.log, nil)),
 	}
 	s.options.Kafka.Logger = s.options.Logger
@@ -80,7 +80,7 @@ func (s *stage) produce(span time.Duration) error {
 	return app.Produce(ctx, s.options)
 }
 
-// entry is a line of the ledger.
+// entry is a line of the ack log.
 type entry struct {
 	Partition int32     `json:"partition"`
 	Offset    int64     `json:"offset"`
@@ -91,7 +91,7 @@ type entry struct {
 
 func (s *stage) entries() []entry {
 	s.t.Helper()
-	file, err := os.Open(s.ledger)
+	file, err := os.Open(s.ackLog)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -100,14 +100,14 @@ func (s *stage) entries() []entry {
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		var e entry
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			s.t.Fatalf("ledger line %q: %v", lines.Text(), err)
+			s.t.Fatalf("ack log line %q: %v", lines.Text(), err)
 		}
 		entries = append(entries, e)
 	}
 	return entries
 }
 
-// inTopic reads back what the topic holds, in the form of the ledger.
+// inTopic reads back what the topic holds, in the form of the ack log.
 func (s *stage) inTopic() []entry {
 	s.t.Helper()
 	var stored int
@@ -248,7 +248,7 @@ func TestProduceSameSeedSameEvents(t *testing.T) {
 	}
 }
 
-// Ctrl-C: what is generated is acknowledged, and ledger and topic agree on every event and its place.
+// Ctrl-C: what is generated is acknowledged, and ack log and topic agree on every event, partition and offset.
 func TestProduceLosesNothingWhenStopped(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.options.Rate, s.options.Workers = 5000, 2
@@ -260,7 +260,7 @@ func TestProduceLosesNothingWhenStopped(t *testing.T) {
 			t.Errorf("only %d events in 3 s at 5000/s", len(acknowledged))
 		}
 		if diff := cmp.Diff(acknowledged, byPlace(s.inTopic())); diff != "" {
-			t.Errorf("ledger and topic differ: %s", diff)
+			t.Errorf("ack log and topic differ: %s", diff)
 		}
 		if want := fmt.Sprintf(`msg="producer closed cleanly" component=produce sent=%d topic=%s`, len(acknowledged), topic); !strings.Contains(s.log.String(), want) {
 			t.Errorf("log does not say %q:\n%s", want, s.log.String())
@@ -282,7 +282,7 @@ func TestProduceEndsThoughNothingIsAcknowledged(t *testing.T) {
 			t.Errorf("ended after %v, want 5 s and 30 s more", took)
 		}
 		if got := len(s.entries()); got != 0 {
-			t.Errorf("ledger lists %d events that nobody acknowledged", got)
+			t.Errorf("ack log lists %d events that nobody acknowledged", got)
 		}
 	})
 }
@@ -302,7 +302,7 @@ func TestProduceEndsWithAFinalDeliveryError(t *testing.T) {
 			t.Errorf("ended %v after the start, want soon after the refusal at 10 s", took)
 		}
 		if diff := cmp.Diff(byPlace(s.entries()), byPlace(s.inTopic())); diff != "" {
-			t.Errorf("ledger and topic differ: %s", diff)
+			t.Errorf("ack log and topic differ: %s", diff)
 		}
 	})
 }
@@ -323,10 +323,10 @@ func TestProduceGivesUpOnAnUnreachableBroker(t *testing.T) {
 
 func TestProduceEndsWhenItsLedgerFails(t *testing.T) {
 	onStage(t, func(s *stage) {
-		s.options.LedgerPath = "/dev/full"
+		s.options.AckLogPath = "/dev/full"
 		err := s.produce(time.Hour)
-		if err == nil || !strings.Contains(err.Error(), "ledger") {
-			t.Errorf("error is %v, want one of the ledger", err)
+		if err == nil || !strings.Contains(err.Error(), "ack log") {
+			t.Errorf("error is %v, want one of the ack log", err)
 		}
 	})
 }
@@ -363,7 +363,7 @@ func TestProduceRefusesBadOptions(t *testing.T) {
 		"maximum of events -1":       func(o *app.ProduceOptions) { o.MaxEvents = -1 },
 		"customer pool size 0":       func(o *app.ProduceOptions) { o.Fleet.Customers = 0 },
 		"anomaly injection rate 1.5": func(o *app.ProduceOptions) { o.Fleet.AnomalyRate = 1.5 },
-		"create ledger":              func(o *app.ProduceOptions) { o.LedgerPath = filepath.Join(o.LedgerPath, "nowhere", "file") },
+		"create ack log":             func(o *app.ProduceOptions) { o.AckLogPath = filepath.Join(o.AckLogPath, "nowhere", "file") },
 		"KAFKA_TOPIC":                func(o *app.ProduceOptions) { o.Kafka.Topic = "" },
 	} {
 		s := newStage(t)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
@@ -29,7 +30,7 @@ type watch struct {
 	pool        *postgres.Pool
 	logger      *slog.Logger
 	meter       *pipeline.Meter
-	headway     *headway
+	stalls      *stallDetector
 	lag         *prometheus.GaugeVec
 	unaccounted *prometheus.GaugeVec
 	largest     int64 // lag of all partitions since it was last written down
@@ -39,7 +40,7 @@ type watch struct {
 
 func newWatch(client *kafka.Client, pool *postgres.Pool, meter *pipeline.Meter, registry prometheus.Registerer, logger *slog.Logger) *watch {
 	w := &watch{
-		client: client, pool: pool, logger: logger, meter: meter, headway: newHeadway(), due: time.Now().Add(recordEvery),
+		client: client, pool: pool, logger: logger, meter: meter, stalls: newStallDetector(), due: time.Now().Add(recordEvery),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "heartbeat_consumer_lag_records", Help: "Records in the partition that are not stored yet.",
 		}, []string{"partition"}),
@@ -53,11 +54,12 @@ func newWatch(client *kafka.Client, pool *postgres.Pool, meter *pipeline.Meter, 
 
 // run reports until the context ends. An outage leaves the last values in place: the consumer itself reports it.
 func (w *watch) run(ctx context.Context) error {
-	return repeat(ctx, watchEvery, func() {
+	backoff.Every(ctx, watchEvery, func() {
 		if err := w.look(ctx); err != nil && ctx.Err() == nil {
 			w.logger.Debug("lag not measured", "error", err)
 		}
 	})
+	return nil
 }
 
 func (w *watch) look(ctx context.Context) error {
@@ -67,7 +69,7 @@ func (w *watch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.headway.observe(time.Now(), w.meter.Partitions(), ends(state))
+	w.stalls.observe(time.Now(), w.meter.Partitions(), ends(state))
 	standings, err := postgres.Standings(ctx, w.pool, state.ID)
 	if err != nil {
 		return err
@@ -112,7 +114,7 @@ func (w *watch) readiness() error {
 			return fmt.Errorf("partition %d is %s since %s: %s", number, status.State, status.Since.UTC().Format(time.RFC3339), status.Cause)
 		}
 	}
-	return w.headway.check(time.Now())
+	return w.stalls.check(time.Now())
 }
 
 // ends are the offsets after the newest record of each partition.

@@ -2,8 +2,8 @@
 
 package crashpoint
 
-// Armed tells whether there are crash points at all.
+// Armed says whether the binary has crash points.
 const Armed = false
 
-// Reach tells that the process is at the point.
+// Reach says that the process is at the point.
 func Reach(Point) {}

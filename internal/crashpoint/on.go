@@ -11,12 +11,12 @@ import (
 	"syscall"
 )
 
-// Armed tells whether there are crash points at all.
+// Armed says whether the binary has crash points.
 const Armed = true
 
 var reached atomic.Int64
 
-// Reach tells that the process is at the point. It does not return where the process is to die there.
+// Reach says that the process is at the point. It does not return if the process dies there.
 func Reach(point Point) {
 	name, times, _ := strings.Cut(os.Getenv("HEARTBEAT_CRASH_POINT"), "@")
 	if name != string(point) {
@@ -28,5 +28,5 @@ func Reach(point Point) {
 	}
 	fmt.Fprintf(os.Stderr, "crash point %s reached\n", point)
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // a signal takes a moment
+	select {} // until the signal arrives
 }

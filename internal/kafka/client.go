@@ -12,16 +12,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heartbeat/internal/backoff"
 )
 
-// Config says which cluster and topic to talk to, as whom, and how hard to try to reach it.
+// Config names the cluster and the topic, the credentials, and how hard to try to connect.
 type Config struct {
 	Brokers  []string // seed addresses, host:port
 	Topic    string
-	ClientID string // how the brokers' logs and metrics name us
+	ClientID string // the client's name in the brokers' logs and metrics
 	Logger   *slog.Logger
+	Registry prometheus.Registerer // gets the metrics of producer, consumer and follower; nil: none
 
 	Security Security
 
@@ -41,7 +45,7 @@ const (
 	dialTimeout    = 5 * time.Second
 	attemptTimeout = 10 * time.Second
 
-	// How soon a client asks again where the partitions are, once a leader moved or a broker restarted.
+	// The shortest time between two metadata requests, once a leader has moved or a broker has restarted.
 	metadataMinAge = time.Second
 )
 
@@ -53,8 +57,8 @@ type Client struct {
 	log    *slog.Logger
 }
 
-// Connect reaches the cluster, trying as often as the config says with a log line for each failure. The error names
-// the address and what to do.
+// Connect connects to the cluster, with as many attempts as the config says and a log line for each failure. The error
+// names the address and what to do.
 func Connect(ctx context.Context, config Config) (*Client, error) {
 	return connect(ctx, config)
 }
@@ -62,12 +66,25 @@ func Connect(ctx context.Context, config Config) (*Client, error) {
 // Close ends the connection.
 func (c *Client) Close() { c.kgo.Close() }
 
+// Brokers returns the addresses that the cluster's brokers advertise: clients connect to these after the first response.
+func (c *Client) Brokers(ctx context.Context) ([]string, error) {
+	brokers, err := c.admin.ListBrokers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list brokers: %w", err)
+	}
+	var addresses []string
+	for _, broker := range brokers {
+		addresses = append(addresses, net.JoinHostPort(broker.Host, strconv.Itoa(int(broker.Port))))
+	}
+	return addresses, nil
+}
+
 func connect(ctx context.Context, config Config, options ...kgo.Opt) (*Client, error) {
 	config = config.withDefaults()
 	log := config.Logger.With("component", "kafka")
-	library := newLibraryLog(log)
-	library.muted.Store(true) // the attempts below are told in our own words
-	client, err := config.newClient(library, options)
+	clientLog, filter := newClientLog(log)
+	filter.muted.Store(true) // awaitBroker logs its attempts itself
+	client, err := config.newClient(clientLog, options)
 	if err != nil {
 		return nil, err
 	}
@@ -76,14 +93,15 @@ func connect(ctx context.Context, config Config, options ...kgo.Opt) (*Client, e
 		client.Close()
 		return nil, err
 	}
-	library.muted.Store(false)
+	filter.muted.Store(false)
 	return c, nil
 }
 
-// client returns a client that has not tried to reach a broker yet.
-func (c Config) client(options ...kgo.Opt) (*kgo.Client, error) {
+// client returns a client that has not tried to connect yet, with metrics under its role.
+func (c Config) client(role string, options ...kgo.Opt) (*kgo.Client, error) {
 	c = c.withDefaults()
-	return c.newClient(newLibraryLog(c.Logger.With("component", "kafka")), options)
+	clientLog, _ := newClientLog(c.Logger.With("component", "kafka"))
+	return c.newClient(clientLog, append(options, c.metrics(role)...))
 }
 
 func (c Config) newClient(log kgo.Logger, options []kgo.Opt) (*kgo.Client, error) {
@@ -122,7 +140,7 @@ func (c *Client) awaitBroker(ctx context.Context) error {
 			return fmt.Errorf("connect to Kafka at %s: no answer in %d attempts: %w; %s",
 				c.config.address(), attempts, err, c.config.Security.silenceAdvice(err))
 		}
-		if err := sleep(ctx, c.config.RetryInterval); err != nil {
+		if err := backoff.Sleep(ctx, c.config.RetryInterval); err != nil {
 			return fmt.Errorf("connect to Kafka at %s: %w", c.config.address(), err)
 		}
 	}
@@ -150,15 +168,15 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// options are what every client of this package has in common. TLS and SASL belong here once they are supported.
+// options are common to all clients of this package.
 func (c Config) options(log kgo.Logger) []kgo.Opt {
 	options := []kgo.Opt{
 		kgo.SeedBrokers(c.Brokers...),
 		kgo.ClientID(c.ClientID),
 		kgo.WithLogger(log),
 		kgo.MetadataMinAge(metadataMinAge),
-		// A broker that restarts behind a proxy accepts and hangs up. The library takes that for bad credentials and fails
-		// what is buffered; a wrong address or password has been told apart by connecting.
+		// A broker that restarts behind a proxy accepts connections and closes them. The library takes that for bad
+		// credentials and fails what is buffered; connect has already found wrong addresses and passwords.
 		kgo.AlwaysRetryEOF(),
 	}
 	if c.Dial != nil {
@@ -169,10 +187,10 @@ func (c Config) options(log kgo.Logger) []kgo.Opt {
 
 func (c Config) address() string { return strings.Join(c.Brokers, ",") }
 
-// topicName is Kafka's own rule; a broker refuses other names with a mere INVALID_TOPIC_EXCEPTION.
+// topicName is Kafka's own rule; for other names a broker only says INVALID_TOPIC_EXCEPTION.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-// Validate refuses addresses and a topic that cannot be, before anybody waits for an answer.
+// Validate refuses impossible addresses and topic names before any connection is tried.
 func (c Config) Validate() error {
 	if len(c.Brokers) == 0 {
 		return errors.New("KAFKA_BOOTSTRAP_SERVERS: want at least one host:port")

@@ -7,93 +7,77 @@ import (
 	"log/slog"
 	"time"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/pipeline"
 )
 
 // ConsumerConfig sets up a Consumer.
 type ConsumerConfig struct {
-	Config
 	Group      string
 	InstanceID string // static membership: a restart within the session timeout keeps its partitions; empty: off
 	// SessionTimeout is how long the group waits for a silent member; 0: 45 s, Kafka's default.
 	SessionTimeout time.Duration
-	// Background leaves the processor and the database to others: short transactions, one at a time, and a rest behind each.
+	// Background leaves the processor and the database to others: short transactions, one at a time, each followed by a pause.
 	Background bool
-	// NewWorker makes the worker of a partition that was assigned to us.
-	NewWorker func(pipeline.Partition, pipeline.Log) *pipeline.Worker
-	// Released is called when a partition is no longer ours.
+	// NewWorker returns the worker of a partition that was assigned to this consumer.
+	NewWorker func(pipeline.Partition) *pipeline.Worker
+	// Released is called when a partition is no longer this consumer's.
 	Released func(pipeline.Partition)
 }
 
 // Consumer is a member of the consumer group: it gives each assigned partition a worker and feeds it.
 //
-// The group decides who works on what, the database decides who may write and where to go on. Kafka's committed
-// offsets are hints for lag tools.
+// The group decides who works on what, the database decides who may write and where to go on. The offsets committed to
+// Kafka serve lag tools only.
 type Consumer struct {
+	client *Client
 	config ConsumerConfig
-	logger *slog.Logger
+	log    *slog.Logger
 }
 
-// NewConsumer returns a consumer that does nothing before Run.
-func NewConsumer(config ConsumerConfig) *Consumer {
-	config.Config = config.withDefaults()
+// defaultSessionTimeout is Kafka's.
+const defaultSessionTimeout = 45 * time.Second
+
+// NewConsumer returns a consumer that does nothing before Run. It uses the client's settings, topic and connection; the
+// client must outlive it and the topic must exist.
+func NewConsumer(client *Client, config ConsumerConfig) (*Consumer, error) {
+	if config.Group == "" {
+		return nil, errors.New("KAFKA_GROUP_ID is empty: want the name of a consumer group")
+	}
 	if config.SessionTimeout == 0 {
-		config.SessionTimeout = 45 * time.Second
+		config.SessionTimeout = defaultSessionTimeout
 	}
-	return &Consumer{config: config, logger: config.Logger.With("component", "consumer")}
+	return &Consumer{client: client, config: config, log: client.config.Logger.With("component", "consumer")}, nil
 }
 
-// Run consumes until the context ends, then waits for the batches in hand and leaves the group. It fails when no
-// broker can be reached to begin with. Whatever makes the broker's log differ from what was read (a replaced topic, a
-// truncated log, retention) ends a session; the next one claims its partitions anew and so comes to terms with it.
+// Run consumes until the context ends, then waits for the batches in progress and leaves the group. Whatever makes the
+// broker's log differ from what was read (a replaced topic, a truncated log, retention) ends a session; the next session
+// claims its partitions again, and the claim reconciles the difference.
 func (c *Consumer) Run(ctx context.Context) error {
-	client, err := Connect(ctx, c.config.Config)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	if err := client.EnsureTopic(ctx); err != nil {
-		return err
-	}
 	for {
-		err := c.session(ctx, client)
+		err := c.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		c.logger.Warn("consumer session ended, starting another", "error", err)
-		if sleep(ctx, sessionInterval) != nil {
+		c.log.Warn("consumer session ended, starting another", "error", err)
+		if backoff.Sleep(ctx, sessionInterval) != nil {
 			return nil
 		}
 	}
 }
 
-// sessionInterval lies between two sessions, and between two looks at whether a missing topic is there.
+// sessionInterval is the pause between two sessions, and so between two checks whether a missing topic exists.
 const sessionInterval = time.Second
 
-func (c *Consumer) session(ctx context.Context, client *Client) error {
-	id, err := topicID(ctx, client.admin, c.config.Topic)
+func (c *Consumer) session(ctx context.Context) error {
+	id, err := topicID(ctx, c.client.admin, c.client.config.Topic)
 	if err != nil {
 		return err
 	}
-	s := newSession(c.config, id, brokerLog{client.admin}, c.logger)
+	s := newSession(c, id)
 	if err := s.open(); err != nil {
 		return fmt.Errorf("open consumer client: %w", err)
 	}
 	defer s.close()
 	return s.poll(ctx)
-}
-
-// errSessionOver is the reason of a session that a fenced worker has ended.
-var errSessionOver = errors.New("partitions must be claimed anew")
-
-// sleep waits for the duration, or returns why ctx ended.
-func sleep(ctx context.Context, duration time.Duration) error {
-	timer := time.NewTimer(duration)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

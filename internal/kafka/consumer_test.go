@@ -22,10 +22,10 @@ import (
 
 var started = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of every synctest bubble
 
-// ledger is a store that keeps what was written by topic id, partition and offset, under the rules of the real one.
-type ledger struct {
+// memoryStore is a store that keeps what was written by topic id, partition and offset, under the rules of the real one.
+type memoryStore struct {
 	mu        sync.Mutex
-	logs      map[logKey]*ledgerLog
+	logs      map[logKey]*storedLog
 	incidents []pipeline.Incident
 	twice     []string
 	refused   int // writes under an old fence
@@ -36,50 +36,50 @@ type logKey struct {
 	partition int32
 }
 
-type ledgerLog struct {
+type storedLog struct {
 	fence, next int64
 	epoch       int32
 	stored      map[int64]heartbeat.CustomerID
 	order       []heartbeat.Reading
 }
 
-func newLedger() *ledger { return &ledger{logs: map[logKey]*ledgerLog{}} }
+func newMemoryStore() *memoryStore { return &memoryStore{logs: map[logKey]*storedLog{}} }
 
-func (l *ledger) Claim(_ context.Context, p pipeline.Partition, start int64) (pipeline.Claim, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (m *memoryStore) Claim(_ context.Context, p pipeline.Partition, start int64) (pipeline.Claim, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	key := logKey{p.TopicID, p.Number}
-	if l.logs[key] == nil {
-		l.logs[key] = &ledgerLog{next: start, epoch: -1, stored: map[int64]heartbeat.CustomerID{}}
+	if m.logs[key] == nil {
+		m.logs[key] = &storedLog{next: start, epoch: -1, stored: map[int64]heartbeat.CustomerID{}}
 	}
-	log := l.logs[key]
+	log := m.logs[key]
 	log.fence++
 	return pipeline.Claim{Partition: p, Fence: log.fence, Next: log.next, Epoch: log.epoch, StateFrom: log.next}, nil
 }
 
-func (l *ledger) of(c pipeline.Claim) (*ledgerLog, error) {
-	log := l.logs[logKey{c.TopicID, c.Number}]
+func (m *memoryStore) of(c pipeline.Claim) (*storedLog, error) {
+	log := m.logs[logKey{c.TopicID, c.Number}]
 	if log.fence != c.Fence {
-		l.refused++
+		m.refused++
 		return nil, &pipeline.Fault{Kind: pipeline.Fenced, Err: fmt.Errorf("fence is %d, not %d", log.fence, c.Fence)}
 	}
 	return log, nil
 }
 
-func (l *ledger) Position(_ context.Context, c pipeline.Claim) (int64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	log, err := l.of(c)
+func (m *memoryStore) Position(_ context.Context, c pipeline.Claim) (int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	log, err := m.of(c)
 	if err != nil {
 		return 0, err
 	}
 	return log.next, nil
 }
 
-func (l *ledger) Write(_ context.Context, c pipeline.Claim, b *pipeline.Batch) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	log, err := l.of(c)
+func (m *memoryStore) Write(_ context.Context, c pipeline.Claim, b *pipeline.Batch) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	log, err := m.of(c)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (l *ledger) Write(_ context.Context, c pipeline.Claim, b *pipeline.Batch) e
 	}
 	for _, r := range b.Readings {
 		if _, ok := log.stored[r.Offset]; ok {
-			l.twice = append(l.twice, fmt.Sprintf("%d/%d", c.Number, r.Offset))
+			m.twice = append(m.twice, fmt.Sprintf("%d/%d", c.Number, r.Offset))
 		}
 		log.stored[r.Offset] = r.Customer
 		log.order = append(log.order, r.Reading)
@@ -97,23 +97,23 @@ func (l *ledger) Write(_ context.Context, c pipeline.Claim, b *pipeline.Batch) e
 	return nil
 }
 
-func (l *ledger) Record(_ context.Context, c pipeline.Claim, i pipeline.Incident) (pipeline.Claim, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	log, err := l.of(c)
+func (m *memoryStore) Record(_ context.Context, c pipeline.Claim, i pipeline.Incident) (pipeline.Claim, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	log, err := m.of(c)
 	if err != nil {
 		return c, err
 	}
-	l.incidents = append(l.incidents, i)
+	m.incidents = append(m.incidents, i)
 	log.next = i.To
 	c.Next, c.StateFrom = i.To, i.To
 	return c, nil
 }
 
-func (l *ledger) count() (stored int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, log := range l.logs {
+func (m *memoryStore) count() (stored int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, log := range m.logs {
 		stored += len(log.stored)
 	}
 	return stored
@@ -125,12 +125,12 @@ type bubble struct {
 	network *kfake.VirtualNetwork
 	cluster *kfake.Cluster
 	client  *kgo.Client // produces
-	ledger  *ledger
+	store   *memoryStore
 	sent    int
 }
 
 func newBubble(t *testing.T, options ...kfake.Opt) *bubble {
-	b := &bubble{t: t, network: &kfake.VirtualNetwork{}, ledger: newLedger()}
+	b := &bubble{t: t, network: &kfake.VirtualNetwork{}, store: newMemoryStore()}
 	options = append([]kfake.Opt{kfake.NumBrokers(1), kfake.Ports(19092), kfake.ListenFn(b.network.Listen), kfake.SeedTopics(3, topic)}, options...)
 	var err error
 	if b.cluster, err = kfake.NewCluster(options...); err != nil {
@@ -172,18 +172,27 @@ func (b *bubble) consume(instance string) (stop func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	logger := slog.New(slog.DiscardHandler)
 	meter := pipeline.NewMeter(logger, prometheus.NewRegistry())
-	consumer := kafka.NewConsumer(kafka.ConsumerConfig{
-		Config: kafka.Config{Brokers: b.cluster.ListenAddrs(), Topic: topic, Dial: b.network.DialContext, Logger: logger},
-		Group:  "heartbeat-consumer-group", InstanceID: instance,
-		NewWorker: func(p pipeline.Partition, log pipeline.Log) *pipeline.Worker {
-			return pipeline.NewWorker(pipeline.Options{Partition: p, Store: b.ledger, Log: log, Meter: meter, Logger: logger})
+	client, err := kafka.Connect(ctx, kafka.Config{
+		Brokers: b.cluster.ListenAddrs(), Topic: topic, Dial: b.network.DialContext, Logger: logger,
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	consumer, err := kafka.NewConsumer(client, kafka.ConsumerConfig{
+		Group: "heartbeat-consumer-group", InstanceID: instance,
+		NewWorker: func(p pipeline.Partition) *pipeline.Worker {
+			return pipeline.NewWorker(pipeline.Options{Partition: p, Store: b.store, Meter: meter, Logger: logger})
 		},
 		Released: meter.Released,
 	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- consumer.Run(ctx) }()
 	return func() {
 		cancel()
+		defer client.Close()
 		if err := <-ended; err != nil {
 			b.t.Errorf("consumer ended with %v", err)
 		}
@@ -193,20 +202,20 @@ func (b *bubble) consume(instance string) (stop func()) {
 // await waits until every reading sent is stored.
 func (b *bubble) await(want int) {
 	b.t.Helper()
-	for deadline := time.Now().Add(10 * time.Minute); b.ledger.count() < want; {
+	for deadline := time.Now().Add(10 * time.Minute); b.store.count() < want; {
 		if time.Now().After(deadline) {
-			b.t.Fatalf("%d of %d readings stored after ten minutes", b.ledger.count(), want)
+			b.t.Fatalf("%d of %d readings stored after ten minutes", b.store.count(), want)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	if got := b.ledger.count(); got != want || len(b.ledger.twice) > 0 {
-		b.t.Fatalf("%d readings stored, want %d; twice: %v", got, want, b.ledger.twice)
+	if got := b.store.count(); got != want || len(b.store.twice) > 0 {
+		b.t.Fatalf("%d readings stored, want %d; twice: %v", got, want, b.store.twice)
 	}
 }
 
 func (b *bubble) ordered() {
 	b.t.Helper()
-	for key, log := range b.ledger.logs {
+	for key, log := range b.store.logs {
 		last := map[heartbeat.CustomerID]time.Time{}
 		for _, reading := range log.order {
 			if reading.Time.Before(last[reading.Customer]) {
@@ -283,19 +292,19 @@ func TestSecondGroupOnTheSameDatabaseStoresNothingTwice(t *testing.T) {
 		defer stop()
 		b.produce(100)
 		b.await(100)
-		zombieFence(b.ledger) // somebody claims every partition behind the group's back
+		zombieFence(b.store) // somebody claims every partition behind the group's back
 		b.produce(100)
 		b.await(200)
-		if b.ledger.refused == 0 {
+		if b.store.refused == 0 {
 			t.Error("no write was refused: the fence was never met")
 		}
 	})
 }
 
-func zombieFence(l *ledger) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, log := range l.logs {
+func zombieFence(m *memoryStore) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, log := range m.logs {
 		log.fence++
 	}
 }
@@ -346,7 +355,7 @@ func TestRetentionPassesAStoppedConsumer(t *testing.T) {
 		defer stop()
 		b.await(300 - lost)
 		recorded := 0
-		for _, incident := range b.ledger.incidents {
+		for _, incident := range b.store.incidents {
 			if incident.Kind != pipeline.RetentionPassed {
 				t.Errorf("incident of kind %s", incident.Kind)
 			}

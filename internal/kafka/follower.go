@@ -10,28 +10,29 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/heartbeat"
 )
 
 const (
-	// followPoll is how many records one poll hands on at most: few enough to show them soon, many enough to keep up.
+	// followPoll is the most records of one poll: few enough to show them soon, many enough to keep up.
 	followPoll = 10_000
-	// followQuiet without a record makes the follower ask whether the broker is still there.
+	// followQuiet without a record, the follower pings the broker.
 	followQuiet = 3 * time.Second
-	// followRestart is how long errors may go on before the follower starts over with a new client, which also finds a
-	// topic that was deleted and created anew.
+	// followRestart after the last success, the follower replaces its client, which also finds a topic that was deleted and
+	// created again.
 	followRestart = 10 * time.Second
 	followRetry   = time.Second
 )
 
-// Follower reads what arrives on the topic from now on, for a live view. It joins no group, commits nothing and starts at the
-// end each time, so it neither disturbs consumers nor promises to see every record.
+// Follower reads what arrives on the topic from now on, for a live view. It joins no group, commits nothing and starts at
+// the end each time, so it does not disturb consumers, and it may miss records.
 type Follower struct {
 	config  Config
 	observe func([]heartbeat.Reading)
 	log     *slog.Logger
 
-	mu        sync.Mutex // guards the three below
+	mu        sync.Mutex // guards all below
 	following bool
 	since     time.Time
 	cause     error
@@ -47,7 +48,7 @@ func NewFollower(config Config, observe func([]heartbeat.Reading)) *Follower {
 	}
 }
 
-// Status tells whether records arrive or would arrive, since when, and if not, why.
+// Status reports whether the follower is connected to the topic, since when, and if not, why.
 func (f *Follower) Status() (following bool, since time.Time, cause error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -62,15 +63,15 @@ func (f *Follower) Run(ctx context.Context) error {
 			return ctx.Err()
 		}
 		f.set(err)
-		if err := sleep(ctx, followRetry); err != nil {
+		if err := backoff.Sleep(ctx, followRetry); err != nil {
 			return err
 		}
 	}
 }
 
-// follow reads with one client until that has not worked for a while.
+// follow reads with one client until that has failed for followRestart.
 func (f *Follower) follow(ctx context.Context) error {
-	client, err := f.config.client(
+	client, err := f.config.client("follower",
 		kgo.ConsumeTopics(f.config.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -90,7 +91,7 @@ func (f *Follower) follow(ctx context.Context) error {
 		}
 		if f.set(err); err == nil {
 			worked = time.Now()
-		} else if err := sleep(ctx, followRetry); err != nil {
+		} else if err := backoff.Sleep(ctx, followRetry); err != nil {
 			return err
 		}
 		if readings = decode(&decoder, fetches, readings[:0]); len(readings) > 0 {
@@ -101,7 +102,7 @@ func (f *Follower) follow(ctx context.Context) error {
 	return cause
 }
 
-// poll waits for records. A poll that ends without any asks the broker whether it is there at all.
+// poll waits for records. A poll without records pings the broker, because a fetch does not report that it is unreachable.
 func (f *Follower) poll(ctx context.Context, client *kgo.Client) (kgo.Fetches, error) {
 	quiet, cancel := context.WithTimeout(ctx, followQuiet)
 	defer cancel()
@@ -118,7 +119,7 @@ func (f *Follower) poll(ctx context.Context, client *kgo.Client) (kgo.Fetches, e
 	return fetches, nil
 }
 
-// decode appends the valid readings. What is invalid is the consumer's to keep.
+// decode appends the valid readings; the consumer stores the invalid records as dead letters.
 func decode(decoder *heartbeat.Decoder, fetches kgo.Fetches, readings []heartbeat.Reading) []heartbeat.Reading {
 	for record := range fetches.RecordsAll() {
 		reading, rejection := decoder.Decode(heartbeat.Record{
@@ -131,7 +132,7 @@ func decode(decoder *heartbeat.Decoder, fetches kgo.Fetches, readings []heartbea
 	return readings
 }
 
-// set notes how it goes and logs where that changes.
+// set records the status and logs its changes.
 func (f *Follower) set(cause error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

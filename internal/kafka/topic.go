@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // The shape of the topic that EnsureTopic creates.
@@ -18,14 +19,14 @@ const (
 	clusterDefault = -1 // leaves the replication factor to the brokers' default.replication.factor
 )
 
-// TopicState is what the cluster holds of the topic at one moment.
+// TopicState is the topic's identity and offsets at one moment.
 type TopicState struct {
 	Name       string
 	ID         [16]byte // zero where the brokers are too old to have one
 	Partitions []PartitionState
 }
 
-// PartitionState is the range of offsets that one partition retains: [Start, End).
+// PartitionState is the range of offsets that a partition retains: [Start, End).
 type PartitionState struct {
 	Number int32
 	Start  int64
@@ -41,8 +42,8 @@ func (s TopicState) Records() int64 {
 	return n
 }
 
-// EnsureTopic creates the topic if it is missing. One that exists is taken as it is, with a warning where its
-// partition count is not the usual one: how a topic is cut is its owner's decision.
+// EnsureTopic creates the topic if it is missing. An existing topic is not changed: its partitions are its owner's decision.
+// An unusual number of them is logged.
 func (c *Client) EnsureTopic(ctx context.Context) error {
 	topic := c.config.Topic
 	partitions, err := c.countPartitions(ctx)
@@ -76,7 +77,7 @@ func (c *Client) createTopic(ctx context.Context) error {
 	}
 	_, err := c.admin.CreateTopic(ctx, topicPartitions, clusterDefault, configs, topic)
 	switch {
-	case errors.Is(err, kerr.TopicAlreadyExists): // somebody who started with us was faster
+	case errors.Is(err, kerr.TopicAlreadyExists): // another process created it at the same moment
 		return nil
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
 		return fmt.Errorf("create topic %s: %w; ask an administrator to create it with %d partitions, retention.ms=%s, cleanup.policy=%s",
@@ -128,3 +129,52 @@ func (c *Client) topicState(ctx context.Context) (TopicState, error) {
 	}
 	return state, nil
 }
+
+// Scan calls visit with the offset of each record in [from, to) of the partition that carries an event: transaction
+// markers and records of aborted transactions do not. The range must be retained and below the high-water mark.
+func (c *Client) Scan(ctx context.Context, partition int32, from, to int64, visit func(offset int64)) error {
+	client, err := c.config.client("",
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{c.config.Topic: {partition: kgo.NewOffset().At(from)}}),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // so that a range that ends with a marker ends
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for at := from; at < to; {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return fmt.Errorf("read partition %d of topic %s from offset %d: %w", partition, c.config.Topic, at, err)
+		}
+		for record := range fetches.RecordsAll() {
+			if record.Offset < to && !record.Attrs.IsControl() {
+				visit(record.Offset)
+			}
+			at = record.Offset + 1
+		}
+	}
+	return nil
+}
+
+// TopicConfig returns the topic's settings by name, such as retention.ms.
+func (c *Client) TopicConfig(ctx context.Context) (map[string]string, error) {
+	resources, err := c.admin.DescribeTopicConfigs(ctx, c.config.Topic)
+	if err != nil {
+		return nil, fmt.Errorf("describe settings of topic %s: %w", c.config.Topic, err)
+	}
+	settings := map[string]string{}
+	for _, resource := range resources {
+		if resource.Err != nil {
+			return nil, fmt.Errorf("describe settings of topic %s: %w", c.config.Topic, resource.Err)
+		}
+		for _, setting := range resource.Configs {
+			settings[setting.Key] = setting.MaybeValue()
+		}
+	}
+	return settings, nil
+}
+
+// TopicMissing reports whether an error says that the topic does not exist.
+func TopicMissing(err error) bool { return errors.Is(err, kerr.UnknownTopicOrPartition) }

@@ -6,17 +6,17 @@ import (
 	"heartbeat/internal/heartbeat"
 )
 
-// build turns consecutive records into the batch that stores them, from the claim's next offset to behind the last
-// record. Records below the claim's next offset are stored already and take no part. Its readings take the given room.
-func build(decoder *heartbeat.Decoder, claim Claim, records []heartbeat.Record, room []Reading) *Batch {
+// build turns consecutive records into the batch that stores them, from the claim's next offset to after the last
+// record. It leaves out records below the claim's next offset, which are stored already. Its readings reuse scratch.
+func build(decoder *heartbeat.Decoder, claim Claim, records []heartbeat.Record, scratch []Reading) *Batch {
 	batch := &Batch{From: claim.Next, To: claim.Next, Epoch: claim.Epoch, StateFrom: claim.StateFrom}
-	batch.Readings = slices.Grow(room[:0], len(records))
+	batch.Readings = slices.Grow(scratch[:0], len(records))
 	for i := range records {
 		record := &records[i]
 		if record.Offset < batch.To {
 			continue
 		}
-		// Offsets that Kafka does not hand out belong to aborted transactions.
+		// Offsets that Kafka does not deliver belong to aborted transactions.
 		batch.Skipped += record.Offset - batch.To
 		batch.To = record.Offset + 1
 		batch.Epoch = record.LeaderEpoch

@@ -20,10 +20,10 @@ func BenchmarkProcess(b *testing.B) {
 		b.Run(fmt.Sprintf("records=%d", size), func(b *testing.B) {
 			logger := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))
 			worker := NewWorker(Options{
-				Partition: Partition{Topic: "heartbeat-events"}, Store: nowhere{}, Log: fixedLog{epochEnd: -1},
+				Partition: Partition{Topic: "heartbeat-events"}, Store: nowhere{},
 				Meter: NewMeter(logger, prometheus.NewRegistry()), Logger: logger,
 			})
-			mustClaim(b, worker)
+			mustClaim(b, worker, LogBounds{})
 			records := fleetRecords(size)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -6,31 +6,28 @@ import (
 	"log/slog"
 	"time"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/heartbeat"
 )
 
-// MaxBatch is the largest number of records that Process takes at once: one transaction's worth.
+// MaxBatch is the largest number of records that Process takes at once, for one transaction.
 const MaxBatch = 30_000
 
-// flushMost is how many customer states go into a transaction of their own.
-const flushMost = 5_000
+// snapshotsPerFlush is how many customer snapshots are stored in a transaction of their own.
+const snapshotsPerFlush = 5_000
 
-// Log is what the broker knows of a partition's offsets.
-type Log interface {
-	// Bounds returns the first retained offset and the one behind the last. It fails when the topic of this id is gone.
-	Bounds(ctx context.Context, partition Partition) (start, end int64, err error)
-	// EpochEnd returns the offset at which the records of a leader epoch and of those before it end, -1 when the broker
-	// cannot tell.
-	EpochEnd(ctx context.Context, partition Partition, epoch int32) (end int64, err error)
-}
+// retryDelay is the back-off while the store or the broker is away.
+var retryDelay = backoff.Policy{First: 50 * time.Millisecond, Max: 5 * time.Second}
+
+// stoppedDelay is how long a stopped partition waits before it checks whether a person has repaired the cause.
+const stoppedDelay = 30 * time.Second
 
 // Options set up a Worker.
 type Options struct {
 	Partition Partition
 	Store     Store
-	Log       Log
 	Meter     *Meter
-	Retention time.Duration // how old a reading may be against its Kafka timestamp; 0: as old as it likes
+	Retention time.Duration // how old a reading may be against its Kafka timestamp; 0: any age
 	Logger    *slog.Logger
 }
 
@@ -38,61 +35,57 @@ type Options struct {
 type Worker struct {
 	partition Partition
 	store     Store
-	log       Log
 	meter     *Meter
 	logger    *slog.Logger
 
-	decoder heartbeat.Decoder
-	room    []Reading // of the last batch's readings, which the next one's take
-	claim   Claim
-	behind  customers // readings stored, their customer states not yet
-	whole   bool      // behind has all of them: the replay after the claim is over
-	flushed time.Time
+	decoder   heartbeat.Decoder
+	scratch   []Reading // memory of the last batch's readings, reused by the next
+	claim     Claim
+	customers customers
 }
 
-// NewWorker returns a worker that must Claim its partition before it can process.
+// NewWorker returns a worker that must Claim and Reconcile its partition before it can process.
 func NewWorker(options Options) *Worker {
 	return &Worker{
 		partition: options.Partition,
 		store:     options.Store,
-		log:       options.Log,
 		meter:     options.Meter,
 		logger:    options.Logger.With("partition", options.Partition.Number),
 		decoder:   heartbeat.Decoder{Retention: options.Retention},
-		behind:    newCustomers(),
+		customers: newCustomers(),
 	}
 }
 
-// Process stores records, which follow one another in the partition's order, and returns when they are committed. It
-// waits out any outage. It fails only with the context's error, or with an error of kind Fenced when the partition
-// belongs to somebody else. At most MaxBatch records go into one transaction, so give it no more.
+// Process stores records, in the partition's order, and returns when they are committed. It waits out any outage. It fails
+// only with the context's error, or with an error of kind Fenced when the partition has another owner. It takes at most
+// MaxBatch records, which one transaction stores.
 func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error {
 	w.replay(records)
 	batch := w.build(w.claim, records)
 	if batch.To == batch.From {
 		return nil
 	}
-	w.include(batch, w.due())
+	w.customers.include(batch, w.customers.due(time.Now()))
 	err := w.write(ctx, batch)
 	if KindOf(err) != BadData {
 		return err
 	}
-	w.logger.Warn("batch refused by the database, searching the record", "from", batch.From, "to", batch.To, "error", err)
+	w.logger.Warn("batch refused by the database, searching for the record", "from", batch.From, "to", batch.To, "error", err)
 	return w.bisect(ctx, records)
 }
 
-// Idle does what waits for a batch to go along with, when none has come for a while.
+// Idle does what a batch would do along with its own work, when none has come for a while.
 func (w *Worker) Idle(ctx context.Context) error {
 	w.meter.idle()
 	return w.Flush(ctx)
 }
 
-// Flush stores the customer states in hand without a batch: before the partition is given back, nobody may come after
-// us. In the middle of a replay it leaves them to the next owner, who replays from the same offset.
+// Flush stores the remaining customer snapshots without a batch, before the partition is handed over. During a replay it
+// stores none: the next owner replays from the same offset.
 func (w *Worker) Flush(ctx context.Context) error {
-	for w.whole && len(w.behind.queue) > 0 {
+	for w.customers.replayed && len(w.customers.stale) > 0 {
 		batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch}
-		w.include(batch, min(flushMost, len(w.behind.queue)))
+		w.customers.include(batch, min(snapshotsPerFlush, len(w.customers.stale)))
 		if err := w.write(ctx, batch); err != nil {
 			return err
 		}
@@ -103,43 +96,28 @@ func (w *Worker) Flush(ctx context.Context) error {
 // Next returns the first offset that is not stored.
 func (w *Worker) Next() int64 { return w.claim.Next }
 
-// replay brings customer states up to date from records whose readings were stored by an earlier owner.
+// replay brings customer states up to date from records whose readings an earlier owner has stored.
 func (w *Worker) replay(records []heartbeat.Record) {
 	stored := 0
 	for stored < len(records) && records[stored].Offset < w.claim.Next {
 		stored++
 	}
-	w.whole = w.whole || stored < len(records) || stored > 0 && records[stored-1].Offset == w.claim.Next-1
+	w.customers.replayed = w.customers.replayed || stored < len(records) || stored > 0 && records[stored-1].Offset == w.claim.Next-1
 	if stored == 0 || records[stored-1].Offset < w.claim.StateFrom {
 		return
 	}
 	past := Claim{Next: records[0].Offset}
-	w.behind.fold(w.build(past, records[:stored]).Readings, time.Now())
+	w.customers.replay(w.build(past, records[:stored]).Readings, time.Now())
 }
 
 func (w *Worker) build(claim Claim, records []heartbeat.Record) *Batch {
-	batch := build(&w.decoder, claim, records, w.room)
-	w.room = batch.Readings
+	batch := build(&w.decoder, claim, records, w.scratch)
+	w.scratch = batch.Readings
 	return batch
 }
 
-// due returns how many customer states should go along with a batch now.
-func (w *Worker) due() int {
-	now := time.Now()
-	if now.Sub(w.flushed) < stateEvery {
-		return 0
-	}
-	return w.behind.ripe(now.Add(-stateAge), stateMost)
-}
-
-// include adds the customer states that have been behind for longest. They stay in hand until the batch is committed, and
-// they do not know its readings, for the database may refuse one of these.
-func (w *Worker) include(batch *Batch, count int) {
-	batch.Customers = w.behind.first(count)
-	batch.StateFrom = w.behind.since(count, batch.From)
-}
-
-// bisect stores records that together hold at least one the database refuses, by halves, down to the culprit.
+// bisect stores records of which the database refuses at least one: it halves them down to the refused record, which
+// becomes a dead letter.
 func (w *Worker) bisect(ctx context.Context, records []heartbeat.Record) error {
 	batch := w.build(w.claim, records)
 	if batch.To == batch.From {
@@ -158,26 +136,26 @@ func (w *Worker) bisect(ctx context.Context, records []heartbeat.Record) error {
 	return w.write(ctx, reject(batch, records[0], err))
 }
 
-// write stores a batch, however long the store is out of order. It returns nil, the context's error, or an error of
-// kind BadData or Fenced.
+// write stores a batch, however long the store is away. It returns nil, the context's error, or an error of kind BadData
+// or Fenced.
 func (w *Worker) write(ctx context.Context, batch *Batch) error {
 	for attempt := 0; ; attempt++ {
 		batch.Snapshot = w.meter.snapshot(batch)
 		err := w.store.Write(ctx, w.claim, batch)
-		if stored, settled := w.settle(ctx, batch, err); stored {
+		if stored, final := w.resolve(ctx, batch, err); stored {
 			w.adopt(batch)
 			return nil
-		} else if settled != nil {
-			return settled
+		} else if final != nil {
+			return final
 		}
-		if err := w.hold(ctx, attempt, err); err != nil {
+		if err := w.Wait(ctx, attempt, err); err != nil {
 			return err
 		}
 	}
 }
 
-// settle decides what became of a write. It reports stored, or an error that ends the attempts, or neither: try again.
-func (w *Worker) settle(ctx context.Context, batch *Batch, err error) (stored bool, end error) {
+// resolve decides what became of a write. It reports stored, or an error that ends the attempts, or neither: try again.
+func (w *Worker) resolve(ctx context.Context, batch *Batch, err error) (stored bool, final error) {
 	if err == nil {
 		return true, nil
 	}
@@ -186,7 +164,7 @@ func (w *Worker) settle(ctx context.Context, batch *Batch, err error) (stored bo
 		return false, err
 	case BadData:
 		if len(batch.DeadLetters) == 1 && batch.DeadLetters[0].Reason == heartbeat.RejectedByDatabase {
-			return false, nil // not even its dead letter: hold and be loud
+			return false, nil // not even its dead letter is stored: the partition stops
 		}
 		return false, err
 	case Stale, OutcomeUnknown:
@@ -211,15 +189,15 @@ func (w *Worker) position(ctx context.Context) (int64, error) {
 		if err == nil || KindOf(err) == Fenced {
 			return next, err
 		}
-		if err := w.hold(ctx, attempt, err); err != nil {
+		if err := w.Wait(ctx, attempt, err); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// hold waits before another attempt with the same batch in hand: a moment in an outage, longer when only a person can
-// repair the cause.
-func (w *Worker) hold(ctx context.Context, attempt int, cause error) error {
+// Wait reports why an attempt has failed and waits before the next one: with back-off in an outage, longer when only a
+// person can repair the cause. It fails only with the context's error.
+func (w *Worker) Wait(ctx context.Context, attempt int, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -229,21 +207,17 @@ func (w *Worker) hold(ctx context.Context, attempt int, cause error) error {
 		if attempt == 0 || attempt%20 == 19 {
 			w.logger.Warn("store unavailable, retrying with the same batch", "attempt", attempt+1, "error", cause)
 		}
-		return pause(ctx, attempt)
+		return retryDelay.Wait(ctx, attempt)
 	default:
 		w.meter.state(w.partition, Stopped, cause)
 		w.logger.Error("partition stopped: nothing is lost, but a person must repair the cause", "next_offset", w.claim.Next, "error", cause)
-		return wait(ctx, stoppedDelay)
+		return backoff.Sleep(ctx, stoppedDelay)
 	}
 }
 
 // adopt makes a committed batch the state to go on from.
 func (w *Worker) adopt(batch *Batch) {
 	w.claim.Next, w.claim.Epoch, w.claim.StateFrom = batch.To, batch.Epoch, batch.StateFrom
-	if len(batch.Customers) > 0 {
-		w.behind.drop(len(batch.Customers))
-		w.flushed = time.Now()
-	}
-	w.behind.fold(batch.Readings, time.Now())
+	w.customers.adopt(batch, time.Now())
 	w.meter.committed(w.partition, batch)
 }

@@ -110,16 +110,7 @@ func (m *memory) Record(_ context.Context, c Claim, i Incident) (Claim, error) {
 	return c, nil
 }
 
-// fixedLog is a broker whose log does not move.
-type fixedLog struct{ start, end, epochEnd int64 }
-
-func (l fixedLog) Bounds(context.Context, Partition) (int64, int64, error) {
-	return l.start, l.end, nil
-}
-
-func (l fixedLog) EpochEnd(context.Context, Partition, int32) (int64, error) { return l.epochEnd, nil }
-
-func newTestWorker(store Store, log Log, out *bytes.Buffer) *Worker {
+func newTestWorker(store Store, out *bytes.Buffer) *Worker {
 	logger := slog.New(slog.DiscardHandler)
 	if out != nil {
 		logger = slog.New(slog.NewTextHandler(out, nil))
@@ -127,7 +118,6 @@ func newTestWorker(store Store, log Log, out *bytes.Buffer) *Worker {
 	return NewWorker(Options{
 		Partition: Partition{Topic: "heartbeat-events", Number: 1},
 		Store:     store,
-		Log:       log,
 		Meter:     NewMeter(logger, prometheus.NewRegistry()),
 		Logger:    logger,
 	})
@@ -138,8 +128,12 @@ func record(offset int64, customer heartbeat.CustomerID, bpm int) heartbeat.Reco
 	return heartbeat.Record{Offset: offset, Timestamp: event.Time, Value: event.AppendJSON(nil)}
 }
 
-func mustClaim(t interface{ Fatal(...any) }, w *Worker) int64 {
-	from, err := w.Claim(context.Background())
+// mustClaim claims a partition of which the broker retains the given offsets, and returns the one to fetch from.
+func mustClaim(t interface{ Fatal(...any) }, w *Worker, log LogBounds) int64 {
+	if _, err := w.Claim(context.Background(), log.Start); err != nil {
+		t.Fatal(err)
+	}
+	from, err := w.Reconcile(context.Background(), log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,8 +143,8 @@ func mustClaim(t interface{ Fatal(...any) }, w *Worker) int64 {
 func TestProcessAccountsForEveryOffset(t *testing.T) {
 	t.Parallel()
 	store := newMemory()
-	w := newTestWorker(store, fixedLog{end: 100, epochEnd: -1}, nil)
-	mustClaim(t, w)
+	w := newTestWorker(store, nil)
+	mustClaim(t, w, LogBounds{End: 100})
 	marker := heartbeat.Record{Offset: 3, Timestamp: epoch, Control: true}
 	broken := heartbeat.Record{Offset: 2, Timestamp: epoch, Value: []byte("{")}
 	records := []heartbeat.Record{record(0, 1, 75), record(1, 2, 39), broken, marker, record(6, 3, 181), record(7, 4, 0)}
@@ -201,8 +195,8 @@ func TestProcessSurvivesAnyFault(t *testing.T) {
 				}
 				return true, nil
 			}
-			w := newTestWorker(store, fixedLog{end: int64(count), epochEnd: -1}, nil)
-			mustClaim(t, w)
+			w := newTestWorker(store, nil)
+			mustClaim(t, w, LogBounds{End: int64(count)})
 			for offset := int64(0); offset < int64(count); {
 				size := min(rapid.Int64Range(1, 20).Draw(t, "size"), int64(count)-offset)
 				var records []heartbeat.Record
@@ -233,10 +227,10 @@ func TestProcessSurvivesAnyFault(t *testing.T) {
 func TestZombieCannotWrite(t *testing.T) {
 	t.Parallel()
 	store := newMemory()
-	log := fixedLog{end: 100, epochEnd: -1}
-	zombie, owner := newTestWorker(store, log, nil), newTestWorker(store, log, nil)
-	mustClaim(t, zombie)
-	mustClaim(t, owner)
+	log := LogBounds{End: 100}
+	zombie, owner := newTestWorker(store, nil), newTestWorker(store, nil)
+	mustClaim(t, zombie, log)
+	mustClaim(t, owner, log)
 	if err := zombie.Process(t.Context(), []heartbeat.Record{record(0, 1, 75)}); KindOf(err) != Fenced {
 		t.Errorf("zombie's write ended with %v, want kind Fenced", err)
 	}
@@ -248,22 +242,21 @@ func TestZombieCannotWrite(t *testing.T) {
 func TestClaimRecordsWhatKafkaLost(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		log  fixedLog
+		log  LogBounds
 		want []Incident
 		from int64
 	}{
-		"nothing lost":                {fixedLog{0, 80, 80}, nil, 50},
-		"retention passed":            {fixedLog{70, 80, 80}, []Incident{{Kind: RetentionPassed, From: 50, To: 70}}, 70},
-		"log ends before us":          {fixedLog{0, 30, -1}, []Incident{{Kind: LogTruncated, From: 50, To: 30}}, 30},
-		"log diverged, then went on":  {fixedLog{0, 80, 40}, []Incident{{Kind: LogTruncated, From: 50, To: 40}}, 40},
-		"diverged below what is left": {fixedLog{45, 80, 40}, []Incident{{Kind: LogTruncated, From: 50, To: 45}}, 45},
+		"nothing lost":                {LogBounds{0, 80}, nil, 50},
+		"retention passed":            {LogBounds{70, 80}, []Incident{{Kind: RetentionPassed, From: 50, To: 70}}, 70},
+		"log ends before us":          {LogBounds{0, 30}, []Incident{{Kind: LogTruncated, From: 50, To: 30}}, 30},
+		"diverged below what is left": {LogBounds{45, 40}, []Incident{{Kind: LogTruncated, From: 50, To: 45}}, 45},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store := newMemory()
 			store.claimed, store.next, store.stateFrom, store.epoch = true, 50, 50, 3
-			w := newTestWorker(store, test.log, nil)
-			if from := mustClaim(t, w); from != test.from {
+			w := newTestWorker(store, nil)
+			if from := mustClaim(t, w, test.log); from != test.from {
 				t.Errorf("fetch from %d, want %d", from, test.from)
 			}
 			for i := range store.incidents {
@@ -289,13 +282,13 @@ func TestCustomerStatesSurviveACrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(bubbled{t}, func(t *rapid.T) {
 			store := newMemory()
-			log := fixedLog{end: 200, epochEnd: -1}
+			log := LogBounds{End: 200}
 			var all []heartbeat.Record
 			for offset := range int64(rapid.IntRange(1, 60).Draw(t, "records")) {
 				all = append(all, record(offset, heartbeat.CustomerID(rapid.IntRange(0, 5).Draw(t, "customer")), 60+int(offset)))
 			}
-			w := newTestWorker(store, log, nil)
-			at := mustClaim(t, w)
+			w := newTestWorker(store, nil)
+			at := mustClaim(t, w, log)
 			for at < int64(len(all)) {
 				size := min(rapid.Int64Range(1, 10).Draw(t, "size"), int64(len(all))-at)
 				if err := w.Process(context.Background(), all[at:at+size]); err != nil {
@@ -307,13 +300,13 @@ func TestCustomerStatesSurviveACrash(t *testing.T) {
 					mustFlush(t, w)
 				}
 				if rapid.IntRange(0, 3).Draw(t, "crash") == 0 {
-					w = newTestWorker(store, log, nil)
-					at = mustClaim(t, w)
+					w = newTestWorker(store, nil)
+					at = mustClaim(t, w, log)
 				}
 			}
 			mustFlush(t, w)
 			want := newCustomers()
-			want.fold(build(&heartbeat.Decoder{}, Claim{}, all, nil).Readings, time.Now())
+			want.replay(build(&heartbeat.Decoder{}, Claim{}, all, nil).Readings, time.Now())
 			if diff := cmp.Diff(want.latest, store.customers); diff != "" {
 				t.Fatalf("customer states (-want +got):\n%s", diff)
 			}
@@ -325,8 +318,8 @@ func TestSnapshotsEveryHundredMessagesButNotMoreThanOneASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := newMemory()
-		w := newTestWorker(store, fixedLog{end: 1000, epochEnd: -1}, nil)
-		mustClaim(t, w)
+		w := newTestWorker(store, nil)
+		mustClaim(t, w, LogBounds{End: 1000})
 		offset := int64(0)
 		send := func(count int64, then time.Duration) {
 			var records []heartbeat.Record
@@ -360,8 +353,8 @@ func TestAlertBannersAreSummedUpWhenTheyComeTooFast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		w := newTestWorker(newMemory(), fixedLog{end: 100, epochEnd: -1}, &out)
-		mustClaim(t, w)
+		w := newTestWorker(newMemory(), &out)
+		mustClaim(t, w, LogBounds{End: 100})
 		records := []heartbeat.Record{record(0, 42, 35), record(1, 43, 200)}
 		for offset := int64(2); offset < 9; offset++ {
 			records = append(records, record(offset, 44, 400-int(offset)*50)) // 300, 250, 200, 150, 100, 50, 0

@@ -8,7 +8,7 @@ import (
 	"heartbeat/internal/pipeline"
 )
 
-func TestReadinessFollowsHeadway(t *testing.T) {
+func TestReadinessFollowsTheStallDetector(t *testing.T) {
 	t.Parallel()
 	owns := func(next int64) map[int32]pipeline.Status {
 		return map[int32]pipeline.Status{0: {State: pipeline.Running, Next: 7}, 1: {State: pipeline.Running, Next: next}}
@@ -36,11 +36,11 @@ func TestReadinessFollowsHeadway(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			began, h := time.Unix(1_700_000_000, 0), newHeadway()
+			began, d := time.Unix(1_700_000_000, 0), newStallDetector()
 			for _, look := range test.looks {
-				h.observe(began.Add(look.after), look.owned, map[int32]int64{0: 7, 1: look.end})
+				d.observe(began.Add(look.after), look.owned, map[int32]int64{0: 7, 1: look.end})
 			}
-			err := h.check(began.Add(test.at))
+			err := d.check(began.Add(test.at))
 			if test.says == "" && err != nil {
 				t.Errorf("not ready: %v", err)
 			}

@@ -13,8 +13,8 @@ import (
 	"heartbeat/internal/heartbeat"
 )
 
-// What comes out of a basket is what went in, however often it was emptied before, and a missing value is not an empty one.
-func TestBasketGivesBackWhatItWasGiven(t *testing.T) {
+// A record buffer returns the records that were added since its last reset. A missing value stays distinct from an empty one.
+func TestRecordBufferReturnsWhatWasAdded(t *testing.T) {
 	t.Parallel()
 	text := rapid.Custom(func(t *rapid.T) []byte {
 		if rapid.Bool().Draw(t, "absent") {
@@ -23,10 +23,10 @@ func TestBasketGivesBackWhatItWasGiven(t *testing.T) {
 		return rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "text")
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		var b basket
+		var b recordBuffer
 		var records []heartbeat.Record
 		for range rapid.IntRange(1, 3).Draw(t, "times") {
-			b.empty()
+			b.reset()
 			var want []heartbeat.Record
 			for range rapid.IntRange(1, 10).Draw(t, "records") {
 				fetched := &kgo.Record{
@@ -42,7 +42,7 @@ func TestBasketGivesBackWhatItWasGiven(t *testing.T) {
 				})
 				b.add(fetched)
 			}
-			records = b.appendRecords(records[:0])
+			records = b.appendTo(records[:0])
 			if diff := cmp.Diff(want, slices.Clone(records)); diff != "" {
 				t.Fatalf("records (-want +got):\n%s", diff)
 			}

@@ -1,0 +1,198 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// PublisherConfig is a Config with what producing adds to it. The zero values are good.
+type PublisherConfig struct {
+	Config
+	Compression     Compression   // Zstd when empty
+	Linger          time.Duration // how long the first record of a batch waits for others, 5 ms when zero
+	DeliveryTimeout time.Duration // after which a record without an acknowledgement fails, 2 min when zero
+}
+
+const (
+	// At 1,000 records a second this makes 145 requests a second instead of 674, for a third of the processor time, and
+	// delays a record less than the database does. A longer linger gains little more.
+	defaultLinger = 5 * time.Millisecond
+
+	defaultDeliveryTimeout = 2 * time.Minute
+
+	// What may wait for acknowledgement before Publish and Send block. Fewer records leave the connection idle, more only age
+	// in memory.
+	unacknowledgedRecords = 64 << 10
+	unacknowledgedBytes   = 32 << 20
+
+	// A batch holds about 2,000 records. Consumers hold whole batches in memory, several per partition, and larger ones make
+	// neither side faster.
+	batchBytes = 256 << 10
+)
+
+// Publisher writes records to the topic, each to the partition of its key, and keeps trying until all in-sync replicas have
+// acknowledged it or the delivery timeout ends the attempts. It may be shared; records of one key keep the order in which
+// one goroutine publishes them.
+type Publisher struct {
+	*Client
+	deadline *deliveryDeadline
+}
+
+// NewPublisher connects as Connect does, makes sure that the topic exists, and returns a publisher. ctx bounds that, not
+// the publisher's life.
+func NewPublisher(ctx context.Context, config PublisherConfig) (*Publisher, error) {
+	config = config.withPublisherDefaults()
+	codecs, err := config.Compression.preference()
+	if err != nil {
+		return nil, fmt.Errorf("set up Kafka producer: %w", err)
+	}
+	client, err := connect(ctx, config.Config, append(config.options(codecs), config.metrics("producer")...)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := client.EnsureTopic(ctx); err != nil {
+		client.Close()
+		return nil, err
+	}
+	return &Publisher{Client: client, deadline: newDeliveryDeadline(config.DeliveryTimeout)}, nil
+}
+
+// Message is a record to publish. Kafka's default partitioner places it by its key.
+type Message struct {
+	Key, Value []byte
+	Time       time.Time // the record's Kafka timestamp
+}
+
+// Outcome is what became of a published record.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Unknown      Outcome = iota // no answer: the record may be in the topic, now or later
+	Acknowledged                // all in-sync replicas have the record
+	Refused                     // the record is not in the topic, and trying again does not change that
+)
+
+// PublishError reports the outcome of each record of a Publish that was not acknowledged as a whole.
+type PublishError struct {
+	Outcomes []Outcome // in the order of the records
+	Err      error     // of the first record that was not acknowledged
+}
+
+func (e *PublishError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *PublishError) Unwrap() error { return e.Err }
+
+// Publish writes the records and returns nil once all in-sync replicas have acknowledged every one of them. Otherwise it
+// returns a *PublishError when each record's outcome is known, or the context or the delivery timeout has ended. It
+// blocks while the buffer is full. The keys and values must not change before it returns; after an Unknown outcome a
+// request may still read them, so they must not be reused.
+func (p *Publisher) Publish(ctx context.Context, messages ...Message) error {
+	ctx, cancel := context.WithTimeout(ctx, p.deadline.timeout)
+	defer cancel()
+	defer context.AfterFunc(p.deadline.life, cancel)()
+	records := make([]kgo.Record, len(messages))
+	failures := make([]error, len(messages))
+	var pending sync.WaitGroup
+	pending.Add(len(messages))
+	for i, message := range messages {
+		records[i] = kgo.Record{Key: message.Key, Value: message.Value, Timestamp: message.Time}
+		p.kgo.Produce(ctx, &records[i], func(_ *kgo.Record, err error) {
+			failures[i] = err
+			pending.Done()
+		})
+	}
+	pending.Wait()
+	return p.publishError(failures)
+}
+
+func (p *Publisher) publishError(failures []error) error {
+	first := errors.Join(failures...)
+	if first == nil {
+		return nil
+	}
+	result := &PublishError{Outcomes: make([]Outcome, len(failures))}
+	for i, failure := range failures {
+		result.Outcomes[i] = outcomeOf(failure)
+		if failure != nil && result.Err == nil {
+			result.Err = p.deliveryError(failure)
+		}
+	}
+	return result
+}
+
+// refusals are the answers that say that a record is not in the topic.
+var refusals = []error{
+	kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.PolicyViolation,
+	kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.UnknownTopicOrPartition, kerr.InvalidTopicException,
+}
+
+func outcomeOf(failure error) Outcome {
+	if failure == nil {
+		return Acknowledged
+	}
+	for _, refusal := range refusals {
+		if errors.Is(failure, refusal) {
+			return Refused
+		}
+	}
+	return Unknown
+}
+
+// deliveryError says why a record was not acknowledged, and what to do about it.
+func (p *Publisher) deliveryError(cause error) error {
+	return fmt.Errorf("deliver event to topic %s: %w", p.config.Topic, withAdvice(p.deadline.explain(cause)))
+}
+
+// Abandon gives up what is not acknowledged yet, so that Publish, Send and Close no longer wait for it.
+func (p *Publisher) Abandon() { p.deadline.end() }
+
+// Close waits until every record is acknowledged or given up, and ends the connection. No Publish may run meanwhile or
+// follow.
+func (p *Publisher) Close() {
+	if p.kgo.Flush(p.deadline.life) != nil {
+		// Abandoned. The library would still wait for answers to what is on the wire; nothing is sent after this that
+		// an unknown outcome could harm.
+		p.kgo.UnsafeAbortBufferedRecords()
+		_ = p.kgo.Flush(context.Background())
+	}
+	p.deadline.end()
+	p.Client.Close()
+}
+
+func (c PublisherConfig) withPublisherDefaults() PublisherConfig {
+	if c.Compression == "" {
+		c.Compression = Zstd
+	}
+	if c.Linger == 0 {
+		c.Linger = defaultLinger
+	}
+	if c.DeliveryTimeout == 0 {
+		c.DeliveryTimeout = defaultDeliveryTimeout
+	}
+	return c
+}
+
+func (c PublisherConfig) options(codecs []kgo.CompressionCodec) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.DefaultProduceTopic(c.Topic),
+		kgo.RequiredAcks(kgo.AllISRAcks()), // and idempotent, which is the library's default
+		kgo.ProducerBatchCompression(codecs...),
+		kgo.ProducerLinger(c.Linger),
+		kgo.ProducerBatchMaxBytes(batchBytes),
+		kgo.MaxBufferedRecords(unacknowledgedRecords),
+		kgo.MaxBufferedBytes(unacknowledgedBytes),
+		// murmur2 of the key as Kafka's own clients compute it, whichever partitions are reachable.
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		// Without this, a record that was on the wire when the broker died would be waited for without end, whatever its
+		// context says. A record can then be both failed and stored, never stored twice by this client.
+		kgo.AllowIdempotentProduceCancellation(),
+	}
+}
