@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"internal/postgres":        {"internal/heartbeat", "internal/pipeline", "internal/readmodel", "internal/crashpoint"},
 	"internal/live":            {"internal/heartbeat"},
 	"internal/httpserver":      {"internal/port"},
+	"internal/progress":        {},
 	"internal/status":          {"internal/readmodel"},
 	"internal/stream":          {"internal/httpserver", "internal/live", "internal/status"},
 	"internal/web":             {"internal/heartbeat", "internal/httpserver", "internal/live", "internal/readmodel", "internal/status", "internal/stream"},
