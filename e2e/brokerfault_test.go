@@ -114,10 +114,11 @@ func TestApacheBrokerKilledAndRestarted(t *testing.T) {
 		for kill := range *brokerKills {
 			f.storedMore(3_000)
 			kafka.killAndRestart(t, []time.Duration{*brokerAway, 0}[min(kill, 1)])
+			f.waitStoredAgain(outage{time.Now(), f.stored()})
 		}
 		f.storedMore(3_000)
 		f.stopAndWantNothingLost(producer, consumer)
-		return f.withFaults(*brokerKills)
+		return f.withFaultsOf(brokerKill, *brokerKills)
 	})
 }
 
@@ -143,7 +144,7 @@ func TestApacheLeaderOfThreeKilled(t *testing.T) {
 			}
 		}
 		f.stopAndWantNothingLost(producer, consumer)
-		return f.withFaults(*brokerKills)
+		return f.withFaultsOf(brokerKill, *brokerKills)
 	})
 }
 

@@ -43,19 +43,22 @@ func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 					}
 					producer.interrupt()
 				}
-				f.drain()
+				f.drain(crashingMember...)
 				auditSending(t, f.audit())
-				return f.withFaults(*crashes * len(killRates))
+				return f.withFaultsOf(consumerKill, *crashes*len(killRates))
 			})
 		})
 	}
 }
 
+// crashingMember makes each consumer take over from the one before at once, without waiting for its session timeout.
+var crashingMember = []string{"--instance-id", "crashing"}
+
 // crash starts a consumer that kills itself at the point, given as name@count.
 func (f *fixture) crash(producer *role, binary, point string) {
 	f.t.Helper()
 	consumer := f.consumeWithProducerPaused(producer, command{
-		binary: binary, arguments: f.consumeArguments("--instance-id", "crashing"), environment: []string{"HEARTBEAT_CRASH_POINT=" + point},
+		binary: binary, arguments: f.consumeArguments(crashingMember...), environment: []string{"HEARTBEAT_CRASH_POINT=" + point},
 	})
 	consumer.wait(waitTimeout)
 	if name, _, _ := strings.Cut(point, "@"); consumer.outputCount("crash point "+name+" reached") == 0 {
@@ -83,7 +86,7 @@ func TestConnectionCutAtCommitIsHarmless(t *testing.T) {
 				}
 				return ""
 			})
-			f.storedMore(1_000)
+			f.storedMore(500)
 		}
 		producer.interrupt()
 		f.caughtUp(waitTimeout)
@@ -96,7 +99,7 @@ func TestConnectionCutAtCommitIsHarmless(t *testing.T) {
 			t.Errorf("the consumer found %d batches committed without a reply, want %d", found, after)
 		}
 		auditSending(t, f.audit())
-		return f.withFaults(*cuts)
+		return f.withFaultsOf(unknownCommit, *cuts)
 	})
 }
 
@@ -141,7 +144,7 @@ func TestZombieCannotWrite(t *testing.T) {
 		producer.interrupt()
 		f.drain()
 		auditSending(t, f.audit())
-		return f.withFaults(*freezes)
+		return f.withFaultsOf(zombieRefused, *freezes)
 	})
 }
 

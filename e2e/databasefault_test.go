@@ -29,6 +29,7 @@ func TestDatabaseStoppedUnderLoad(t *testing.T) {
 			consumer.waitForOutputTimes("store unavailable, retrying with the same batch", outages+1)
 			server.restart(t)
 			f.pool.Reset()
+			f.waitStoredAgain(outage{time.Now(), f.stored()})
 		}
 		f.storedMore(1_000)
 		producer.interrupt()
@@ -37,7 +38,7 @@ func TestDatabaseStoppedUnderLoad(t *testing.T) {
 		auditSending(t, f.audit())
 		f.wantMembershipKept(consumer)
 		f.wantNoDeadLetters()
-		return f.withFaults(*databaseStops)
+		return f.withFaultsOf(databaseCrash, *databaseStops)
 	})
 }
 
@@ -68,7 +69,7 @@ func TestDatabaseAwayForLong(t *testing.T) {
 		proxy.reconnect()
 		f.stopAndAudit(producer, consumer)
 		f.wantNoDeadLetters()
-		t.Logf("backlog %d, caught up in %v", backlog, f.result.caughtUp)
+		t.Logf("backlog %d, caught up in %v", backlog, f.result.CaughtUp)
 		return f.withFaults(1)
 	})
 }

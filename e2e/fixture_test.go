@@ -94,7 +94,7 @@ func (f *fixture) drain(more ...string) {
 	f.t.Helper()
 	began := time.Now()
 	f.consume(append([]string{"--until-caught-up"}, more...)...).succeed(longWaitTimeout)
-	f.result.caughtUp = time.Since(began)
+	f.result.CaughtUp = time.Since(began)
 }
 
 // produce starts a producer of one worker that logs acknowledgements.
@@ -123,7 +123,7 @@ func (f *fixture) send(records []*kgo.Record, options ...kgo.Opt) {
 func (f *fixture) caughtUp(within time.Duration) {
 	f.t.Helper()
 	began := time.Now()
-	defer func() { f.result.caughtUp = time.Since(began) }()
+	defer func() { f.result.CaughtUp = time.Since(began) }()
 	ends := topicBounds(f.t, f.broker, f.topic)
 	await(f.t, within, func() string {
 		for partition, b := range ends {
@@ -170,8 +170,8 @@ func (f *fixture) audit() topicContents {
 // auditAgainst compares the tables with the given records of the topic.
 func (f *fixture) auditAgainst(read topicContents) {
 	f.t.Helper()
-	f.result.lost, f.result.doubled = auditTables(f.t, read, readTables(f.t, f.pool))
-	f.result.events = len(read.records)
+	f.result.Lost, f.result.Doubled = auditTables(f.t, read, readTables(f.t, f.pool))
+	f.result.Events = len(read.records)
 	auditProgress(f.t, f.pool, read, f.topic)
 	auditOrder(f.t, f.pool)
 	auditContract(f.t, f.pool)

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+	"time"
 )
 
-var kills = flag.Int("kills", 4, "how often to kill the consumer at random times, at each of the two rates")
+var kills = flag.Int("kills", 4, "how often to kill the consumer at random times, as a dynamic and as a static member")
 
 // killRates are the events a second under which consumers are killed.
 var killRates = [...]string{"2000", "20000"}
@@ -15,30 +16,72 @@ var killRates = [...]string{"2000", "20000"}
 // A consumer that is killed repeatedly under load loses nothing and stores nothing twice.
 func TestKilledConsumerLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
-	for i, rate := range killRates {
-		t.Run(rate, func(t *testing.T) {
+	for i, c := range []struct {
+		name, rate string
+		options    []string // of the consumer
+	}{
+		{"dynamic member", killRates[0], nil},
+		{"static member", killRates[1], []string{"--instance-id", "killed"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			proves(t, "P1, P2, P6")
-			runRounds(t, "consumer killed at random times, "+rate+" events/s", func(t *testing.T) *fixture {
+			runRounds(t, fmt.Sprintf("consumer killed at random times, %s, %s events/s", c.name, c.rate), func(t *testing.T) *fixture {
 				f := newFixture(t)
-				producer := f.produce("--rate", rate, "--seed", fmt.Sprint(1+i))
+				producer := f.produce("--rate", c.rate, "--seed", fmt.Sprint(1+i))
+				var last outage
 				for kill := range *kills {
-					consumer := f.consumeWithProducerPaused(producer, command{arguments: f.consumeArguments()})
+					consumer := f.consumeWithProducerPaused(producer, command{arguments: f.consumeArguments(c.options...)})
+					if kill > 0 {
+						f.waitStoredAgain(last)
+					}
 					f.storedMore(1_000 + int64(kill%5)*211)
-					consumer.kill()
+					last = f.killConsumer(consumer)
 					f.wantLag()
 				}
 				producer.interrupt()
-				f.drain()
+				f.drain(c.options...)
 				read := f.audit()
 				auditSending(t, read)
 				if acknowledged := len(readAckLog(t, f.ackLogs[0])); acknowledged != len(read.records) {
 					t.Errorf("the producer knows of %d acknowledged events, the topic holds %d", acknowledged, len(read.records))
 				}
-				return f.withFaults(*kills)
+				return f.withFaultsOf(consumerKill, *kills)
 			})
 		})
 	}
+}
+
+// outage is the time after the only consumer was killed, or a server restarted.
+type outage struct {
+	began  time.Time
+	stored int64 // offsets
+}
+
+// killConsumer kills the only consumer and waits until the server has ended its sessions: none of its transactions commits later.
+func (f *fixture) killConsumer(consumer *role) outage {
+	f.t.Helper()
+	began := time.Now()
+	consumer.kill()
+	await(f.t, waitTimeout, func() string {
+		if value[int64](f.t, f.pool, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'heartbeat%'`) > 0 {
+			return "the killed consumer still has sessions"
+		}
+		return ""
+	})
+	return outage{began, f.stored()}
+}
+
+// waitStoredAgain waits until more readings are stored, and adds the time blind to the result.
+func (f *fixture) waitStoredAgain(o outage) {
+	f.t.Helper()
+	await(f.t, waitTimeout, func() string {
+		if f.stored() == o.stored {
+			return "nothing is stored after the kill"
+		}
+		return ""
+	})
+	f.addBlind(time.Since(o.began))
 }
 
 // consumeWithProducerPaused starts a consumer and pauses the producer until the consumer has its partitions, so that the

@@ -55,7 +55,7 @@ func TestMigrationKilledHalfWay(t *testing.T) {
 			f.produce("--max-events", "200", "--rate", "5000", "--seed", "70").succeed(waitTimeout)
 			f.drain()
 			f.audit()
-			total.result.merge(f.result)
+			total.result.addCounts(f.result)
 		}
 		if len(applied) < 2 {
 			t.Errorf("every migration was killed at the same step: %v", applied)

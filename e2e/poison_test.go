@@ -33,7 +33,7 @@ func TestPoisonAmongGood(t *testing.T) {
 		seed++
 		f.drain()
 		wantEveryKind(t, f.audit())
-		return f.withFaults(*poison)
+		return f.withFaultsOf(poisonRecord, *poison)
 	})
 }
 

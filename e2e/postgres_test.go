@@ -40,14 +40,15 @@ var shared struct {
 		server broker
 		err    error
 	}
-	names atomic.Int64
+	postgresVersion atomic.Value // string, of the server started last
+	names           atomic.Int64
 }
 
 func stopShared() {
 	if s := shared.database.server; s != nil {
 		s.stop()
 	}
-	if s := shared.broker.server; s != nil {
+	if s := shared.broker.server; shared.broker.err == nil && s != nil {
 		s.stop()
 	}
 }
@@ -80,6 +81,7 @@ func (s *postgresServer) start() error {
 		return err
 	}
 	s.server = server
+	shared.postgresVersion.Store(server.Version)
 	s.options.Port, s.options.PortAsked = server.Port, true
 	return nil
 }

@@ -94,8 +94,8 @@ func (f *fixture) auditReplacedTopic(consumer *role, old topicContents) {
 	both := topicContents{records: maps.Clone(old.records), keys: maps.Clone(old.keys)}
 	maps.Copy(both.records, fresh.records)
 	maps.Copy(both.keys, fresh.keys)
-	f.result.lost, f.result.doubled = auditTables(t, both, readTables(t, f.pool))
-	f.result.events = len(both.records)
+	f.result.Lost, f.result.Doubled = auditTables(t, both, readTables(t, f.pool))
+	f.result.Events = len(both.records)
 	auditProgress(t, f.pool, old, f.topic)
 	auditProgress(t, f.pool, fresh, again)
 	auditContract(t, f.pool)
@@ -181,13 +181,13 @@ func TestRetentionPassesAStoppedConsumer(t *testing.T) {
 			}
 		}
 		maps.DeleteFunc(before.records, func(id recordID, _ storedRecord) bool { return gone[id] })
-		f.result.lost, f.result.doubled = auditTables(t, before, readTables(t, f.pool))
+		f.result.Lost, f.result.Doubled = auditTables(t, before, readTables(t, f.pool))
 		if lost := value[int64](t, f.pool, `SELECT sum(lost)::bigint FROM ingest_progress`); lost != 600 {
 			t.Errorf("%d offsets are accounted for as lost, want 600", lost)
 		}
 		auditContract(t, f.pool)
 		f.verify()
-		f.result.events = len(before.records)
+		f.result.Events = len(before.records)
 		return f.withFaults(1)
 	})
 }
