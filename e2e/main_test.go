@@ -30,6 +30,10 @@ var scratch string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if err := selectSuite(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 	os.Exit(run(m))
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,13 +25,14 @@ var (
 func TestPoisonAmongGood(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1, P5")
-	seed := *poisonSeed
+	var seeds atomic.Uint64 // rounds may run at the same time
+	seeds.Store(*poisonSeed - 1)
 	runRounds(t, "poison among good records", func(t *testing.T) *fixture {
 		f := newFixture(t)
+		seed := seeds.Add(1)
 		t.Logf("seed %d", seed)
 		f.allowLargeRecords()
 		f.poison(seed, *poison)
-		seed++
 		f.drain()
 		wantEveryKind(t, f.audit())
 		return f.withFaultsOf(poisonRecord, *poison)

@@ -1,0 +1,154 @@
+package e2e_test
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var suiteName = flag.String("suite", "", "run only the tests that selection_test.go assigns to this suite: test, faults, kafka or soak")
+
+// suite is a set of tests that one make target runs.
+type suite uint8
+
+const (
+	onTest   suite = 1 << iota // make test: the embedded broker
+	onFaults                   // make test-faults: the embedded broker, scenarios that take minutes
+	onKafka                    // make test-kafka: Apache Kafka
+	onSoak                     // make soak: in rounds on Apache Kafka
+)
+
+var suiteNames = map[string]suite{"test": onTest, "faults": onFaults, "kafka": onKafka, "soak": onSoak}
+
+// selection assigns every test of this package to suites. The gate runs test, faults and kafka.
+var selection = map[string]suite{
+	"TestAbortedTransactionsAreAccountedFor":        onTest | onKafka,
+	"TestApacheBrokerKilledAndRestarted":            onKafka | onSoak,
+	"TestApacheBrokerPartitionedAway":               onKafka | onSoak,
+	"TestApacheKafkaACLs":                           onKafka,
+	"TestApacheLeaderOfThreeKilled":                 onKafka | onSoak,
+	"TestApacheSecuredKafka":                        onKafka,
+	"TestClaimWaitsForTheBatchUnderWay":             onTest | onSoak,
+	"TestCommittedOffsetNeverExceedsStoredOffset":   onTest,
+	"TestConnectionCutAtCommitIsHarmless":           onTest | onSoak,
+	"TestConsoleToolsReadTheTopic":                  onTest | onKafka,
+	"TestConsumerRefusesAForeignSchema":             onTest | onKafka | onSoak,
+	"TestConsumersShareThePartitions":               onTest | onKafka,
+	"TestCrashAtNamedPointsLosesAndDoublesNothing":  onFaults | onKafka | onSoak,
+	"TestDatabaseAwayForLong":                       onFaults | onSoak,
+	"TestDatabaseDiskFull":                          onFaults | onSoak,
+	"TestDatabaseStoppedUnderLoad":                  onFaults | onSoak,
+	"TestDeadlockIsWaitedOut":                       onTest | onSoak,
+	"TestEveryMutantCanBePutIntoTheProduct":         onTest,
+	"TestEveryNamedValueThroughTheWholePath":        onTest | onKafka,
+	"TestEveryTestIsInTheSelection":                 onTest,
+	"TestForeignProducersAreUnderstood":             onTest | onKafka,
+	"TestInterruptedConsumerLeavesNothingToRepair":  onTest,
+	"TestInterruptedStartLeavesNothingBehind":       onFaults,
+	"TestKcatFeedsTheConsumer":                      onTest | onKafka,
+	"TestKcatReadsTheTopic":                         onTest | onKafka,
+	"TestKilledConsumerLosesAndDoublesNothing":      onTest | onKafka | onSoak,
+	"TestKilledProducer":                            onFaults | onKafka | onSoak,
+	"TestKilledUpLosesNothing":                      onFaults,
+	"TestLiveTrafficFillsViewsAndMetrics":           onTest | onKafka,
+	"TestMembersComeAndGo":                          onFaults | onSoak,
+	"TestMigrationKilledHalfWay":                    onFaults | onSoak,
+	"TestMigrationsAtOnce":                          onTest | onSoak,
+	"TestMutantsAreFound":                           0, // make mutants
+	"TestOracleFollowsTheContract":                  onTest,
+	"TestOracleSharesNoCodeWithTheConsumer":         onTest,
+	"TestPartitionsAdded":                           onFaults | onKafka | onSoak,
+	"TestPassingErrorsAreWaitedOut":                 onFaults | onSoak,
+	"TestPoisonAmongGood":                           onFaults | onSoak,
+	"TestRecordRefusedByTheDatabase":                onTest | onSoak,
+	"TestReplayGivesTheSameTables":                  onTest | onKafka | onSoak,
+	"TestReportAccumulatesOverRuns":                 onTest,
+	"TestRetentionPassesAStoppedConsumer":           onTest | onSoak,
+	"TestRetentionRefusesWhatIsTooOld":              onTest,
+	"TestSchemaHasTheContractsNames":                onTest | onKafka,
+	"TestSecondUpIsRefused":                         onTest,
+	"TestSerializationFailureIsWaitedOut":           onTest | onSoak,
+	"TestSlowDatabaseMakesLagNotMemory":             onFaults | onSoak,
+	"TestStatementTimeoutIsWaitedOut":               onTest | onSoak,
+	"TestStockClientsWorkAgainstUp":                 onTest,
+	"TestStrayClocksStayBounded":                    onTest | onSoak,
+	"TestTableLockedForLong":                        onFaults | onSoak,
+	"TestTablesRefuseWhatTheContractRulesOut":       onTest,
+	"TestTooManyConnectionsAreWaitedOut":            onFaults | onSoak,
+	"TestTopicRecreatedUnderItsName":                onTest | onKafka | onSoak,
+	"TestUnforeseenErrorStopsLoudlyAndLosesNothing": onFaults | onSoak,
+	"TestUpAsUnprivilegedUser":                      onTest,
+	"TestUpTwiceOnTheSameData":                      onTest,
+	"TestZombieCannotWrite":                         onFaults | onSoak,
+}
+
+// selectSuite restricts the test run to a suite: to those of its tests that -run selects.
+func selectSuite() error {
+	if *suiteName == "" {
+		return nil
+	}
+	wanted, ok := suiteNames[*suiteName]
+	if !ok {
+		return fmt.Errorf("-suite %s: want one of %v", *suiteName, slices.Sorted(maps.Keys(suiteNames)))
+	}
+	run := flag.Lookup("test.run")
+	name, subtests, _ := strings.Cut(run.Value.String(), "/")
+	pattern, err := regexp.Compile(name)
+	if err != nil {
+		return fmt.Errorf("-run: %w", err)
+	}
+	var names []string
+	for test, suites := range selection {
+		if suites&wanted != 0 && pattern.MatchString(test) {
+			names = append(names, test)
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("-suite %s with -run %q selects no test", *suiteName, run.Value)
+	}
+	slices.Sort(names)
+	selected := "^(" + strings.Join(names, "|") + ")$"
+	if subtests != "" {
+		selected += "/" + subtests
+	}
+	return run.Value.Set(selected)
+}
+
+// A test that the selection forgets would run in no target; a name that no test has would select nothing.
+func TestEveryTestIsInTheSelection(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, declaration := range parsed.Decls {
+			function, ok := declaration.(*ast.FuncDecl)
+			if !ok || function.Recv != nil || !strings.HasPrefix(function.Name.Name, "Test") || function.Name.Name == "TestMain" {
+				continue
+			}
+			found[function.Name.Name] = true
+			if _, ok := selection[function.Name.Name]; !ok {
+				t.Errorf("%s in %s is in no suite: add it to the table in selection_test.go", function.Name.Name, file)
+			}
+		}
+	}
+	for test := range selection {
+		if !found[test] {
+			t.Errorf("selection_test.go names %s, which does not exist", test)
+		}
+	}
+}
