@@ -14,19 +14,20 @@ import (
 	"testing"
 )
 
-var suiteName = flag.String("suite", "", "run only the tests that selection_test.go assigns to this suite: test, faults, kafka or soak")
+var suiteName = flag.String("suite", "", "run only the tests that selection_test.go assigns to this suite: test, faults, kafka, soak or mutants")
 
 // suite is a set of tests that one make target runs.
 type suite uint8
 
 const (
-	onTest   suite = 1 << iota // make test: the embedded broker
-	onFaults                   // make test-faults: the embedded broker, scenarios that take minutes
-	onKafka                    // make test-kafka: Apache Kafka
-	onSoak                     // make soak: in rounds on Apache Kafka
+	onTest    suite = 1 << iota // make test: the embedded broker
+	onFaults                    // make test-faults: the embedded broker, scenarios that take minutes
+	onKafka                     // make test-kafka: Apache Kafka
+	onSoak                      // make soak: in rounds on Apache Kafka
+	onMutants                   // make mutants
 )
 
-var suiteNames = map[string]suite{"test": onTest, "faults": onFaults, "kafka": onKafka, "soak": onSoak}
+var suiteNames = map[string]suite{"test": onTest, "faults": onFaults, "kafka": onKafka, "soak": onSoak, "mutants": onMutants}
 
 // selection assigns every test of this package to suites. The gate runs test, faults and kafka.
 var selection = map[string]suite{
@@ -62,7 +63,7 @@ var selection = map[string]suite{
 	"TestMembersComeAndGo":                          onFaults | onSoak,
 	"TestMigrationKilledHalfWay":                    onFaults | onSoak,
 	"TestMigrationsAtOnce":                          onTest | onSoak,
-	"TestMutantsAreFound":                           0, // make mutants
+	"TestMutantsAreFound":                           onMutants,
 	"TestOracleFollowsTheContract":                  onTest,
 	"TestOracleSharesNoCodeWithTheConsumer":         onTest,
 	"TestPartitionsAdded":                           onFaults | onKafka | onSoak,

@@ -1,14 +1,14 @@
-// Renders what a program wrote to a terminal as a picture: node capture.mjs COMMAND TYPESCRIPT PNG
+// Renders terminal output as a picture: node capture.mjs COMMAND TYPESCRIPT PNG
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const { chromium } = createRequire(new URL("../web/package.json", import.meta.url))("playwright-core");
 const [command, typescript, picture] = process.argv.slice(2);
-const LINES = 46; // of a long one its beginning
+const LINES = 46; // longer output is cut
 
 const escape = (text) => text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
 
-/** HTML of a text with the colours that the terminal was asked for. */
+/** HTML of a text with its ANSI colours. */
 function render(text) {
   let open = false;
   return text.split(/\x1b\[([0-9;]*)m/).map((part, i) => {
