@@ -3,6 +3,9 @@ package httpserver
 import (
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
 	"heartbeat/internal/port"
 )
@@ -10,27 +13,64 @@ import (
 // Guard refuses requests that no handler should see.
 type Guard struct {
 	Responder Responder
-	AnyHost   bool // the role asks for a token, so a page of another site gains nothing from a name of its own
+	Hosts     []string // names, with or without a port, under which a reverse proxy offers the role
+	AnyHost   bool     // the role asks for a token, so a page of another site gains nothing from a name of its own
 }
 
 // Wrap puts the checks of Host and Origin around a handler, and the security headers on every response.
 func (g Guard) Wrap(inner http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
-	origins.SetDenyHandler(g.Responder.Wrap(func(_ http.ResponseWriter, r *http.Request) error {
-		return NewProblem(CrossOrigin, "a page of another origin (%s) may not write here", r.Header.Get("Origin"))
-	}))
-	checked := origins.Handler(inner)
-	foreign := g.Responder.Wrap(func(_ http.ResponseWriter, r *http.Request) error {
-		return NewProblem(HostNotAllowed, "this console answers to localhost only, not to %q: set a token to serve other names", r.Host)
-	})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	checked := g.Responder.Wrap(func(w http.ResponseWriter, r *http.Request) error {
 		secure(w.Header())
-		if !g.AnyHost && !localName(r.Host) {
-			foreign(w, r)
-			return
+		if !g.AnyHost && !localName(r.Host) && !g.named(r.Host) {
+			return NewProblem(HostNotAllowed, "this console answers to localhost only, not to %q: start it with --allowed-host %s, "+
+				"or set a token in HEARTBEAT_TOKEN", r.Host, hostName(r.Host))
 		}
-		checked.ServeHTTP(w, r)
+		if origins.Check(r) != nil && !g.namedOrigin(r) {
+			return NewProblem(CrossOrigin, "the page that sent this is of %s and the request is for the host %s, so it is refused as a "+
+				"write from another site. Behind a reverse proxy, let it pass on the Host header, or start the console with --allowed-host %s",
+				originText(r), r.Host, originHost(r))
+		}
+		inner.ServeHTTP(w, r)
+		return nil
 	})
+	return checked
+}
+
+// named tells whether a host is among those the role is offered under.
+func (g Guard) named(host string) bool {
+	host = strings.ToLower(host)
+	return slices.ContainsFunc(g.Hosts, func(name string) bool {
+		name = strings.ToLower(name)
+		return name == host || name == hostName(host)
+	})
+}
+
+func (g Guard) namedOrigin(r *http.Request) bool {
+	origin, err := url.Parse(r.Header.Get("Origin"))
+	return err == nil && origin.Host != "" && g.named(origin.Host)
+}
+
+func originText(r *http.Request) string {
+	if origin := r.Header.Get("Origin"); origin != "" {
+		return origin
+	}
+	return "another site"
+}
+
+func originHost(r *http.Request) string {
+	if origin, err := url.Parse(r.Header.Get("Origin")); err == nil && origin.Host != "" {
+		return origin.Host
+	}
+	return "NAME"
+}
+
+// hostName returns a Host header without its port.
+func hostName(host string) string {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		return name
+	}
+	return host
 }
 
 func secure(header http.Header) {
@@ -44,9 +84,4 @@ func secure(header http.Header) {
 
 // localName tells whether a Host header names this machine. Without a token only this check keeps a page of another site
 // from reaching the server under a name of its own that resolves to 127.0.0.1.
-func localName(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	return port.Loopback(host)
-}
+func localName(host string) bool { return port.Loopback(hostName(host)) }

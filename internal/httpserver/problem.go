@@ -21,6 +21,7 @@ const (
 	NotFound         Code = "not_found"
 	MethodNotAllowed Code = "method_not_allowed"
 	TooLarge         Code = "too_large"
+	BodyTimeout      Code = "body_timeout"
 	TooManyRequests  Code = "too_many_requests"
 	TooManyViewers   Code = "too_many_viewers"
 	UnsupportedMedia Code = "unsupported_media_type"
@@ -32,7 +33,7 @@ const (
 // Codes lists every code.
 func Codes() []Code {
 	return []Code{
-		BadRequest, Unauthorized, WrongToken, CrossOrigin, HostNotAllowed, NotFound, MethodNotAllowed, TooLarge,
+		BadRequest, Unauthorized, WrongToken, CrossOrigin, HostNotAllowed, NotFound, MethodNotAllowed, TooLarge, BodyTimeout,
 		TooManyRequests, TooManyViewers, UnsupportedMedia, Unavailable, Slow, NotOffered,
 	}
 }
@@ -53,6 +54,8 @@ func (c Code) status() int {
 		return http.StatusMethodNotAllowed
 	case TooLarge:
 		return http.StatusRequestEntityTooLarge
+	case BodyTimeout:
+		return http.StatusRequestTimeout
 	case UnsupportedMedia:
 		return http.StatusUnsupportedMediaType
 	case TooManyRequests:

@@ -15,7 +15,7 @@ type alertsBody struct {
 
 // alerts returns a page of the stored anomalies, newest first. Live ones come with the stream.
 func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
-	q := newQuery(r, "before", "customer", "type", "limit")
+	q := newQuery(r)
 	before := q.cursor("before")
 	query := readmodel.AnomalyQuery{
 		Before: before.at, BeforeID: before.id, Customer: q.customer("customer"),

@@ -28,7 +28,7 @@ var description []byte
 
 func (s *Server) openapi(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/json")
-	http.ServeContent(w, r, "openapi.json", s.started, bytes.NewReader(description))
+	http.ServeContent(w, r, "openapi.json", s.started, bytes.NewReader(s.description))
 	return nil
 }
 

@@ -60,7 +60,7 @@ func (s *Server) readings(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q := newQuery(r, "from", "to", "limit", "format", "download")
+	q := newQuery(r)
 	format := q.oneOf("format", "json", "csv")
 	download := q.oneOf("download", "1", "0") == "1"
 	fallback, most := 2000, maxSamples
@@ -128,7 +128,7 @@ func (s *Server) minutes(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q := newQuery(r, "from", "to")
+	q := newQuery(r)
 	from, to := q.span(time.Hour, longestMinutes)
 	if q.err != nil {
 		return q.err

@@ -17,7 +17,7 @@ type lettersBody struct {
 }
 
 func (s *Server) deadLetters(w http.ResponseWriter, r *http.Request) error {
-	q := newQuery(r, "before", "reason", "pending", "limit")
+	q := newQuery(r)
 	query := readmodel.DeadLetterQuery{
 		Before: q.id("before"), Reason: q.oneOf("reason", reasonNames()...),
 		Pending: q.oneOf("pending", "1", "0") == "1", Limit: q.limit(50, 500),

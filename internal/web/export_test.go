@@ -10,3 +10,12 @@ func (s *Server) Routes() []string {
 	}
 	return all
 }
+
+// QueryParameters lists the query parameters of each operation, as METHOD path.
+func (s *Server) QueryParameters() map[string][]string {
+	all := map[string][]string{}
+	for _, route := range s.routes() {
+		all[route.method+" "+route.path] = route.query
+	}
+	return all
+}

@@ -19,10 +19,7 @@ type totalsBody struct {
 	Unaccounted int64     `json:"unaccounted"`
 }
 
-func (s *Server) totals(w http.ResponseWriter, r *http.Request) error {
-	if q := newQuery(r); q.err != nil {
-		return q.err
-	}
+func (s *Server) totals(w http.ResponseWriter, _ *http.Request) error {
 	snapshot := s.status.Latest()
 	if snapshot.Totals == nil {
 		return httpserver.NewProblem(httpserver.Unavailable, "the database did not answer the last time it was asked")
@@ -55,7 +52,7 @@ func memberOf(change live.Change) fleetMember {
 }
 
 func (s *Server) fleet(w http.ResponseWriter, r *http.Request) error {
-	q := newQuery(r, "after", "state", "limit")
+	q := newQuery(r)
 	limit := q.limit(1000, 10_000)
 	after := q.customer("after")
 	state := q.oneOf("state", stateNames()...)

@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -88,16 +90,10 @@ func TestTokenGuardsEverythingButHealthAndPages(t *testing.T) {
 	checkProblem(t, do(server, r), http.StatusUnauthorized, "unauthorized")
 }
 
-func login(server http.Handler, text string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, "/api/v1/session", strings.NewReader(`{"token":"`+text+`"}`))
-	r.Header.Set("Content-Type", "application/json")
-	return do(server, r)
-}
-
 func TestSignInLastsUntilSignOut(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, withToken)
-	w := login(server, token)
+	w := do(server, signIn(token))
 	if w.Code != http.StatusOK || len(w.Result().Cookies()) != 1 {
 		t.Fatalf("signing in got %d and %v", w.Code, w.Result().Cookies())
 	}
@@ -119,13 +115,85 @@ func TestSignInLastsUntilSignOut(t *testing.T) {
 	checkProblem(t, fleet(), http.StatusUnauthorized, "unauthorized")
 }
 
-func TestWrongTokensAreSlowedDown(t *testing.T) {
+// from sends a request from a client's address.
+func from(server http.Handler, address string, r *http.Request) *httptest.ResponseRecorder {
+	r.RemoteAddr = address
+	return do(server, r)
+}
+
+func signIn(text string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/api/v1/session", strings.NewReader(`{"token":"`+text+`"}`))
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+func withBearer(scheme, text string) *http.Request {
+	r := httptest.NewRequest(http.MethodGet, "/api/v1/fleet", nil)
+	r.Header.Set("Authorization", scheme+" "+text)
+	return r
+}
+
+func TestWrongTokensAreLimitedByAddressAndTheRightOnePasses(t *testing.T) {
+	t.Parallel()
+	for name, way := range map[string]struct {
+		request func(text string) *http.Request
+		status  int
+		code    string
+	}{
+		"sign-in": {signIn, http.StatusForbidden, "wrong_token"},
+		"bearer":  {func(text string) *http.Request { return withBearer("Bearer", text) }, http.StatusUnauthorized, "unauthorized"},
+		"session state": {func(text string) *http.Request {
+			r := withBearer("Bearer", text)
+			r.URL.Path = "/api/v1/session"
+			return r
+		}, http.StatusOK, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log strings.Builder
+			server := newServer(t, func(o *web.Options) {
+				o.Token, o.Logger = token, slog.New(slog.NewTextHandler(&log, nil))
+			})
+			limited := 0
+			for try := range 100 {
+				w := from(server, fmt.Sprintf("192.0.2.7:%d", 1000+try), way.request("a wrong token"))
+				switch {
+				case w.Code == http.StatusTooManyRequests && w.Header().Get("Retry-After") != "":
+					limited++
+				case w.Code != way.status:
+					t.Fatalf("a wrong token got %d: %s", w.Code, w.Body)
+				case way.code != "":
+					checkProblem(t, w, way.status, way.code)
+				}
+			}
+			if limited < 85 {
+				t.Errorf("of 100 wrong tokens in a row %d were limited, want nearly all", limited)
+			}
+			if w := from(server, "198.51.100.1:1000", way.request("a wrong token")); w.Code != way.status {
+				t.Errorf("the first wrong token of another address got %d, want %d", w.Code, way.status)
+			}
+			for _, address := range []string{"192.0.2.7:1", "198.51.100.1:1"} {
+				for _, r := range []*http.Request{withBearer("Bearer", token), signIn(token)} {
+					if w := from(server, address, r); w.Code != http.StatusOK {
+						t.Errorf("the right token from %s got %d: %s", address, w.Code, w.Body)
+					}
+				}
+			}
+			if text := log.String(); strings.Contains(text, "a wrong token") || !strings.Contains(text, "remote=192.0.2.7") || strings.Count(text, "\n") > 3 {
+				t.Errorf("the log is\n%s\nwant a line for each address, without the token", text)
+			}
+		})
+	}
+}
+
+func TestSchemeOfTheTokenIsInAnyCase(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, withToken)
-	for range 5 {
-		checkProblem(t, login(server, "not the token"), http.StatusForbidden, "wrong_token")
+	for _, scheme := range []string{"Bearer", "bearer", "BEARER", "Bearer "} {
+		if w := do(server, withBearer(scheme, token)); w.Code != http.StatusOK {
+			t.Errorf("scheme %q got %d", scheme, w.Code)
+		}
 	}
-	checkProblem(t, login(server, token), http.StatusTooManyRequests, "too_many_requests")
 }
 
 func TestSignInTakesOnlyASmallJSONBody(t *testing.T) {
@@ -134,7 +202,12 @@ func TestSignInTakesOnlyASmallJSONBody(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/api/v1/session", strings.NewReader("token="+token))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	checkProblem(t, do(server, r), http.StatusUnsupportedMediaType, "unsupported_media_type")
-	checkProblem(t, login(server, strings.Repeat("x", 10_000)), http.StatusRequestEntityTooLarge, "too_large")
+	for _, body := range []string{``, `null`, `{}`, `{"token":1}`, `{"token":"x","user":"y"}`, `{"token":"x"`, `[]`} {
+		r := httptest.NewRequest(http.MethodPost, "/api/v1/session", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json; charset=utf-8")
+		checkProblem(t, do(server, r), http.StatusBadRequest, "bad_request")
+	}
+	checkProblem(t, do(server, signIn(strings.Repeat("x", 10_000))), http.StatusRequestEntityTooLarge, "too_large")
 }
 
 func TestShortTokenIsRefusedAtStart(t *testing.T) {

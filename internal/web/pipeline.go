@@ -31,7 +31,7 @@ type incidentsBody struct {
 }
 
 func (s *Server) incidents(w http.ResponseWriter, r *http.Request) error {
-	q := newQuery(r, "limit")
+	q := newQuery(r)
 	limit := q.limit(100, 1000)
 	if q.err != nil {
 		return q.err

@@ -20,20 +20,57 @@ type query struct {
 	err    error
 }
 
-// newQuery refuses parameters that the operation does not know: a misspelt filter must not pass for no filter.
-func newQuery(r *http.Request, known ...string) *query {
-	q := &query{values: r.URL.Query()}
-	for name := range q.values {
-		if !slices.Contains(known, name) {
-			q.fail("there is no parameter %q here; there are: %s", name, strings.Join(known, ", "))
+// newQuery returns the parameters, which checkedQuery has found readable and known.
+func newQuery(r *http.Request) *query { return &query{values: r.URL.Query()} }
+
+// checkedQuery refuses a query of which a handler would ignore any part: a misspelt filter must not pass for no filter.
+func (s *Server) checkedQuery(route route) httpserver.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := checkQuery(r.URL.RawQuery, route.query); err != nil {
+			return err
 		}
+		return route.handle(w, r)
 	}
-	return q
+}
+
+func checkQuery(raw string, known []string) error {
+	seen := map[string]bool{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		escapedName, escaped, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(escapedName)
+		if err != nil {
+			return badQuery("the parameter name %.40q is not percent-encoded correctly", escapedName)
+		}
+		value, err := url.QueryUnescape(escaped)
+		switch {
+		case !slices.Contains(known, name) && len(known) == 0:
+			return badQuery("there is no parameter %.40q here: this operation has none", name)
+		case !slices.Contains(known, name):
+			return badQuery("there is no parameter %.40q here; there are: %s", name, strings.Join(known, ", "))
+		case err != nil:
+			return badQuery("%s is not percent-encoded correctly: %.40q", name, escaped)
+		case strings.Contains(pair, ";"):
+			return badQuery("%s has a semicolon: separate parameters with &, or write %%3B", name)
+		case value == "":
+			return badQuery("%s is empty: leave it out, or give it a value", name)
+		case seen[name]:
+			return badQuery("%s is given more than once", name)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+func badQuery(format string, args ...any) error {
+	return httpserver.NewProblem(httpserver.BadRequest, format, args...)
 }
 
 func (q *query) fail(format string, args ...any) {
 	if q.err == nil {
-		q.err = httpserver.NewProblem(httpserver.BadRequest, format, args...)
+		q.err = badQuery(format, args...)
 	}
 }
 
@@ -78,11 +115,16 @@ func (q *query) time(name string, fallback time.Time) time.Time {
 		return fallback
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || at.Year() < 1 || at.Year() > 9999 {
+	if err != nil {
 		q.fail("%s is not a time in RFC 3339 such as 2026-02-20T10:00:00Z", name)
 		return fallback
 	}
-	return at.UTC()
+	at = at.UTC() // an offset can move a time into another year
+	if at.Year() < 1 || at.Year() > 9999 {
+		q.fail("%s is outside the years 1 to 9999 in UTC", name)
+		return fallback
+	}
+	return at
 }
 
 func (q *query) id(name string) int64 {

@@ -17,32 +17,33 @@ const (
 type route struct {
 	method string
 	path   string
-	open   bool // needs no token
-	long   bool // takes its own time and its own place, not a request's
+	query  []string // the parameters that it knows
+	open   bool     // needs no token
+	free   bool     // takes no request slot: probes, and the stream, which has a limit of its own
 	handle httpserver.Handler
 }
 
 func (s *Server) routes() []route {
 	return []route{
-		{method: "GET", path: "/healthz", open: true, handle: s.healthz},
-		{method: "GET", path: "/readyz", open: true, handle: s.readyz},
+		{method: "GET", path: "/healthz", open: true, free: true, handle: s.healthz},
+		{method: "GET", path: "/readyz", open: true, free: true, handle: s.readyz},
 		{method: "GET", path: "/metrics", handle: s.scrape},
 		{method: "GET", path: apiPrefix + "/openapi.json", open: true, handle: s.openapi},
 		{method: "GET", path: apiPrefix + "/session", open: true, handle: s.session},
 		{method: "POST", path: apiPrefix + "/session", open: true, handle: s.login},
 		{method: "DELETE", path: apiPrefix + "/session", open: true, handle: s.logout},
-		{method: "GET", path: apiPrefix + "/stream", long: true, handle: s.stream.Serve},
+		{method: "GET", path: apiPrefix + "/stream", free: true, handle: s.stream.Serve},
 		{method: "GET", path: apiPrefix + "/totals", handle: s.totals},
-		{method: "GET", path: apiPrefix + "/fleet", handle: s.fleet},
-		{method: "GET", path: apiPrefix + "/trends", handle: s.trends},
-		{method: "GET", path: apiPrefix + "/alerts", handle: s.alerts},
+		{method: "GET", path: apiPrefix + "/fleet", query: []string{"after", "state", "limit"}, handle: s.fleet},
+		{method: "GET", path: apiPrefix + "/trends", query: []string{"range"}, handle: s.trends},
+		{method: "GET", path: apiPrefix + "/alerts", query: []string{"before", "customer", "type", "limit"}, handle: s.alerts},
 		{method: "GET", path: apiPrefix + "/customers/{id}", handle: s.customer},
-		{method: "GET", path: apiPrefix + "/customers/{id}/readings", handle: s.readings},
-		{method: "GET", path: apiPrefix + "/customers/{id}/minutes", handle: s.minutes},
+		{method: "GET", path: apiPrefix + "/customers/{id}/readings", query: []string{"from", "to", "limit", "format", "download"}, handle: s.readings},
+		{method: "GET", path: apiPrefix + "/customers/{id}/minutes", query: []string{"from", "to"}, handle: s.minutes},
 		{method: "GET", path: apiPrefix + "/pipeline", handle: s.pipeline},
 		{method: "GET", path: apiPrefix + "/tables", handle: s.tables},
-		{method: "GET", path: apiPrefix + "/incidents", handle: s.incidents},
-		{method: "GET", path: apiPrefix + "/dead-letters", handle: s.deadLetters},
+		{method: "GET", path: apiPrefix + "/incidents", query: []string{"limit"}, handle: s.incidents},
+		{method: "GET", path: apiPrefix + "/dead-letters", query: []string{"before", "reason", "pending", "limit"}, handle: s.deadLetters},
 		{method: "GET", path: apiPrefix + "/dead-letters/{id}", handle: s.deadLetter},
 		{method: "POST", path: apiPrefix + "/dead-letters/{id}/replay", handle: s.replay},
 	}
@@ -70,8 +71,8 @@ func (s *Server) mux() *http.ServeMux {
 
 // serve puts the route's checks and limits around its handler.
 func (s *Server) serve(route route) http.HandlerFunc {
-	inner := route.handle
-	if !route.long {
+	inner := s.checkedQuery(route)
+	if !route.free {
 		inner = s.limiter.Wrap(inner)
 	}
 	if !route.open {

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -30,6 +32,9 @@ type Options struct {
 	Pool    int    // customers 1 to Pool are expected; those never seen are shown as such
 	Token   string // what a client must show; empty for a server that only this machine can reach
 	Version string
+
+	BasePath string   // below which a reverse proxy offers the console, such as /heartbeat; empty for the root
+	Hosts    []string // names under which it does
 
 	MaxViewers    int           // streams at a time, 500
 	MaxRequests   int           // API requests at a time, 64
@@ -60,7 +65,7 @@ func (o Options) validate() error {
 	case o.Token != "" && len(o.Token) < minToken:
 		return errors.New("set up console: the token has fewer than 12 characters: choose a longer one")
 	}
-	return nil
+	return httpserver.CheckBasePath(o.BasePath)
 }
 
 // Server answers the console's requests.
@@ -74,6 +79,8 @@ type Server struct {
 	responder httpserver.Responder
 	handler   http.Handler
 	started   time.Time
+
+	description []byte // openapi.json with the base path as its server
 }
 
 // New returns a Server. Its status snapshot stays empty until Run is called.
@@ -85,21 +92,22 @@ func New(options Options) (*Server, error) {
 	log := options.Logger.With("component", "web")
 	poller := status.NewPoller(status.Options{Store: options.Store, Broker: options.Broker, Feed: options.Feed})
 	s := &Server{
-		options:   options,
-		log:       log,
-		status:    poller,
-		sessions:  newSessions(options.Token),
-		limiter:   httpserver.NewLimiter(options.MaxRequests, requestTimeout, maxBody),
-		responder: httpserver.Responder{Logger: log, Translate: problemOf},
-		started:   time.Now(),
+		options:     options,
+		log:         log,
+		status:      poller,
+		sessions:    newSessions(options.Token, options.BasePath, httpserver.NewFailures(log)),
+		limiter:     httpserver.NewLimiter(options.MaxRequests, requestTimeout, maxBody),
+		responder:   httpserver.Responder{Logger: log, Translate: problemOf},
+		started:     time.Now(),
+		description: bytes.Replace(description, []byte(`"url": "/"`), fmt.Appendf(nil, `"url": %q`, cmp.Or(options.BasePath, "/")), 1),
 		stream: stream.New(stream.Options{
 			Fleet: options.Fleet, Status: poller.Latest, Logger: log, Registry: options.Registry,
 			Hello:      stream.Hello{Pool: options.Pool, Version: options.Version, Replay: options.Replayer != nil},
 			MaxViewers: options.MaxViewers, WriteDeadline: options.WriteDeadline, Lifetime: options.Lifetime,
 		}),
 	}
-	guard := httpserver.Guard{Responder: s.responder, AnyHost: options.Token != ""}
-	s.handler = withPolicy(guard.Wrap(s.mux()))
+	guard := httpserver.Guard{Responder: s.responder, Hosts: options.Hosts, AnyHost: options.Token != ""}
+	s.handler = httpserver.LogRequests(log, withPolicy(guard.Wrap(httpserver.UnderBasePath(options.BasePath, s.mux()))))
 	return s, nil
 }
 

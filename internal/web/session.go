@@ -4,7 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
+	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,7 +13,6 @@ import (
 	"heartbeat/internal/httpserver"
 
 	"github.com/go-json-experiment/json"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -26,19 +25,22 @@ const (
 // sessions knows the token and who has shown it.
 type sessions struct {
 	token [sha256.Size]byte
-	none  bool // no token is asked for
-	tries *rate.Limiter
+	none  bool   // no token is asked for
+	path  string // of the cookie
+
+	failures *httpserver.Failures
 
 	mu   sync.Mutex // guards open
 	open map[[sha256.Size]byte]time.Time
 }
 
-func newSessions(token string) *sessions {
+func newSessions(token, basePath string, failures *httpserver.Failures) *sessions {
 	return &sessions{
-		token: sha256.Sum256([]byte(token)),
-		none:  token == "",
-		tries: rate.NewLimiter(rate.Every(time.Second), 5),
-		open:  map[[sha256.Size]byte]time.Time{},
+		token:    sha256.Sum256([]byte(token)),
+		none:     token == "",
+		path:     basePath + "/",
+		failures: failures,
+		open:     map[[sha256.Size]byte]time.Time{},
 	}
 }
 
@@ -48,22 +50,32 @@ func (s *sessions) right(token string) bool {
 	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1
 }
 
-// admits tells whether a request carries the token or the cookie of a session.
-func (s *sessions) admits(r *http.Request) bool {
+// admits tells whether a request carries the token or the cookie of a session. A wrong token counts as a failure of the
+// client's address; the error is for an address with too many of them. The right token passes whatever others tried.
+func (s *sessions) admits(r *http.Request) (bool, error) {
 	if s.none {
-		return true
+		return true, nil
 	}
-	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return s.right(token)
+	if token, ok := bearer(r); ok {
+		if s.right(token) {
+			return true, nil
+		}
+		return false, s.failures.Add(r, "bearer token")
 	}
 	cookie, err := r.Cookie(sessionCookie)
 	if err != nil {
-		return false
+		return false, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	until, known := s.open[sha256.Sum256([]byte(cookie.Value))]
-	return known && time.Now().Before(until)
+	return known && time.Now().Before(until), nil
+}
+
+// bearer returns the token of an Authorization header. The name of the scheme may be in any case.
+func bearer(r *http.Request) (string, bool) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimLeft(token, " "), strings.EqualFold(scheme, "bearer")
 }
 
 // begin opens a session and returns what its cookie holds. The oldest gives way when there are too many.
@@ -103,7 +115,11 @@ type sessionBody struct {
 
 func (s *Server) authorized(inner httpserver.Handler) httpserver.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if !s.sessions.admits(r) {
+		admitted, err := s.sessions.admits(r)
+		if err != nil {
+			return err
+		}
+		if !admitted {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="heartbeat"`)
 			return httpserver.NewProblem(httpserver.Unauthorized, "sign in on the console, or send the token as Authorization: Bearer …")
 		}
@@ -112,29 +128,31 @@ func (s *Server) authorized(inner httpserver.Handler) httpserver.Handler {
 }
 
 func (s *Server) session(w http.ResponseWriter, r *http.Request) error {
-	return httpserver.WriteJSON(w, sessionBody{Needed: !s.sessions.none, SignedIn: s.sessions.admits(r), Version: s.options.Version})
+	admitted, err := s.sessions.admits(r)
+	if err != nil {
+		return err
+	}
+	return httpserver.WriteJSON(w, sessionBody{Needed: !s.sessions.none, SignedIn: admitted, Version: s.options.Version})
 }
 
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
-	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "application/json" {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 		return httpserver.NewProblem(httpserver.UnsupportedMedia, "send the token as application/json: {\"token\": \"…\"}")
 	}
 	var body struct {
-		Token string `json:"token"`
+		Token *string `json:"token"`
 	}
-	if err := json.UnmarshalRead(r.Body, &body); err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return err
-		}
+	err := json.UnmarshalRead(r.Body, &body, json.RejectUnknownMembers(true))
+	if err != nil || body.Token == nil {
 		return httpserver.NewProblem(httpserver.BadRequest, "the body is not {\"token\": \"…\"}")
 	}
-	if !s.sessions.tries.Allow() {
-		return httpserver.NewProblem(httpserver.TooManyRequests, "too many attempts to sign in: wait a few seconds").RetryAfter(5 * time.Second)
-	}
-	if !s.sessions.none && !s.sessions.right(body.Token) {
+	if !s.sessions.none && !s.sessions.right(*body.Token) {
+		if err := s.sessions.failures.Add(r, "sign-in token"); err != nil {
+			return err
+		}
 		return httpserver.NewProblem(httpserver.WrongToken, "this is not the console's token: it is what HEARTBEAT_TOKEN was set to")
 	}
-	http.SetCookie(w, sessionCookieOf(r, s.sessions.begin(), int(sessionLifetime.Seconds())))
+	http.SetCookie(w, s.sessions.cookie(r, s.sessions.begin(), int(sessionLifetime.Seconds())))
 	return httpserver.WriteJSON(w, sessionBody{Needed: !s.sessions.none, SignedIn: true, Version: s.options.Version})
 }
 
@@ -142,13 +160,13 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	if cookie, err := r.Cookie(sessionCookie); err == nil {
 		s.sessions.end(cookie.Value)
 	}
-	http.SetCookie(w, sessionCookieOf(r, "", -1))
+	http.SetCookie(w, s.sessions.cookie(r, "", -1))
 	return httpserver.WriteJSON(w, sessionBody{Needed: !s.sessions.none, SignedIn: s.sessions.none, Version: s.options.Version})
 }
 
-func sessionCookieOf(r *http.Request, value string, age int) *http.Cookie {
+func (s *sessions) cookie(r *http.Request, value string, age int) *http.Cookie {
 	return &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Name: sessionCookie, Value: value, Path: s.path, MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
 	}
 }

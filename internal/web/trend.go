@@ -61,7 +61,7 @@ type secondBody struct {
 }
 
 func (s *Server) trends(w http.ResponseWriter, r *http.Request) error {
-	q := newQuery(r, "range")
+	q := newQuery(r)
 	period := periodNamed(q.oneOf("range", "15m", "1h", "24h", "7d"))
 	if q.err != nil {
 		return q.err

@@ -36,15 +36,15 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p.closed); return nil }
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// room is a server with its fleet, running until the test ends.
-type room struct {
+// testServer is a server with its fleet, running until the test ends.
+type testServer struct {
 	hub   *live.Hub
 	pipes pipes
 }
 
-func open(t *testing.T, change func(*web.Options)) room {
+func open(t *testing.T, change func(*web.Options)) testServer {
 	t.Helper()
-	r := room{hub: live.New(live.Options{}), pipes: pipes{make(chan net.Conn), make(chan struct{})}}
+	r := testServer{hub: live.New(live.Options{}), pipes: pipes{make(chan net.Conn), make(chan struct{})}}
 	server := newServer(t, func(o *web.Options) {
 		o.Fleet = r.hub
 		if change != nil {
@@ -70,19 +70,35 @@ type client struct {
 	in   *bufio.Reader
 }
 
-func (r room) connect(t *testing.T, lastEventID string) client {
+func (r testServer) connect(t *testing.T, lastEventID string) client {
 	t.Helper()
-	near, far := net.Pipe()
-	r.pipes.connections <- far
-	t.Cleanup(func() { near.Close() })
 	request := "GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n"
 	if lastEventID != "" {
 		request += "Last-Event-ID: " + lastEventID + "\r\n"
 	}
-	if _, err := io.WriteString(near, request+"\r\n"); err != nil {
+	return r.send(t, request+"\r\n")
+}
+
+// send opens a connection and writes to it.
+func (r testServer) send(t *testing.T, text string) client {
+	t.Helper()
+	near, far := net.Pipe()
+	r.pipes.connections <- far
+	t.Cleanup(func() { near.Close() })
+	if _, err := io.WriteString(near, text); err != nil {
 		t.Fatal(err)
 	}
 	return client{t, near, bufio.NewReader(near)}
+}
+
+// status reads the status of a response.
+func (c client) status() string {
+	c.t.Helper()
+	line, err := c.in.ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("read a response: %v", err)
+	}
+	return strings.TrimSpace(strings.TrimPrefix(line, "HTTP/1.1 "))
 }
 
 type event struct{ id, name, data string }
