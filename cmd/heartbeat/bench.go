@@ -14,14 +14,14 @@ import (
 )
 
 type benchCommand struct {
-	Full      bool     `help:"Measure everything, which takes about a quarter of an hour, rather than what fits into a minute."`
-	Only      []string `enum:"drain,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure some sections alone: drain (with its limits and produce), steady, growth, fleet, backfill."`
-	JSON      bool     `name:"json" help:"Print the report as JSON."`
-	Report    string   `placeholder:"FILE" help:"Write the report as a Markdown document, too."`
-	Customers int      `default:"10000" help:"Size of the fleet (${default})."`
-	Dir       string   `placeholder:"DIR" help:"Where the benchmark's own servers keep their data; the system's temporary directory if not given. It should be on a disk."`
-	Brokers   []string `placeholder:"HOST:PORT" help:"Measure with this Kafka instead of the embedded broker; its topics named bench_… are the benchmark's."`
-	Database  string   `placeholder:"URL" help:"Measure on this server instead of a private one, in databases of its own; the password belongs into POSTGRES_PASSWORD."`
+	Full      bool       `help:"Measure everything, which takes about a quarter of an hour, rather than what fits into a minute."`
+	Only      []string   `enum:"drain,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure some sections alone: drain (with its limits and produce), steady, growth, fleet, backfill."`
+	JSON      bool       `name:"json" help:"Print the report as JSON."`
+	Report    string     `placeholder:"FILE" help:"Write the report as a Markdown document, too."`
+	Customers int        `default:"10000" help:"Size of the fleet (${default})."`
+	Dir       string     `placeholder:"DIR" help:"Where the benchmark's own servers keep their data; the system's temporary directory if not given. It should be on a disk."`
+	Brokers   brokerList `placeholder:"HOST:PORT" help:"Measure with this Kafka instead of the embedded broker; its topics named bench_… are the benchmark's."`
+	Database  string     `placeholder:"URL" help:"Measure on this server instead of a private one, in databases of its own; the password belongs into POSTGRES_PASSWORD."`
 }
 
 // Run measures and reports.

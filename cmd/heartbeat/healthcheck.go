@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,7 +22,7 @@ func (c *healthcheckCommand) Run(ctx context.Context, env *environment) error {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
 	if err != nil {
-		return fmt.Errorf("check health: %w", err)
+		return errors.New("check health: the argument is not a URL")
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -30,10 +31,10 @@ func (c *healthcheckCommand) Run(ctx context.Context, env *environment) error {
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, 4096))
 	if err != nil {
-		return fmt.Errorf("check health at %s: %w", c.URL, err)
+		return fmt.Errorf("check health at %s: %w", request.URL.Redacted(), err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("check health at %s: %s: %s", c.URL, response.Status, strings.TrimSpace(string(answer)))
+		return fmt.Errorf("check health at %s: %s: %s", request.URL.Redacted(), response.Status, strings.TrimSpace(string(answer)))
 	}
 	fmt.Fprintln(env.stdout, strings.TrimSpace(string(answer)))
 	return nil

@@ -10,14 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"os/signal"
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	"github.com/joho/godotenv"
 
+	"heartbeat/internal/dotenv"
 	"heartbeat/internal/logging"
 )
 
@@ -56,43 +54,16 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// interruptible returns a context that ends with the first interrupt. The second one exits at once: that is as safe as
-// any other crash.
-func interruptible(stderr io.Writer) context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		cancel()
-		<-signals
-		fmt.Fprintln(stderr, "heartbeat: interrupted again, exiting at once; nothing that was stored is lost")
-		os.Exit(exitFailure)
-	}()
-	return ctx
-}
-
 // exited is what the flag parser panics with when it has printed help and wants the process to end.
 type exited int
 
 // run executes one command line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
-	if err := godotenv.Load(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(stderr, "heartbeat: read .env: %v\n", err)
-		return exitUsage
-	}
+	out := &output{Writer: stdout}
 	var cli commands
-	parser, err := kong.New(&cli,
-		kong.Name("heartbeat"),
-		kong.Description("Carries heart-rate readings through Kafka into PostgreSQL: none lost, none twice. Not a medical device."),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { panic(exited(code)) }),
-	)
-	if err != nil {
-		panic(err) // the declaration of the flags is wrong
-	}
+	parser := newParser(&cli, out, stderr)
+	unread := dotenv.Load(".env")
+	dropEmptyVariables(parser.Model.Node)
 	defer func() {
 		switch cause := recover().(type) {
 		case nil:
@@ -110,13 +81,50 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		fmt.Fprintf(stderr, "heartbeat: %v\nRun \"heartbeat --help\", or a command with --help.\n", err)
 		return exitUsage
 	}
-	env := &environment{stdout: stdout, stderr: stderr, logger: logging.New(stderr, cli.Log.level(), cli.Log.Format)}
+	if unread != nil && parsed.Command() != "version" {
+		fmt.Fprintf(stderr, "heartbeat: %v\n", unread)
+		return exitUsage
+	}
+	env := &environment{stdout: out, stderr: stderr, logger: logging.New(stderr, cli.Log.level(), cli.Log.Format)}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	err = parsed.Run(env)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	switch {
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return exitOK // asked to stop before the work began
+	case out.gone.Load() && errors.Is(err, syscall.EPIPE):
+		return exitOK // the reader of the output, such as head, has seen enough
 	}
 	return exitCode(err, stderr)
+}
+
+func newParser(cli *commands, stdout, stderr io.Writer) *kong.Kong {
+	parser, err := kong.New(cli,
+		kong.Name("heartbeat"),
+		kong.Description("Carries heart-rate readings through Kafka into PostgreSQL: none lost, none twice. Not a medical device."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+	)
+	if err != nil {
+		panic(err) // the declaration of the flags is wrong
+	}
+	return parser
+}
+
+// dropEmptyVariables removes the empty variables of flags from the environment: an empty variable means the default, for every
+// setting. The secrets, which have no flags, follow the same rule in secret.
+func dropEmptyVariables(node *kong.Node) {
+	for _, flag := range node.Flags {
+		for _, name := range flag.Envs {
+			if value, ok := os.LookupEnv(name); ok && value == "" {
+				os.Unsetenv(name)
+			}
+		}
+	}
+	for _, child := range node.Children {
+		dropEmptyVariables(child)
+	}
 }
 
 func exitCode(err error, stderr io.Writer) int {

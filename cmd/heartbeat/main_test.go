@@ -334,3 +334,18 @@ func TestSecondInterruptEndsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// await waits until the condition holds.
+func await(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(patience)
+	for !condition() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("waited %v until %s", patience, what)
+		}
+	}
+}

@@ -1,22 +1,32 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 )
 
-// secret returns what the variable NAME holds, or the file that NAME_FILE names, which wins: secrets of containers come
-// as files. There are no flags for secrets, for an argument list is open to everybody on the machine.
+// secret returns the value of the variable NAME, or the content of the file that NAME_FILE names, which wins: secrets of
+// containers come as files. An empty variable is one that is not set; an empty file is an error. There are no flags for secrets,
+// because every user of the machine can read argument lists.
 func secret(name string) (value string, found bool, err error) {
 	path := os.Getenv(name + "_FILE")
 	if path == "" {
-		value, found = os.LookupEnv(name)
-		return value, found, nil
+		value = os.Getenv(name)
+		return value, value != "", nil
 	}
 	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", false, fmt.Errorf("read %s_FILE: %w", name, err)
+	if refused, ok := errors.AsType[*fs.PathError](err); ok {
+		err = refused.Err // without the path: people put the secret itself there
 	}
-	return strings.TrimRight(string(text), "\r\n"), true, nil
+	if err != nil {
+		return "", false, fmt.Errorf("read the file that %s_FILE names: %w", name, err)
+	}
+	value = strings.TrimRight(string(text), "\r\n")
+	if value == "" {
+		return "", false, fmt.Errorf("read the file that %s_FILE names: it is empty", name)
+	}
+	return value, true, nil
 }

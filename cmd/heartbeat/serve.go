@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
 
 	"heartbeat/internal/app"
 )
@@ -32,15 +30,8 @@ func (f consoleFlags) Validate() error {
 }
 
 func consoleToken() (string, error) {
-	path := os.Getenv("HEARTBEAT_TOKEN_FILE")
-	if path == "" {
-		return os.Getenv("HEARTBEAT_TOKEN"), nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("read HEARTBEAT_TOKEN_FILE: %w", err)
-	}
-	return strings.TrimRight(string(text), "\r\n"), nil
+	token, _, err := secret("HEARTBEAT_TOKEN")
+	return token, err
 }
 
 // Run serves until interrupted.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"heartbeat/internal/kafka"
@@ -38,13 +39,25 @@ func (f logFlags) level() slog.Level {
 }
 
 type kafkaFlags struct {
-	Brokers []string `env:"KAFKA_BOOTSTRAP_SERVERS" default:"localhost:9092" placeholder:"HOST:PORT" help:"Brokers to ask first (${env}; ${default})."`
+	Brokers brokerList `env:"KAFKA_BOOTSTRAP_SERVERS" default:"localhost:9092" placeholder:"HOST:PORT" help:"Brokers to ask first (${env}; ${default})."`
 	topicFlags
 	securityFlags
 }
 
 type topicFlags struct {
 	Topic string `env:"KAFKA_TOPIC" default:"heartbeat-events" help:"Topic of the readings (${env}; ${default})."`
+}
+
+// brokerList is a list of addresses. Blanks around the commas are no part of them.
+type brokerList []string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *brokerList) UnmarshalText(text []byte) error {
+	*l = nil
+	for address := range strings.SplitSeq(string(text), ",") {
+		*l = append(*l, strings.TrimSpace(address))
+	}
+	return nil
 }
 
 type groupFlags struct {

@@ -23,7 +23,7 @@ type upCommand struct {
 	Interval       time.Duration `default:"5s" group:"Simulator" help:"Each customer has a reading once in this time (${default})."`
 	Rate           float64       `placeholder:"N" group:"Simulator" help:"Readings a second of the whole fleet, instead of the interval."`
 
-	Brokers    []string `placeholder:"HOST:PORT" group:"Kafka" help:"Use this Kafka instead of starting a broker."`
+	Brokers    brokerList `placeholder:"HOST:PORT" group:"Kafka" help:"Use this Kafka instead of starting a broker."`
 	topicFlags `group:"Kafka"`
 	groupFlags `group:"Kafka"`
 	KafkaPort  int `default:"9092" group:"Kafka" help:"Port of the broker it starts (${default}); another than the default must be free."`

@@ -195,6 +195,9 @@ func (c Config) Validate() error {
 	if len(c.Brokers) == 0 {
 		return errors.New("KAFKA_BOOTSTRAP_SERVERS: want at least one host:port")
 	}
+	if strings.Contains(c.address(), "@") { // not shown: what is before it may be a password
+		return errors.New("KAFKA_BOOTSTRAP_SERVERS: want host:port without user and password, which belong into KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
+	}
 	for _, broker := range c.Brokers {
 		host, port, err := net.SplitHostPort(broker)
 		_, portErr := strconv.ParseUint(port, 10, 16)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -95,12 +96,15 @@ func (s Security) password() (string, error) {
 		return s.Password, nil
 	}
 	text, err := os.ReadFile(s.PasswordFile)
+	if refused, ok := errors.AsType[*fs.PathError](err); ok {
+		err = refused.Err // without the path: people put the password itself there
+	}
 	if err != nil {
-		return "", fmt.Errorf("read KAFKA_SASL_PASSWORD_FILE: %w", err)
+		return "", fmt.Errorf("read the file that KAFKA_SASL_PASSWORD_FILE names: %w", err)
 	}
 	password := strings.TrimRight(string(text), "\r\n")
 	if password == "" {
-		return "", fmt.Errorf("read KAFKA_SASL_PASSWORD_FILE: %s is empty", s.PasswordFile)
+		return "", errors.New("read the file that KAFKA_SASL_PASSWORD_FILE names: it is empty")
 	}
 	return password, nil
 }

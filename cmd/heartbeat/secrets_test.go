@@ -1,0 +1,158 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// marker stands for a secret. No output may show it, nor half of it.
+const marker = "SwordfishMarker"
+
+// secrets are the variables that hold one.
+var secrets = []string{
+	"POSTGRES_PASSWORD", "KAFKA_SASL_PASSWORD", "HEARTBEAT_TOKEN", "GF_ADMIN_PASSWORD", "HEARTBEAT_ALERT_WEBHOOK",
+	"HEARTBEAT_INGEST_PASSWORD", "HEARTBEAT_DASHBOARD_PASSWORD", "HEARTBEAT_GRAFANA_PASSWORD",
+}
+
+// wantNoMarker wants no secret in what a process printed.
+func (p *program) wantNoMarker() {
+	p.t.Helper()
+	for name, text := range map[string]string{"standard output": p.stdout.String(), "standard error": p.stderr.String()} {
+		for _, part := range []string{marker, marker[:9], marker[9:]} {
+			if strings.Contains(strings.ToLower(text), strings.ToLower(part)) {
+				p.t.Errorf("%v shows a secret on its %s:\n%s", p.cmd.Args[1:], name, text)
+				return
+			}
+		}
+	}
+}
+
+// brokenLines are ways in which a line of .env cannot be read.
+var brokenLines = map[string]string{
+	"unterminated quote": `%s="` + marker,
+	"bad name":           "%s %%=" + marker,
+	"no equals sign":     "%s " + marker + "!",
+	"unset variable":     "%s=Swordfish$Marker",
+	"required variable":  "%s=${UNSET:?" + marker + "}",
+	"open brace":         "%s=${" + marker,
+	"NUL":                "%s=" + marker + "\x00",
+	"bad UTF-8":          "%s=" + marker + "\xff",
+	"too long":           "%s=" + marker + strings.Repeat("x", 100_000),
+}
+
+func TestBrokenDotEnvShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	for name, line := range commandLines(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for kind, text := range brokenLines {
+				p := prepare(t, nil, line...)
+				lines := []string{"# settings", "LOG_LEVEL=INFO"}
+				for _, secret := range secrets {
+					lines = append(lines, secret+"="+marker)
+				}
+				broken := len(lines) + 1
+				lines = append(lines, strings.ReplaceAll(strings.ReplaceAll(text, "%s", "POSTGRES_PASSWORD"), "%%", "%"), "LOG_FORMAT=json", "")
+				p.dotEnv(strings.Join(lines, "\n"))
+				code := p.run()
+				p.wantNoMarker()
+				if name == "version" {
+					if code != exitOK || p.stderr.String() != "" {
+						t.Errorf("%s: version ends with code %d:\n%s", kind, code, p.stderr.String())
+					}
+					continue
+				}
+				if want := "read .env: line 11: "; code != exitUsage || broken != 11 || !strings.Contains(p.stderr.String(), want) {
+					t.Errorf("%s: code %d, want %d and %q:\n%s", kind, code, exitUsage, want, p.stderr.String())
+				}
+			}
+		})
+	}
+}
+
+func TestHelpWorksWithABrokenDotEnv(t *testing.T) {
+	t.Parallel()
+	for name, line := range commandLines(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, nil, append(line, "--help")...)
+			p.dotEnv(`POSTGRES_PASSWORD="` + marker)
+			if code := p.run(); code != exitOK || !strings.Contains(p.stdout.String(), "Usage: heartbeat "+name) {
+				t.Errorf("code %d, want %d and help:\n%s%s", code, exitOK, p.stdout.String(), p.stderr.String())
+			}
+			p.wantNoMarker()
+		})
+	}
+}
+
+// No server answers and every level is logged: what a role says while it tries shows no secret.
+func TestRolesWithoutServersShowNoSecret(t *testing.T) {
+	t.Parallel()
+	settings := []string{
+		"LOG_LEVEL=DEBUG", "POSTGRES_PORT=1", "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1", "KAFKA_SECURITY_PROTOCOL=SASL_SSL", "KAFKA_SASL_USERNAME=user",
+	}
+	for _, secret := range secrets {
+		settings = append(settings, secret+"="+marker)
+	}
+	for name, line := range commandLines(t) {
+		if name == "up" || strings.HasPrefix(name, "bench") {
+			continue // they bring servers of their own
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, settings, line...)
+			p.start()
+			ended := make(chan int, 1)
+			go func() { ended <- p.wait() }()
+			interrupt := time.NewTicker(100 * time.Millisecond)
+			defer interrupt.Stop()
+			for running := true; running; {
+				select {
+				case <-ended:
+					running = false
+				case <-interrupt.C:
+					if strings.Contains(p.stderr.String(), "not reachable") || strings.Contains(p.stderr.String(), "trying again") {
+						_ = p.cmd.Process.Signal(os.Interrupt) // fails once the process has ended
+					}
+				}
+			}
+			p.wantNoMarker()
+		})
+	}
+}
+
+// People put the secret itself where the name of its file belongs, or a whole URL where an address belongs.
+func TestSecretInTheWrongPlaceIsNotShown(t *testing.T) {
+	t.Parallel()
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sasl := []string{"KAFKA_SECURITY_PROTOCOL=SASL_SSL", "KAFKA_SASL_USERNAME=user"}
+	for name, test := range map[string]struct {
+		variables []string
+		line      []string
+		want      string
+	}{
+		"database password":  {[]string{"POSTGRES_PASSWORD_FILE=" + marker}, []string{"migrate"}, "POSTGRES_PASSWORD_FILE"},
+		"empty file":         {[]string{"POSTGRES_PASSWORD_FILE=" + empty}, []string{"migrate"}, "POSTGRES_PASSWORD_FILE names: it is empty"},
+		"password of up":     {[]string{"POSTGRES_PASSWORD_FILE=" + marker}, []string{"up"}, "POSTGRES_PASSWORD_FILE"},
+		"console token":      {[]string{"HEARTBEAT_TOKEN_FILE=" + marker}, []string{"serve"}, "HEARTBEAT_TOKEN_FILE"},
+		"broker password":    {append(sasl, "KAFKA_SASL_PASSWORD_FILE="+marker), []string{"produce"}, "KAFKA_SASL_PASSWORD_FILE"},
+		"user in the broker": {[]string{"KAFKA_BOOTSTRAP_SERVERS=kafka://user:" + marker + "@kafka:9092"}, []string{"produce"}, "KAFKA_SASL_PASSWORD"},
+		"user in a URL":      {nil, []string{"healthcheck", "http://user:" + marker + "@127.0.0.1:1/readyz"}, "127.0.0.1:1"},
+		"no URL":             {nil, []string{"healthcheck", "http://user:" + marker + "%@127.0.0.1:1/"}, "not a URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, test.variables, test.line...)
+			if code := p.run(); code == exitOK || !strings.Contains(p.stderr.String(), test.want) {
+				t.Errorf("code %d, want a failure that names %s:\n%s", code, test.want, p.stderr.String())
+			}
+			p.wantNoMarker()
+		})
+	}
+}

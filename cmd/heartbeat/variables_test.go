@@ -1,0 +1,81 @@
+package main
+
+import (
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// commandLines returns a command line for each command, with something for its arguments, and the variables of its flags.
+func commandLines(t *testing.T) map[string][]string {
+	t.Helper()
+	fillers := map[string]string{"url": "http://127.0.0.1:1/readyz", "directory": t.TempDir(), "id": "1"}
+	lines := map[string][]string{}
+	for _, leaf := range newParser(&commands{}, io.Discard, io.Discard).Model.Leaves(false) {
+		line := slices.DeleteFunc(strings.Fields(leaf.Path()), func(word string) bool { return strings.HasPrefix(word, "<") })
+		name := strings.Join(line, " ")
+		for _, argument := range leaf.Positional {
+			line = append(line, fillers[argument.Name])
+		}
+		for _, flag := range leaf.Flags {
+			if flag.Required {
+				line = append(line, "--"+flag.Name, t.TempDir())
+			}
+		}
+		lines[name] = line
+	}
+	if len(lines) < 15 {
+		t.Fatalf("found only %d commands", len(lines))
+	}
+	return lines
+}
+
+// flagVariables returns the variables of all flags.
+func flagVariables(node *kong.Node) (names []string) {
+	for _, flag := range node.Flags {
+		names = append(names, flag.Envs...)
+	}
+	for _, child := range node.Children {
+		names = append(names, flagVariables(child)...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// The settings that a command has when each variable is empty are those it has when none is set.
+func TestEmptyVariableIsTheDefault(t *testing.T) {
+	names := flagVariables(newParser(&commands{}, io.Discard, io.Discard).Model.Node)
+	if len(names) < 15 || !slices.Contains(names, "KAFKA_GROUP_ID") {
+		t.Fatalf("found only these variables: %v", names)
+	}
+	for name, line := range commandLines(t) {
+		t.Run(name, func(t *testing.T) {
+			parse := func() commands {
+				var cli commands
+				parser := newParser(&cli, io.Discard, io.Discard)
+				dropEmptyVariables(parser.Model.Node)
+				if _, err := parser.Parse(line); err != nil {
+					t.Fatalf("parse %v: %v", line, err)
+				}
+				return cli
+			}
+			for _, variable := range names {
+				t.Setenv(variable, "")
+				os.Unsetenv(variable)
+			}
+			want := parse()
+			for _, variable := range names {
+				os.Setenv(variable, "")
+			}
+			got := parse()
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("settings with empty variables:\n%+v\nwant the defaults:\n%+v", got, want)
+			}
+		})
+	}
+}
