@@ -1,7 +1,9 @@
 import { defineConfig } from "vitest/config";
 
 // The binary embeds what is built here. public/robots.txt is in the output too, so that its directory is never empty.
+// Its addresses are relative, so that a reverse proxy may offer it below any path.
 export default defineConfig({
+  base: "./",
   build: {
     outDir: "../internal/web/dist",
     emptyOutDir: true,

@@ -197,7 +197,7 @@ async function request<T>(method: string, path: string, signal: AbortSignal | un
   const limit = AbortSignal.timeout(TIMEOUT);
   let response: Response;
   try {
-    response = await fetch("/api/v1/" + path, {
+    response = await fetch("api/v1/" + path, {
       method,
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       ...(body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),

@@ -30,7 +30,7 @@ export function header(root: HTMLElement, feed: Feed, clock: Clock, signal: Abor
   const zone = h("button", { type: "button", class: "quiet", id: "zone", onclick: () => clock.toggle() });
   replace(
     root,
-    h("a", { class: "brand", href: href("fleet"), "aria-label": "Heartbeat" }, h("img", { src: "/icon.svg", alt: "", width: 20, height: 20 }), h("span", { class: "brand-name" }, "Heartbeat")),
+    h("a", { class: "brand", href: href("fleet"), "aria-label": "Heartbeat" }, h("img", { src: "icon.svg", alt: "", width: 20, height: 20 }), h("span", { class: "brand-name" }, "Heartbeat")),
     h("nav", { "aria-label": "Pages" }, ...links),
     h("div", { class: "status" }, pipeline, link, time, zone),
   );

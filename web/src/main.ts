@@ -80,7 +80,7 @@ function footer(session: Session | undefined): void {
     h("strong", {}, "Not a medical device."),
     h("span", {}, "Do not use it to diagnose, to treat or to raise alarms about real people."),
     h("span", { class: "spacer" }),
-    h("a", { href: "/api/v1/openapi.json" }, "API"),
+    h("a", { href: "api/v1/openapi.json" }, "API"),
     h("span", {}, session?.version ? `Heartbeat ${session.version}` : "Heartbeat"),
     session?.token_needed === true && session.signed_in && h("button", { type: "button", class: "quiet", onclick: () => void leave() }, "Sign out"),
   );

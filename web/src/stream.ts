@@ -61,7 +61,7 @@ export class Stream {
     try {
       alive();
       const headers: HeadersInit = this.#lastEventID ? { "Last-Event-ID": this.#lastEventID } : {};
-      const response = await fetch("/api/v1/stream", { headers, signal: abort.signal, cache: "no-store" });
+      const response = await fetch("api/v1/stream", { headers, signal: abort.signal, cache: "no-store" });
       if (response.status === 401) {
         this.#handler.link("unauthorized", "");
         return;

@@ -46,7 +46,7 @@ function show(root: HTMLElement, context: Context, id: number): void {
   const trace = new Trace(clock, signal);
   const downloads = h("span", { class: "segments" });
   const link = (format: string): HTMLElement =>
-    h("a", { class: "button", download: true, href: `/api/v1/customers/${name}/readings?format=${format}&download=1&from=${new Date(feed.now - secondsOf(range) * 1000).toISOString()}` }, format.toUpperCase());
+    h("a", { class: "button", download: true, href: `api/v1/customers/${name}/readings?format=${format}&download=1&from=${new Date(feed.now - secondsOf(range) * 1000).toISOString()}` }, format.toUpperCase());
   const offer = (): void => replace(downloads, link("csv"), link("json"));
 
   const vital = (): void => {
