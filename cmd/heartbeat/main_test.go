@@ -158,6 +158,10 @@ func TestUsageErrorsExitWith2AndSayWhatIsWrong(t *testing.T) {
 		{"compression", nil, []string{"produce", "--compression=gzip"}, []string{"--compression", "gzip", "zstd"}},
 		{"log level", []string{"LOG_LEVEL=LOUD"}, []string{"version"}, []string{"LOG_LEVEL", "LOUD", "WARNING"}},
 		{"port", []string{"POSTGRES_PORT=0"}, []string{"consume"}, []string{"POSTGRES_PORT", "0", "1 to 65535"}},
+		{"port of the console's database", []string{"POSTGRES_PORT=0"}, []string{"serve"}, []string{"POSTGRES_PORT", "0", "1 to 65535"}},
+		{"viewers", nil, []string{"serve", "--max-viewers", "0"}, []string{"--max-viewers 0", "1 or more"}},
+		{"base path", []string{"HEARTBEAT_BASE_PATH=heartbeat/"}, []string{"serve"}, []string{"--base-path", "heartbeat/"}},
+		{"allowed host", []string{"HEARTBEAT_ALLOWED_HOSTS=a.example,https://b.example"}, []string{"up"}, []string{"--allowed-host", "https://b.example"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -71,7 +71,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	token, err := consoleToken()
+	console, err := c.consoleFlags.options()
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Group:             c.Group,
 		Retention:         c.Retention,
 		ConsoleAddress:    c.Listen,
-		ConsoleToken:      token,
-		MaxViewers:        c.MaxViewers,
+		Console:           console,
 		Version:           version,
 		Registry:          newRegistry(),
 		Logger:            env.logger,

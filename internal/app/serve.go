@@ -22,17 +22,24 @@ import (
 	"heartbeat/internal/web"
 )
 
+// ConsoleOptions say to whom the console answers, and how.
+type ConsoleOptions struct {
+	Token      string   // what viewers must show; empty where only this machine, or a proxy that asks, can reach the listener
+	MaxViewers int      // 0: the console's default
+	BasePath   string   // below which a reverse proxy offers the console; empty for the root
+	Hosts      []string // names under which a reverse proxy does
+}
+
 // ServeOptions set up the console role.
 type ServeOptions struct {
-	Listener   net.Listener // from ListenConsole; Serve closes it
-	Token      string       // what viewers must show; empty where only this machine can reach the listener
-	Kafka      kafka.Config
-	Database   postgres.Options
-	Customers  int // expected: those of whom nothing is known are shown as never seen
-	MaxViewers int // 0: the console's default
-	Version    string
-	Registry   *prometheus.Registry
-	Logger     *slog.Logger
+	Console   ConsoleOptions
+	Listener  net.Listener // from ListenConsole; Serve closes it
+	Kafka     kafka.Config
+	Database  postgres.Options
+	Customers int // expected: those of whom nothing is known are shown as never seen
+	Version   string
+	Registry  *prometheus.Registry
+	Logger    *slog.Logger
 }
 
 const (
@@ -47,6 +54,9 @@ const (
 func ListenConsole(address, token string) (net.Listener, error) {
 	return httpserver.Listen(httpserver.Address{Asked: address, Default: consolePort, Open: token != ""})
 }
+
+// CheckBasePath refuses a base path that no proxy could pass on unchanged.
+func CheckBasePath(base string) error { return httpserver.CheckBasePath(base) }
 
 // Serve shows what arrives on the topic and what is stored, until the context ends. It answers at once and says itself
 // what is missing: neither broker nor database needs to be there when it starts.
@@ -64,7 +74,8 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	defer log.close()
 	server, err := web.New(web.Options{
 		Fleet: hub, Store: dashboard, Broker: log, Feed: feed{follower}, Replayer: newReplayer(pool), Logger: options.Logger, Registry: options.Registry,
-		Pool: options.Customers, Token: options.Token, Version: options.Version, MaxViewers: options.MaxViewers,
+		Pool: options.Customers, Version: options.Version, Token: options.Console.Token, MaxViewers: options.Console.MaxViewers,
+		BasePath: options.Console.BasePath, Hosts: options.Console.Hosts,
 	})
 	if err != nil {
 		return errors.Join(err, options.Listener.Close())
@@ -80,7 +91,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 		<-tried
 		return follower.Run(ctx)
 	})
-	logger.Info("console", "address", "http://"+options.Listener.Addr().String())
+	logger.Info("console", "address", "http://"+options.Listener.Addr().String()+options.Console.BasePath)
 	if err := group.Wait(); !errors.Is(err, context.Canceled) {
 		return err
 	}

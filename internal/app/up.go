@@ -42,8 +42,7 @@ type UpOptions struct {
 	Retention time.Duration
 
 	ConsoleAddress string // empty: the default one, whose port gives way when it is taken
-	ConsoleToken   string
-	MaxViewers     int
+	Console        ConsoleOptions
 
 	Version  string
 	Registry *prometheus.Registry
@@ -104,7 +103,7 @@ func (u *up) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if u.console, err = ListenConsole(u.options.ConsoleAddress, u.options.ConsoleToken); err != nil {
+	if u.console, err = ListenConsole(u.options.ConsoleAddress, u.options.Console.Token); err != nil {
 		return err
 	}
 	u.later(func() error { u.console.Close(); return nil }) // for a start that does not get as far as serving
@@ -243,7 +242,7 @@ func (u *up) consume() ConsumeOptions {
 
 func (u *up) serve() ServeOptions {
 	return ServeOptions{
-		Listener: u.console, Token: u.options.ConsoleToken, MaxViewers: u.options.MaxViewers,
+		Listener: u.console, Console: u.options.Console,
 		Kafka: u.options.Kafka, Database: u.options.Database, Customers: u.options.Produce.Fleet.Customers,
 		Version: u.options.Version, Registry: u.options.Registry, Logger: u.options.Logger,
 	}
