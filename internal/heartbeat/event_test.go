@@ -49,22 +49,31 @@ func TestEventIsAppended(t *testing.T) {
 
 func TestEventDecodesToItself(t *testing.T) {
 	t.Parallel()
-	var decoder Decoder
 	last := time.Date(2199, 12, 31, 23, 59, 59, 0, time.UTC).UnixMicro()
 	rapid.Check(t, func(t *rapid.T) {
-		event := Event{
+		checkRoundTrip(t, Event{
 			Customer: CustomerID(rapid.Uint32Max(uint32(MaxCustomerID)).Draw(t, "customer")),
 			Rate:     BPM(rapid.Int32Range(math.MinInt32, math.MaxInt32).Draw(t, "rate")),
 			Time:     time.UnixMicro(rapid.Int64Range(earliest*1_000_000, last).Draw(t, "time")).UTC(),
-		}
-		reading, rejection := decoder.Decode(Record{Value: event.AppendJSON(nil), Timestamp: event.Time})
-		if rejection != nil {
-			t.Fatalf("%s is rejected: %v", event.AppendJSON(nil), rejection)
-		}
-		if got := (Event{reading.Customer, reading.BPM, reading.Time}); got != event {
-			t.Fatalf("decoded %+v, want %+v", got, event)
-		}
+		})
 	})
+}
+
+func TestEarliestEventDecodesToItself(t *testing.T) {
+	t.Parallel()
+	checkRoundTrip(t, Event{Customer: 0, Rate: 0, Time: time.Unix(earliest, 0).UTC()})
+}
+
+func checkRoundTrip(t fataler, event Event) {
+	t.Helper()
+	var decoder Decoder
+	reading, rejection := decoder.Decode(Record{Value: event.AppendJSON(nil), Timestamp: event.Time})
+	if rejection != nil {
+		t.Fatalf("%s is rejected: %v", event.AppendJSON(nil), rejection)
+	}
+	if got := (Event{reading.Customer, reading.BPM, reading.Time}); got != event {
+		t.Fatalf("decoded %+v, want %+v", got, event)
+	}
 }
 
 func BenchmarkAppendJSON(b *testing.B) {

@@ -112,6 +112,24 @@ func odd(t *rapid.T) []byte {
 	return value
 }
 
+// Each of these values has shown a defect of the decoder or of the reference.
+func TestDecoderAgreesWithTheReferenceOnFormerDefects(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]string{
+		"a second value behind an object without customer_id": `{"{customer_id":"CUST_00042","heart_rate":75,"timestamp":"2026-02-20T10:00:00Z"}{`,
+		"an escaped plus sign in the offset":                  `{"customer_id":"CUST_00042","heart_rate":75,"timestamp":"2026-02-20 10:00:00.1234567\u002b00:00"}`,
+		"a wrong type before a missing field":                 `{"heart_rate":75,"timestamp":"2026-02-20T10:00:00Z","customer_id":0}`,
+		"a duplicate name, first of the wrong type":           `{"timestamp":"2026-02-20T10:00:00Z","heart_rate":75,"customer_id":0,"customer_id":"CUST_00042"}`,
+		"a lone surrogate in a name before a wrong type":      `{"\ud800heart_rate":75,"timestamp":"2026-02-20T10:00:00Z","customer_id":0,"heart_rate":0}`,
+		"a missing field after a wrong type":                  `{"heart_rate":75,"timestamp":true,"Heart_Rate":0}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkAgainstReference(t, &Decoder{Retention: time.Hour}, Record{Value: []byte(value), Timestamp: kafka})
+		})
+	}
+}
+
 func TestDecoderAgreesWithTheReference(t *testing.T) {
 	t.Parallel()
 	decoder := &Decoder{Retention: time.Hour}

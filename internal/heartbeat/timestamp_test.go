@@ -157,11 +157,26 @@ func TestTimestampReadsWhatGoPrints(t *testing.T) {
 		layout := rapid.SampledFrom([]string{
 			time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02T15:04:05.000000000-07:00",
 		}).Draw(t, "layout")
-		text := at.Format(layout)
-		if got, ok := parseTimestamp([]byte(text)); !ok || !got.Equal(at.Truncate(time.Microsecond)) {
-			t.Fatalf("timestamp %s is read as %v, %t, want %v", text, got, ok, at.Truncate(time.Microsecond))
-		}
+		checkTimestamp(t, at, at.Format(layout))
 	})
+}
+
+func TestTimestampReadsSmallFractionsAndOffsets(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Time{
+		"1970-01-01T00:01:00+00:01":      time.Unix(0, 0),
+		"1970-01-01T00:00:00.00000001Z":  time.Unix(0, 10),
+		"1970-01-01T00:00:00.000000999Z": time.Unix(0, 999),
+	} {
+		checkTimestamp(t, want, text)
+	}
+}
+
+func checkTimestamp(t fataler, at time.Time, text string) {
+	t.Helper()
+	if got, ok := parseTimestamp([]byte(text)); !ok || !got.Equal(at.Truncate(time.Microsecond)) {
+		t.Fatalf("timestamp %s is read as %v, %t, want %v", text, got, ok, at.Truncate(time.Microsecond))
+	}
 }
 
 // referenceTimestamp reads a timestamp with a regular expression and time.Parse.

@@ -27,7 +27,14 @@ func newFleet(t interface{ Fatal(...any) }, options Options) *Fleet {
 	return fleet
 }
 
-func draw(t interface{ Fatal(...any) }, options Options, n int) []heartbeat.Event {
+// fataler is the part of a test that the helpers need, so that they serve plain and property tests.
+type fataler interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+func draw(t fataler, options Options, n int) []heartbeat.Event {
 	fleet := newFleet(t, options)
 	events := make([]heartbeat.Event, n)
 	for i := range events {
@@ -250,17 +257,39 @@ func TestEveryEventIsWithinTheOptions(t *testing.T) {
 			Seed:        rapid.Uint64().Draw(t, "seed"),
 			Worker:      rapid.IntRange(0, 1000).Draw(t, "worker"),
 		}
-		events := draw(t, options, 50)
-		if !slices.Equal(events, draw(t, options, 50)) {
-			t.Fatal("the same options give different events")
-		}
-		for _, event := range events {
-			checkEvent(t, options, event)
-		}
+		checkEvents(t, options)
 	})
 }
 
-func checkEvent(t *rapid.T, options Options, event heartbeat.Event) {
+func TestEventsAreWithinTheOptionsAtTheirLimits(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]Options{
+		"one customer":            {Customers: 1},
+		"the largest pool":        {Customers: MaxCustomers},
+		"the lowest bradycardia":  {Customers: 1, AnomalyRate: 1, Seed: 6},
+		"the highest tachycardia": {Customers: 1, AnomalyRate: 1},
+		"every event invalid":     {Customers: 1, InvalidRate: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkEvents(t, options)
+		})
+	}
+}
+
+// checkEvents draws events twice: the same options give the same events, each within the options.
+func checkEvents(t fataler, options Options) {
+	t.Helper()
+	events := draw(t, options, 50)
+	if !slices.Equal(events, draw(t, options, 50)) {
+		t.Fatal("the same options give different events")
+	}
+	for _, event := range events {
+		checkEvent(t, options, event)
+	}
+}
+
+func checkEvent(t fataler, options Options, event heartbeat.Event) {
 	rate := event.Rate
 	normal := rate >= 40 && rate <= 180
 	anomaly := rate >= 15 && rate <= 39 || rate >= 181 && rate <= 220
