@@ -28,6 +28,8 @@ var allowed = map[string][]string{
 	"internal/stream":          {"internal/httpserver", "internal/live", "internal/status"},
 	"internal/web":             {"internal/heartbeat", "internal/httpserver", "internal/live", "internal/readmodel", "internal/status", "internal/stream"},
 	"internal/port":            {},
+	"internal/bench/report":    {},
+	"internal/bench/procstat":  {},
 
 	"internal/process":           {},
 	"internal/embedded/datadir":  {},

@@ -10,18 +10,19 @@ import (
 	"time"
 
 	"heartbeat/internal/bench"
+	"heartbeat/internal/bench/report"
 	"heartbeat/internal/postgres"
 )
 
 type benchCommand struct {
-	Full      bool       `help:"Measure everything, which takes about a quarter of an hour, rather than what fits into a minute."`
-	Only      []string   `enum:"drain,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure some sections alone: drain (with its limits and produce), steady, growth, fleet, backfill."`
+	Full      bool       `help:"Measure everything, which takes about a quarter of an hour; without it, what fits into a minute."`
+	Only      []string   `enum:"drain,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure only these sections: drain (with its limits and produce), steady, growth, fleet, backfill."`
 	JSON      bool       `name:"json" help:"Print the report as JSON."`
-	Report    string     `placeholder:"FILE" help:"Write the report as a Markdown document, too."`
+	Report    string     `placeholder:"FILE" help:"Also write the report as a Markdown document."`
 	Customers int        `default:"10000" help:"Size of the fleet (${default})."`
-	Dir       string     `placeholder:"DIR" help:"Where the benchmark's own servers keep their data; the system's temporary directory if not given. It should be on a disk."`
-	Brokers   brokerList `placeholder:"HOST:PORT" help:"Measure with this Kafka instead of the embedded broker; its topics named bench_… are the benchmark's."`
-	Database  string     `placeholder:"URL" help:"Measure on this server instead of a private one, in databases of its own; the password belongs into POSTGRES_PASSWORD."`
+	Dir       string     `placeholder:"DIR" help:"Directory for the data of the benchmark's own servers, on a disk; by default the system's temporary directory."`
+	Brokers   brokerList `placeholder:"HOST:PORT" help:"Measure with this Kafka instead of the embedded broker; the benchmark creates topics named bench_…."`
+	Database  string     `placeholder:"URL" help:"Measure on this server instead of a private one, in databases of its own; give the password in POSTGRES_PASSWORD."`
 }
 
 // Run measures and reports.
@@ -31,29 +32,29 @@ func (c *benchCommand) Run(ctx context.Context, env *environment) error {
 		return fmt.Errorf("find this program: %w", err)
 	}
 	began := time.Now()
-	report, err := bench.Run(ctx, bench.Options{
+	result, err := bench.Run(ctx, bench.Options{
 		Brokers: c.Brokers, Database: postgres.Options{URL: c.Database}, Dir: c.Dir,
 		Binary: binary, Version: version, Full: c.Full, Only: c.Only, Customers: c.Customers, Logger: slog.New(slog.DiscardHandler),
-		Say: func(what string) { fmt.Fprintf(env.stderr, "%4.0f s  %s\n", time.Since(began).Seconds(), what) },
+		Progress: func(what string) { fmt.Fprintf(env.stderr, "%4.0f s  %s\n", time.Since(began).Seconds(), what) },
 	})
 	if err != nil {
 		return err
 	}
 	if c.Report != "" {
-		if err := c.write(report); err != nil {
+		if err := c.write(result); err != nil {
 			return err
 		}
 	}
 	if c.JSON {
-		return writeJSON(env.stdout, report)
+		return writeJSON(env.stdout, result)
 	}
-	return report.WriteTable(env.stdout)
+	return result.WriteTable(env.stdout)
 }
 
-// write writes the document, which names the command as it was given.
-func (c *benchCommand) write(report *bench.Report) error {
+// write writes the document, which names the command line.
+func (c *benchCommand) write(result *report.Report) error {
 	var document bytes.Buffer
-	if err := report.WriteMarkdown(&document, strings.Join(append([]string{"heartbeat"}, os.Args[1:]...), " ")); err != nil {
+	if err := result.WriteMarkdown(&document, strings.Join(append([]string{"heartbeat"}, os.Args[1:]...), " ")); err != nil {
 		return err
 	}
 	if err := os.WriteFile(c.Report, document.Bytes(), 0o644); err != nil {
@@ -63,10 +64,10 @@ func (c *benchCommand) write(report *bench.Report) error {
 }
 
 type benchBrokerCommand struct {
-	Dir string `required:"" help:"Where it keeps its log."`
+	Dir string `required:"" help:"Directory of its log."`
 }
 
 // Run serves until interrupted.
 func (c *benchBrokerCommand) Run(ctx context.Context, env *environment) error {
-	return bench.ServeBroker(ctx, c.Dir, func(greeting string) { fmt.Fprintln(env.stdout, greeting) })
+	return bench.ServeBroker(ctx, c.Dir, func(line string) { fmt.Fprintln(env.stdout, line) })
 }

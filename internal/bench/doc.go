@@ -1,10 +1,10 @@
-// Package bench measures Heartbeat: how fast the database takes the bare rows, how much of that the consumer keeps, how
-// long a reading takes at a steady rate, what growth does to all of it, and what it costs in processor, log and disk.
+// Package bench measures Heartbeat: the rate at which the database stores the bare rows, the part of it that the consumer reaches,
+// the latency of a reading at a steady rate, the effect of growth, and the cost in processor time, write-ahead log and disk.
 //
-// Every figure is taken from the outside, off real processes: the consumer and the embedded broker run as children of
-// their own, so that the processor's time and the memory of each can be told apart. What is compared is measured in one
-// run, in turns, so that a busy machine slows both sides alike. It refuses to report a speed at which rows went missing: a
-// wrong count fails the run. It works in databases and topics of its own and leaves the databases of others alone.
+// Every figure comes from outside real processes: the consumer and the embedded broker run as children, so that the processor
+// time and memory of each can be measured separately. Compared figures are measured alternately in one run, so that a busy
+// machine slows both sides alike. A run whose row counts are wrong fails instead of reporting. It works in databases and topics
+// of its own and does not touch others. The results are in package report, the kernel's figures come from procstat.
 //
-// Run belongs to one goroutine. It stands outside the path of a reading and measures it from end to end.
+// Run belongs to one goroutine. It is not on the path of a reading; it measures the path from end to end.
 package bench

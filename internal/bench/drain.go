@@ -7,32 +7,33 @@ import (
 	"syscall"
 	"time"
 
+	"heartbeat/internal/bench/procstat"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/process"
 )
 
-// How often a drain looks how far the consumer is: rarely while there is far to go, for looking costs what it measures.
+// How often a drain polls the consumer's progress: rarely while much is left, because polling disturbs the measurement.
 const (
-	lookEvery   = 5 * time.Millisecond
-	lookSeldom  = 250 * time.Millisecond
-	looksToCome = 4 // in the time that is left
+	pollFast  = 5 * time.Millisecond
+	pollSlow  = 250 * time.Millisecond
+	pollsLeft = 4 // in the remaining time
 )
 
-// drained is what a drain tells.
-type drained struct {
-	pace
+// drainResult is the result of a drain.
+type drainResult struct {
+	throughput
 	rowsPerTransaction float64
 	walPerReading      float64
 	tablePerReading    float64 // heartbeat_records alone, with its indexes
-	diskPerReading     float64 // everything
-	resident           int64   // most memory that the consumer held
+	diskPerReading     float64 // all tables
+	resident           int64   // maximum of the consumer's memory
 }
 
-// drain lets the real consumer store the topic into an empty database.
-func (s *stage) drain(ctx context.Context, t *topic) (drained, error) {
-	db, err := s.database(ctx)
+// drain runs the consumer on the topic with an empty database.
+func (e *environment) drain(ctx context.Context, t *topic) (drainResult, error) {
+	db, err := e.database(ctx)
 	if err != nil {
-		return drained{}, err
+		return drainResult{}, err
 	}
 	defer db.drop()
 	result, err := db.drain(ctx, t)
@@ -42,14 +43,14 @@ func (s *stage) drain(ctx context.Context, t *topic) (drained, error) {
 	return result, db.examine(ctx, t.content, &result)
 }
 
-// drain lets the real consumer store what is missing of the topic. The clock runs from the first transaction seen to the
-// last: starting up and joining a group are not what is measured.
-func (d *database) drain(ctx context.Context, t *topic, options ...string) (result drained, err error) {
+// drain runs the consumer until the topic is stored. It is timed from the first observed transaction to the last, without the
+// time to start and to join the group.
+func (d *database) drain(ctx context.Context, t *topic, options ...string) (result drainResult, err error) {
 	_, stored, err := d.stored(ctx, t)
 	if err != nil {
 		return result, err
 	}
-	wal, err := d.yardstick.WAL(ctx)
+	wal, err := d.probe.WAL(ctx)
 	if err != nil {
 		return result, err
 	}
@@ -65,19 +66,19 @@ func (d *database) drain(ctx context.Context, t *topic, options ...string) (resu
 	if err != nil {
 		return result, err
 	}
-	before := d.stage.spent(consumer.Pid())
+	before := d.environment.processorTime(consumer.Pid())
 	last, err := d.await(ctx, t, consumer, t.offsets())
 	if err != nil {
 		return result, err
 	}
-	after := d.stage.spent(consumer.Pid())
-	if last.stored == first.stored { // too few to be seen under way: starting up is all there was
-		first = sight{began, stored}
+	after := d.environment.processorTime(consumer.Pid())
+	if last.stored == first.stored { // too few to observe progress: time the whole run
+		first = observation{began, stored}
 	}
 	readings := last.stored - first.stored
-	result.pace = pace{float64(readings) / last.at.Sub(first.at).Seconds(), after.since(before, readings)}
-	result.resident = residentPeak(consumer.Pid())
-	walAfter, err := d.yardstick.WAL(ctx)
+	result.throughput = throughput{float64(readings) / last.at.Sub(first.at).Seconds(), after.since(before, readings)}
+	result.resident = procstat.ResidentPeak(consumer.Pid())
+	walAfter, err := d.probe.WAL(ctx)
 	if err != nil {
 		return result, err
 	}
@@ -85,21 +86,21 @@ func (d *database) drain(ctx context.Context, t *topic, options ...string) (resu
 	return result, nil
 }
 
-// sight is how far the consumer was seen at a time.
-type sight struct {
+// observation is the consumer's progress at a time.
+type observation struct {
 	at     time.Time
 	stored int64
 }
 
-// await waits until at least so many offsets are stored.
-func (d *database) await(ctx context.Context, t *topic, consumer *process.Process, want int64) (sight, error) {
-	var first sight
+// await waits until at least the wanted number of offsets is stored.
+func (d *database) await(ctx context.Context, t *topic, consumer *process.Process, want int64) (observation, error) {
+	var first observation
 	for {
 		_, stored, err := d.stored(ctx, t)
 		if err != nil {
-			return sight{}, err
+			return observation{}, err
 		}
-		now := sight{time.Now(), stored}
+		now := observation{time.Now(), stored}
 		if stored >= want {
 			return now, nil
 		}
@@ -108,31 +109,31 @@ func (d *database) await(ctx context.Context, t *topic, consumer *process.Proces
 		}
 		select {
 		case <-ctx.Done():
-			return sight{}, ctx.Err()
+			return observation{}, ctx.Err()
 		case <-consumer.Done():
-			return sight{}, consumer.Err()
+			return observation{}, consumer.Err()
 		case <-time.After(now.untilNext(first, want)):
 		}
 	}
 }
 
-// untilNext is when to look again, given how it went so far.
-func (s sight) untilNext(first sight, want int64) time.Duration {
-	done := s.stored - first.stored
+// untilNext returns when to poll again, by the speed so far.
+func (o observation) untilNext(first observation, want int64) time.Duration {
+	done := o.stored - first.stored
 	if done == 0 {
-		return lookEvery
+		return pollFast
 	}
-	left := time.Duration(float64(s.at.Sub(first.at)) * float64(want-s.stored) / float64(done))
-	return min(max(left/looksToCome, lookEvery), lookSeldom)
+	left := time.Duration(float64(o.at.Sub(first.at)) * float64(want-o.stored) / float64(done))
+	return min(max(left/pollsLeft, pollFast), pollSlow)
 }
 
-// examine counts and measures the tables. A speed at which rows are lost or doubled is none.
-func (d *database) examine(ctx context.Context, want postgres.Content, result *drained) error {
+// examine counts the rows and measures the tables. Lost or doubled rows are an error.
+func (d *database) examine(ctx context.Context, want postgres.Content, result *drainResult) error {
 	got, err := d.verify(ctx, want)
 	if err != nil {
 		return err
 	}
-	sizes, err := d.yardstick.Sizes(ctx)
+	sizes, err := d.probe.Sizes(ctx)
 	if err != nil {
 		return err
 	}
@@ -148,12 +149,12 @@ func recordBytes(sizes postgres.Sizes, content postgres.Content) float64 {
 
 // verify compares the tables with what was sent.
 func (d *database) verify(ctx context.Context, want postgres.Content) (got postgres.Content, err error) {
-	if got, err = d.yardstick.Count(ctx); err != nil {
+	if got, err = d.probe.Count(ctx); err != nil {
 		return got, err
 	}
 	want.Transactions = got.Transactions
 	if got != want {
-		return got, fmt.Errorf("count rows: %+v are stored, want %+v: the figures of this run are worth nothing", got, want)
+		return got, fmt.Errorf("count rows: %+v are stored, want %+v: the figures of this run are void", got, want)
 	}
 	return got, nil
 }

@@ -10,37 +10,31 @@ import (
 	"heartbeat/internal/postgres"
 )
 
-// pace is how fast something went and what it cost.
-type pace struct {
-	perSecond float64
-	usage     Usage
-}
-
-// limit copies the rows of the topic into an empty database with nothing around it: rows encoded beforehand, as many
-// sessions as partitions, transactions of so many readings.
-func (s *stage) limit(ctx context.Context, t *topic, sorted bool, perTransaction int) (pace, error) {
-	db, err := s.database(ctx)
+// limit copies the topic's rows into an empty database by COPY alone: rows encoded beforehand, one session a partition,
+// transactions of the given number of readings.
+func (e *environment) limit(ctx context.Context, t *topic, sorted bool, perTransaction int) (throughput, error) {
+	db, err := e.database(ctx)
 	if err != nil {
-		return pace{}, err
+		return throughput{}, err
 	}
 	defer db.drop()
 	batches := make([][]*postgres.BareBatch, t.partitions)
 	for number := range batches {
 		batches[number] = encode(t, number, sorted, perTransaction)
 	}
-	before, began := s.spent(0), time.Now()
+	before, began := e.processorTime(0), time.Now()
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, own := range batches {
-		group.Go(func() error { return db.yardstick.BareCopy(groupCtx, own) })
+		group.Go(func() error { return db.probe.BareCopy(groupCtx, own) })
 	}
 	if err := group.Wait(); err != nil {
-		return pace{}, err
+		return throughput{}, err
 	}
-	took, after := time.Since(began), s.spent(0)
+	took, after := time.Since(began), e.processorTime(0)
 	if _, err := db.verify(ctx, t.content); err != nil {
-		return pace{}, err
+		return throughput{}, err
 	}
-	return pace{float64(t.offsets()) / took.Seconds(), after.since(before, t.offsets())}, nil
+	return throughput{float64(t.offsets()) / took.Seconds(), after.since(before, t.offsets())}, nil
 }
 
 func encode(t *topic, number int, sorted bool, perTransaction int) []*postgres.BareBatch {

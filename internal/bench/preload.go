@@ -12,16 +12,16 @@ import (
 	"heartbeat/internal/simulate"
 )
 
-// fleet is the contract's, over as many customers as the run has.
+// fleet returns the contract's simulator settings with the run's number of customers.
 func (o Options) fleet() simulate.Options {
 	return simulate.Options{Customers: o.Customers, AnomalyRate: 0.05, InvalidRate: 0.005, Seed: 1}
 }
 
-// topic creates a topic and finds out what it is. Its name is as long as heartbeat-events, for every row has it.
-func (s *stage) topic(ctx context.Context) (*topic, error) {
-	s.topics++
-	t := &topic{name: fmt.Sprintf("%s_%02d", s.prefix, s.topics)}
-	client, err := kafka.Connect(ctx, s.kafka(t.name))
+// topic creates a topic. Its name is as long as heartbeat-events, because every row contains it.
+func (e *environment) topic(ctx context.Context) (*topic, error) {
+	e.topics++
+	t := &topic{name: fmt.Sprintf("%s_%02d", e.prefix, e.topics)}
+	client, err := kafka.Connect(ctx, e.kafka(t.name))
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ const (
 	topicEvery   = 100 * time.Millisecond
 )
 
-// awaitTopic waits until a topic that was just created is known everywhere.
+// awaitTopic waits until the brokers know a new topic.
 func awaitTopic(ctx context.Context, client *kafka.Client) (kafka.TopicState, error) {
 	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
 	defer cancel()
@@ -61,13 +61,13 @@ func awaitTopic(ctx context.Context, client *kafka.Client) (kafka.TopicState, er
 	}
 }
 
-// load says what to send to a topic, as fast as it is taken.
+// load describes events to send to a topic without a rate limit.
 type load struct {
 	fleet  simulate.Options
 	events int64
-	keep   bool      // the topic remembers the readings as they are to be stored
-	from   time.Time // of the first event, each of the others is dated so much after the one before; zero dates them with now
-	every  time.Duration
+	keep   bool          // keep the readings in memory, as they are stored
+	from   time.Time     // timestamp of the first event; zero: all events have the current time
+	every  time.Duration // between timestamps
 }
 
 func (l load) date(n int64) time.Time {
@@ -78,8 +78,8 @@ func (l load) date(n int64) time.Time {
 }
 
 // preload adds events to the topic.
-func (s *stage) preload(ctx context.Context, t *topic, load load) error {
-	config := kafka.ProducerConfig{Config: s.kafka(t.name)}
+func (e *environment) preload(ctx context.Context, t *topic, load load) error {
+	config := kafka.ProducerConfig{Config: e.kafka(t.name)}
 	if load.keep {
 		t.readings = make([][]pipeline.Reading, t.partitions)
 		config.OnDelivery = t.keep(time.Now())
@@ -95,7 +95,7 @@ func (s *stage) preload(ctx context.Context, t *topic, load load) error {
 	for n := range load.events {
 		event := model.Next(load.date(n))
 		if err := producer.Send(event); err != nil {
-			break // Close says why
+			break // Close returns the error
 		}
 		if t.count(event.Rate); ctx.Err() != nil {
 			producer.Abandon()
@@ -108,7 +108,7 @@ func (s *stage) preload(ctx context.Context, t *topic, load load) error {
 	return ctx.Err()
 }
 
-// count adds an event to what a database must hold in the end.
+// count adds an event to the expected rows.
 func (t *topic) count(rate heartbeat.BPM) {
 	if class, _ := heartbeat.Classify(float64(rate)); class.Anomaly() {
 		t.content.Anomalies++
@@ -118,12 +118,12 @@ func (t *topic) count(rate heartbeat.BPM) {
 	}
 }
 
-// keep returns the callback that remembers what was sent, read back from the wire's form.
+// keep returns a callback that keeps the readings that were sent, decoded from the wire format.
 func (t *topic) keep(kafkaTime time.Time) func(kafka.Delivery) {
 	var decoder heartbeat.Decoder
 	return func(d kafka.Delivery) {
 		if d.Err != nil {
-			return // Close says it
+			return // Close returns the error
 		}
 		reading, rejection := decoder.Decode(heartbeat.Record{Value: d.Value, Timestamp: kafkaTime})
 		if rejection != nil {

@@ -8,85 +8,74 @@ import (
 	"syscall"
 	"time"
 
+	"heartbeat/internal/bench/procstat"
+	"heartbeat/internal/bench/report"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/process"
 	"heartbeat/internal/simulate"
 )
 
 const (
-	// warmUp is the beginning of a steady run that does not count.
+	// warmUp is the first part of a steady run, which does not count.
 	warmUp = time.Second
-	// sendEvery is how often the events are sent that have fallen due.
+	// sendEvery is the interval at which due events are sent.
 	sendEvery = time.Millisecond
-	// keptUp is how far a consumer may lie behind at the end, in time, and still count as keeping up.
+	// keptUp is the lag at the end, in time, up to which a consumer counts as keeping up.
 	keptUp = 500 * time.Millisecond
 )
 
-// rhythm is how often a steady run works. Producer and observer share the processors with what they measure: the rarer they
-// work the less they disturb it, and the longer a reading waits for them.
-type rhythm struct {
-	linger time.Duration // how long the producer collects
-	look   time.Duration // how often the observer looks: latencies are measured too long by up to this
+// pacing is how often a steady run sends and observes. Producer and observer share the processors with what they measure: longer
+// intervals disturb less and add more latency.
+type pacing struct {
+	linger time.Duration // of the producer
+	poll   time.Duration // interval of the observer; measured latencies are too long by up to this
 }
 
-const manyPerSecond = 50_000
+// fastRate separates slow from fast pacing, in readings a second.
+const fastRate = 50_000
 
-// rhythmAt returns the rhythm for a rate: at many readings a second the producer's default, a small part of the latency there.
-func rhythmAt(perSecond int) rhythm {
-	if perSecond < manyPerSecond {
-		return rhythm{linger: time.Millisecond, look: 2 * time.Millisecond}
+// pacingAt returns the pacing for a rate. From fastRate on it is the producer's default, a small part of the latency there.
+func pacingAt(perSecond int) pacing {
+	if perSecond < fastRate {
+		return pacing{linger: time.Millisecond, poll: 2 * time.Millisecond}
 	}
-	return rhythm{linger: 5 * time.Millisecond, look: 5 * time.Millisecond}
+	return pacing{linger: 5 * time.Millisecond, poll: 5 * time.Millisecond}
 }
 
-// Steady is what the consumer does at one rate that does not wait for it.
-type Steady struct {
-	PerSecond          int     `json:"per_second"`
-	Seconds            float64 `json:"seconds"`
-	KeptUp             bool    `json:"kept_up"`
-	Latency            Latency `json:"latency"` // from the event's time to the row being visible
-	Sent               Latency `json:"sent"`    // of which until the broker had acknowledged the event
-	RowsPerTransaction float64 `json:"rows_per_transaction"`
-	MaxLag             int64   `json:"max_lag"` // readings that were due and not stored, at worst
-	EndLag             int64   `json:"end_lag"` // and when the last was due
-	Usage              Usage   `json:"cpu_per_reading"`
-	WALBytes           float64 `json:"wal_bytes_per_reading"`
-	ResidentBytes      int64   `json:"consumer_rss_bytes"`
+func (p pacing) describe() report.Pacing {
+	return report.Pacing{Linger: p.linger.String(), Observe: p.poll.String()}
 }
 
-// busy is how many cores were, with everything that takes part.
-func (s Steady) busy() float64 { return s.Usage.total() * float64(s.PerSecond) / 1e6 }
-
-// stream is an open-loop run under way. Event n is due at began + n/perSecond, dated with that, and sent as soon after
-// as may be: whatever holds a reading up counts, be it in the producer.
+// stream is an open-loop run. Event n is due at began + n/perSecond, has that timestamp, and is sent as soon as possible after
+// it, so that delays in the producer count.
 type stream struct {
-	rhythm
+	pacing
 	topic     *topic
 	began     time.Time
 	perSecond int
 	due       [][]time.Duration // by partition and offset, since began
-	sent      []time.Duration   // how long after they were due the broker had acknowledged the events
-	sights    [][]visible       // by partition
+	sent      []time.Duration   // from an event's due time to the broker's acknowledgement
+	visible   [][]visibility    // by partition
 }
 
-// visible says that the offsets below next could be read at a time.
-type visible struct {
+// visibility records that the offsets below next were visible at a time.
+type visibility struct {
 	at   time.Duration // since began
 	next int64
 }
 
-// steady runs the consumer at one rate into an empty database.
-func (s *stage) steady(ctx context.Context, t *topic, perSecond int, seconds float64) (Steady, error) {
-	db, err := s.database(ctx)
+// steady runs the consumer at one rate with an empty database.
+func (e *environment) steady(ctx context.Context, t *topic, perSecond int, seconds float64) (report.Steady, error) {
+	db, err := e.database(ctx)
 	if err != nil {
-		return Steady{}, err
+		return report.Steady{}, err
 	}
 	defer db.drop()
 	result, err := db.steady(ctx, t, perSecond, seconds)
 	if err != nil {
 		return result, err
 	}
-	var examined drained
+	var examined drainResult
 	if err := db.examine(ctx, t.content, &examined); err != nil {
 		return result, err
 	}
@@ -94,7 +83,7 @@ func (s *stage) steady(ctx context.Context, t *topic, perSecond int, seconds flo
 	return result, nil
 }
 
-func (d *database) steady(ctx context.Context, t *topic, perSecond int, seconds float64) (result Steady, err error) {
+func (d *database) steady(ctx context.Context, t *topic, perSecond int, seconds float64) (result report.Steady, err error) {
 	consumer, err := d.consume(t)
 	if err != nil {
 		return result, err
@@ -105,19 +94,19 @@ func (d *database) steady(ctx context.Context, t *topic, perSecond int, seconds 
 	if err := d.awaitClaims(ctx, t, consumer); err != nil {
 		return result, err
 	}
-	settle()
-	wal, err := d.yardstick.WAL(ctx)
+	procstat.Sync()
+	wal, err := d.probe.WAL(ctx)
 	if err != nil {
 		return result, err
 	}
 	events := int64(float64(perSecond) * (seconds + warmUp.Seconds()))
-	before := d.stage.spent(consumer.Pid())
+	before := d.environment.processorTime(consumer.Pid())
 	run, err := d.stream(ctx, t, consumer, perSecond, events)
 	if err != nil {
 		return result, err
 	}
-	after := d.stage.spent(consumer.Pid())
-	walAfter, err := d.yardstick.WAL(ctx)
+	after := d.environment.processorTime(consumer.Pid())
+	walAfter, err := d.probe.WAL(ctx)
 	if err != nil {
 		return result, err
 	}
@@ -125,40 +114,40 @@ func (d *database) steady(ctx context.Context, t *topic, perSecond int, seconds 
 	result.Seconds = seconds
 	result.Usage = after.since(before, events)
 	result.WALBytes = float64(walAfter-wal) / float64(events)
-	result.ResidentBytes = residentPeak(consumer.Pid())
+	result.ResidentBytes = procstat.ResidentPeak(consumer.Pid())
 	return result, nil
 }
 
-// stream sends the events and watches the consumer store them, until it has.
+// stream sends the events and observes the consumer until all are stored.
 func (d *database) stream(ctx context.Context, t *topic, consumer *process.Process, perSecond int, events int64) (*stream, error) {
 	run := &stream{
-		rhythm: rhythmAt(perSecond), topic: t, perSecond: perSecond,
-		due: make([][]time.Duration, t.partitions), sights: make([][]visible, t.partitions),
+		pacing: pacingAt(perSecond), topic: t, perSecond: perSecond,
+		due: make([][]time.Duration, t.partitions), visible: make([][]visibility, t.partitions),
 	}
 	producer, err := kafka.NewProducer(ctx, kafka.ProducerConfig{
-		Config: d.stage.kafka(t.name), Linger: run.linger, OnDelivery: run.delivered,
+		Config: d.environment.kafka(t.name), Linger: run.linger, OnDelivery: run.delivered,
 	})
 	if err != nil {
 		return nil, err
 	}
 	run.began = time.Now()
-	watching, stop := context.WithCancel(ctx)
-	watched := make(chan error, 1)
-	go func() { watched <- run.observe(watching, d) }()
-	err = errors.Join(run.send(ctx, producer, d.stage.options.fleet(), events), producer.Close())
+	observing, stop := context.WithCancel(ctx)
+	observed := make(chan error, 1)
+	go func() { observed <- run.observe(observing, d) }()
+	err = errors.Join(run.send(ctx, producer, d.environment.options.fleet(), events), producer.Close())
 	if err == nil {
 		_, err = d.await(ctx, t, consumer, t.offsets())
 	}
 	stop()
-	return run, errors.Join(err, <-watched)
+	return run, errors.Join(err, <-observed)
 }
 
-// awaitClaims waits until the consumer has all partitions.
+// awaitClaims waits until the consumer has claimed all partitions.
 func (d *database) awaitClaims(ctx context.Context, t *topic, consumer *process.Process) error {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(pollFast)
 	defer ticker.Stop()
 	for {
-		claimed, err := d.yardstick.NextOffsets(ctx, t.id, make([]int64, t.partitions))
+		claimed, err := d.probe.NextOffsets(ctx, t.id, make([]int64, t.partitions))
 		if err != nil || claimed == t.partitions {
 			return err
 		}
@@ -188,7 +177,7 @@ func (r *stream) send(ctx context.Context, producer *kafka.Producer, fleet simul
 		for passed := time.Since(r.began); n < events && r.at(n) <= passed; n++ {
 			event := model.Next(r.began.Add(r.at(n)))
 			if producer.Send(event) != nil {
-				return nil // Close says why
+				return nil // Close returns the error
 			}
 			r.topic.count(event.Rate)
 		}
@@ -202,10 +191,10 @@ func (r *stream) send(ctx context.Context, producer *kafka.Producer, fleet simul
 	return nil
 }
 
-// delivered notes when the event at an offset was due, which is the time it carries.
+// delivered records when the event at an offset was due, which is its timestamp.
 func (r *stream) delivered(d kafka.Delivery) {
 	if d.Err != nil {
-		return // Close says it
+		return // Close returns the error
 	}
 	text := d.Value[len(d.Value)-len(`2006-01-02T15:04:05.000000+00:00"}`) : len(d.Value)-len(`"}`)]
 	at, err := time.Parse(time.RFC3339Nano, string(text))
@@ -219,10 +208,10 @@ func (r *stream) delivered(d kafka.Delivery) {
 	}
 }
 
-// observe notes when which offsets became visible, until the context ends.
+// observe records when offsets become visible, until the context ends.
 func (r *stream) observe(ctx context.Context, d *database) error {
 	seen := make([]int64, r.topic.partitions)
-	ticker := time.NewTicker(r.look)
+	ticker := time.NewTicker(r.poll)
 	defer ticker.Stop()
 	for {
 		next, _, err := d.stored(ctx, r.topic)
@@ -236,7 +225,7 @@ func (r *stream) observe(ctx context.Context, d *database) error {
 		for number, offset := range next {
 			if offset > seen[number] {
 				seen[number] = offset
-				r.sights[number] = append(r.sights[number], visible{at, offset})
+				r.visible[number] = append(r.visible[number], visibility{at, offset})
 			}
 		}
 		select {
@@ -247,17 +236,17 @@ func (r *stream) observe(ctx context.Context, d *database) error {
 	}
 }
 
-// result brings together when each reading was due and when it was first seen.
-func (r *stream) result() Steady {
-	var samples, all []time.Duration // latencies; and the times at which readings were seen
+// result compares when each reading was due and when it became visible.
+func (r *stream) result() report.Steady {
+	var samples, all []time.Duration // latencies, and the times at which readings became visible
 	var last time.Duration
 	for number, due := range r.due {
 		offset := int64(0)
-		for _, sight := range r.sights[number] {
-			for ; offset < min(sight.next, int64(len(due))); offset++ {
-				all = append(all, sight.at)
+		for _, v := range r.visible[number] {
+			for ; offset < min(v.next, int64(len(due))); offset++ {
+				all = append(all, v.at)
 				if due[offset] >= warmUp {
-					samples = append(samples, sight.at-due[offset])
+					samples = append(samples, v.at-due[offset])
 				}
 			}
 		}
@@ -267,14 +256,14 @@ func (r *stream) result() Steady {
 	}
 	slices.Sort(all)
 	maxLag, endLag := r.lags(all, last)
-	return Steady{
-		PerSecond: r.perSecond, Latency: latencyOf(samples), Sent: latencyOf(r.sent), MaxLag: maxLag, EndLag: endLag,
+	return report.Steady{
+		PerSecond: r.perSecond, Latency: report.NewLatency(samples), Sent: report.NewLatency(r.sent), MaxLag: maxLag, EndLag: endLag,
 		KeptUp: float64(endLag) <= math.Max(keptUp.Seconds()*float64(r.perSecond), 1),
 	}
 }
 
-// lags compares how many readings were due with how many were seen, just before more came to be seen and when the last
-// was due.
+// lags compares how many readings were due with how many were visible: the maximum, just before more became visible, and when
+// the last was due.
 func (r *stream) lags(seen []time.Duration, last time.Duration) (most, end int64) {
 	total := int64(len(seen))
 	for i, at := range seen {

@@ -1,4 +1,4 @@
-package bench
+package report
 
 import "slices"
 
@@ -7,10 +7,11 @@ type Spread struct {
 	Median float64   `json:"median"`
 	Min    float64   `json:"min"`
 	Max    float64   `json:"max"`
-	Rounds []float64 `json:"rounds"` // in the order in which they were measured
+	Rounds []float64 `json:"rounds"` // in the order of measurement
 }
 
-func spreadOf(rounds []float64) Spread {
+// NewSpread summarises the rounds.
+func NewSpread(rounds []float64) Spread {
 	if len(rounds) == 0 {
 		return Spread{}
 	}
@@ -23,11 +24,11 @@ func spreadOf(rounds []float64) Spread {
 	return Spread{Median: median, Min: sorted[0], Max: sorted[len(sorted)-1], Rounds: rounds}
 }
 
-// ratios divides round by round: two figures of one round saw the same machine.
-func ratios(of, by Spread) Spread {
+// Ratios divides round by round: the machine is equally busy for both figures of one round.
+func Ratios(of, by Spread) Spread {
 	quotients := make([]float64, min(len(of.Rounds), len(by.Rounds)))
 	for i := range quotients {
 		quotients[i] = of.Rounds[i] / by.Rounds[i]
 	}
-	return spreadOf(quotients)
+	return NewSpread(quotients)
 }

@@ -1,8 +1,8 @@
-package bench
+package report
 
 import "fmt"
 
-// Target is a promise about speed and what this run says of it.
+// Target is a required figure and what this run measured.
 type Target struct {
 	Name string `json:"name"`
 	Want string `json:"want"`
@@ -21,10 +21,10 @@ const (
 	wantBackfill    = 2.0
 )
 
-// wantP99 is the longest that the slowest reading of a hundred may take, in milliseconds, by rate.
+// wantP99 is the limit of the 99th percentile of the latency in milliseconds, by rate.
 var wantP99 = map[int]float64{10_000: 10, 100_000: 50}
 
-// targets judges what was measured.
+// targets compares what was measured with the required figures.
 func (r *Report) targets() []Target {
 	var all []Target
 	atLeast := func(name string, want, got float64, form func(float64) string) {
@@ -56,7 +56,7 @@ func (r *Report) targets() []Target {
 	return all
 }
 
-// resident is the most memory that a consumer of the usual fleet was seen with.
+// resident is the maximum memory of a consumer with the default fleet.
 func (r *Report) resident() int64 {
 	most := r.DrainDetails.ResidentBytes
 	for _, s := range r.Steady {
@@ -65,11 +65,11 @@ func (r *Report) resident() int64 {
 	return most
 }
 
-type judge func(name string, want, got float64, form func(float64) string)
+type comparison func(name string, want, got float64, form func(float64) string)
 
-func (r *Report) growthTargets(atLeast, atMost judge) {
-	if r.Packed != nil {
-		atMost("bytes of table and indexes a record, packed", wantRowBytes, r.Packed.BytesPerReading, thousands)
+func (r *Report) growthTargets(atLeast, atMost comparison) {
+	if r.Reindexed != nil {
+		atMost("bytes of table and indexes a record, reindexed", wantRowBytes, r.Reindexed.BytesPerReading, thousands)
 	}
 	if len(r.Growth) > 1 {
 		fullest := r.Growth[len(r.Growth)-1]

@@ -1,4 +1,4 @@
-package bench
+package report
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// WriteTable writes the report for people: ratios first.
+// WriteTable writes the report for a terminal, ratios first.
 func (r *Report) WriteTable(w io.Writer) error {
 	var b strings.Builder
 	for _, table := range []func(io.Writer){r.writeRates, r.writeSteady, r.writeGrowth, r.writeRest, r.writeTargets} {
@@ -16,12 +16,12 @@ func (r *Report) WriteTable(w io.Writer) error {
 			b.WriteString("\n")
 		}
 	}
-	b.WriteString(strings.Join(r.Surroundings.lines(), "\n") + "\n")
+	b.WriteString(strings.Join(r.Environment.Lines(), "\n") + "\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// aligned writes a table with its columns one below the other.
+// aligned writes a table with aligned columns.
 func aligned(b *strings.Builder, table func(io.Writer)) {
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	table(w)
@@ -93,18 +93,18 @@ func (r *Report) writeGrowth(w io.Writer) {
 		}
 	}
 	row("drain, a second", func(g Growth) string { return thousands(g.Drain.PerSecond.Median) })
-	row("first level beside it, a second", func(g Growth) string { return thousands(g.First.PerSecond.Median) })
+	row("first level in the same round, a second", func(g Growth) string { return thousands(g.First.PerSecond.Median) })
 	row("drain ÷ first level", func(g Growth) string { return ratio(g.OfFirst) })
 	row("bytes a record", func(g Growth) string { return fmt.Sprintf("%.0f", g.BytesPerReading) })
 	row("WAL bytes a reading", func(g Growth) string { return fmt.Sprintf("%.0f", g.WALBytes) })
 	row("PostgreSQL, µs a reading", func(g Growth) string { return fmt.Sprintf("%.2f", g.Drain.Usage.Database) })
-	row("first level beside it, µs", func(g Growth) string { return fmt.Sprintf("%.2f", g.First.Usage.Database) })
+	row("first level in the same round, µs", func(g Growth) string { return fmt.Sprintf("%.2f", g.First.Usage.Database) })
 	for i, query := range r.Growth[0].Queries {
 		row(query.Name+", ms", func(g Growth) string { return fmt.Sprintf("%.1f", g.Queries[i].Median) })
 	}
 	fmt.Fprintln(w)
-	if p := r.Packed; p != nil {
-		fmt.Fprintf(w, "\npacked after %s rows: %.0f bytes a record, in %.1f s\n", thousands(float64(p.Rows)), p.BytesPerReading, p.Seconds)
+	if p := r.Reindexed; p != nil {
+		fmt.Fprintf(w, "\nreindexed after %s rows: %.0f bytes a record, in %.1f s\n", thousands(float64(p.Rows)), p.BytesPerReading, p.Seconds)
 	}
 }
 
@@ -116,24 +116,11 @@ func (r *Report) writeRest(w io.Writer) {
 		fmt.Fprintf(w, "%s live a second alone: p99 %.1f ms, %.1f cores busy\n", thousands(float64(b.LivePerSecond)), b.Alone.P99, b.BusyAlone)
 		for _, way := range []struct {
 			name string
-			Beside
+			Interference
 		}{{"in the background", b.Background}, {"in the foreground", b.Foreground}} {
-			fmt.Fprintf(w, "beside a backfill of a day %s, at %s a second: p99 %.1f ms (%.1f times)\n",
+			fmt.Fprintf(w, "with a backfill of a day %s, at %s a second: p99 %.1f ms (%.1f times)\n",
 				way.name, thousands(way.PerSecond), way.Live.P99, way.P99Ratio)
 		}
-	}
-}
-
-// lines tell what the figures depend on.
-func (s Surroundings) lines() []string {
-	var settings []string
-	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size"} {
-		settings = append(settings, name+"="+s.Settings[name])
-	}
-	return []string{
-		fmt.Sprintf("machine: %d cores of %s shared by everything, %d GiB, %s; load before the run %.1f", s.Cores, s.Processor, s.Memory>>30, s.System, s.LoadStart),
-		fmt.Sprintf("PostgreSQL %s (%s); broker: %s; %s customers", s.Postgres, strings.Join(settings, ", "), s.Broker, thousands(float64(s.Customers))),
-		fmt.Sprintf("heartbeat %s, %s", s.Version, s.Go),
 	}
 }
 

@@ -7,10 +7,10 @@ import (
 	"heartbeat/internal/readmodel"
 )
 
-// question is a query of a dashboard.
-type question struct {
+// dashboardQuery is a query of a dashboard.
+type dashboardQuery struct {
 	name string
-	ask  func(context.Context) error
+	run  func(context.Context) error
 }
 
 const (
@@ -18,11 +18,11 @@ const (
 	page         = 50
 )
 
-// questions are what the console asks, as it asks it, and the contract's views.
-func (d *database) questions() []question {
+// dashboardQueries are the console's queries and those of the contract's views.
+func (d *database) dashboardQueries() []dashboardQuery {
 	now := time.Now()
 	hour := readmodel.Span{From: now.Add(-time.Hour), To: now, Step: time.Minute}
-	return append([]question{
+	return append([]dashboardQuery{
 		{"totals", func(ctx context.Context) error { _, err := d.dashboard.Totals(ctx); return err }},
 		{"fleet, every customer", func(ctx context.Context) error { _, err := d.dashboard.Fleet(ctx); return err }},
 		{"trend, 1 h", func(ctx context.Context) error { _, err := d.dashboard.Trend(ctx, hour); return err }},
@@ -63,15 +63,15 @@ func (d *database) questions() []question {
 			return err
 		}},
 		{"dead letters by reason", func(ctx context.Context) error { _, err := d.dashboard.Reasons(ctx); return err }},
-	}, d.views()...)
+	}, d.viewQueries()...)
 }
 
-// views are the contract's, each asked as a dashboard would.
-func (d *database) views() []question {
+// viewQueries read the contract's views as a dashboard does.
+func (d *database) viewQueries() []dashboardQuery {
 	run := func(query string, args ...any) func(context.Context) error {
-		return func(ctx context.Context) error { return d.yardstick.Run(ctx, query, args...) }
+		return func(ctx context.Context) error { return d.probe.Run(ctx, query, args...) }
 	}
-	return []question{
+	return []dashboardQuery{
 		{"vw_pipeline_summary", run(`SELECT * FROM vw_pipeline_summary`)},
 		{"vw_recent_anomalies, newest", run(`SELECT * FROM vw_recent_anomalies LIMIT 100`)},
 		{"vw_customer_bpm_summary of one", run(`SELECT * FROM vw_customer_bpm_summary WHERE customer_id = $1`, someCustomer)},
