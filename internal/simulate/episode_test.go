@@ -1,0 +1,444 @@
+package simulate
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"heartbeat/internal/heartbeat"
+)
+
+// recordings are the readings of a population by customer, in the order of sending, and its truth.
+type recordings struct {
+	readings map[heartbeat.CustomerID][]Reading
+	truth    []Episode
+}
+
+func record(t testing.TB, options PopulationOptions, span time.Duration) recordings {
+	t.Helper()
+	r := recordings{readings: map[heartbeat.CustomerID][]Reading{}}
+	options.Truth = func(e Episode) { r.truth = append(r.truth, e) }
+	simulate(t, options, span, func(reading Reading) {
+		r.readings[reading.Customer] = append(r.readings[reading.Customer], reading)
+	})
+	return r
+}
+
+// within returns what a customer sends in [from, to).
+func (r recordings) within(customer heartbeat.CustomerID, from, to time.Time) []Reading {
+	var readings []Reading
+	for _, reading := range r.readings[customer] {
+		if !reading.Sent.Before(from) && reading.Sent.Before(to) {
+			readings = append(readings, reading)
+		}
+	}
+	return readings
+}
+
+func only(kind Kind, perDay float64) PopulationOptions {
+	options := people
+	options.Customers, options.Interval = 30, time.Second
+	options.Episodes[kind] = perDay
+	return options
+}
+
+// TestTruthIsComplete compares two populations of one seed, with and without episodes: a customer's readings may differ
+// only where an episode says so.
+func TestTruthIsComplete(t *testing.T) {
+	t.Parallel()
+	const span = 12 * time.Hour
+	options := busy()
+	with := record(t, options, span)
+	options.Episodes = Rates{}
+	without := record(t, options, span)
+	if len(without.truth) > 0 {
+		t.Fatalf("%d episodes without any rate", len(without.truth))
+	}
+	seen := map[Kind]int{}
+	covered := map[heartbeat.CustomerID][]Episode{}
+	for _, e := range with.truth {
+		seen[e.Kind]++
+		if e.Kind == LateUpload { // and its catching up
+			e.End = e.End.Add(2*time.Second + e.End.Sub(e.Onset)/100)
+		}
+		if e.Customer != 0 {
+			covered[e.Customer] = append(covered[e.Customer], e)
+			continue
+		}
+		for customer := range with.readings { // who is hit is not in the truth
+			covered[customer] = append(covered[customer], e)
+		}
+	}
+	outside := func(readings []Reading, customer heartbeat.CustomerID) []Reading {
+		return slices.DeleteFunc(slices.Clone(readings), func(r Reading) bool {
+			return slices.ContainsFunc(covered[customer], func(e Episode) bool { return !r.Sent.Before(e.Onset) && r.Sent.Before(e.End) })
+		})
+	}
+	for customer, readings := range without.readings {
+		if !slices.Equal(outside(with.readings[customer], customer), outside(readings, customer)) {
+			t.Errorf("the readings of %s outside of all episodes differ from those without episodes", customer)
+		}
+	}
+	for _, kind := range Kinds() {
+		if seen[kind] == 0 {
+			t.Errorf("no %s in the truth", kind)
+		}
+	}
+	if !slices.IsSortedFunc(with.truth, func(a, b Episode) int { return a.Onset.Compare(b.Onset) }) {
+		t.Error("the truth is not ordered by onset")
+	}
+}
+
+// TestEpisodesOfEachKind looks at the readings inside the episodes of one kind at a time.
+func TestEpisodesOfEachKind(t *testing.T) {
+	t.Parallel()
+	beyond := func(readings []Reading, is func(heartbeat.BPM) bool) (first, last, count int) {
+		first = -1
+		for i, r := range readings {
+			if is(r.Rate) {
+				if first < 0 {
+					first = i
+				}
+				last = i
+				count++
+			}
+		}
+		return first, last, count
+	}
+	high := func(rate heartbeat.BPM) bool { return rate > 180 }
+	low := func(rate heartbeat.BPM) bool { return rate < 40 }
+	sustained := func(t *testing.T, e Episode, readings []Reading, is func(heartbeat.BPM) bool, expected Condition) {
+		first, last, count := beyond(readings, is)
+		if first < 0 || last-first < 120 || last-first > 660 || count < (last-first)*98/100 {
+			t.Errorf("%d readings beyond the limit from second %d to %d, want 2 min and more without a break", count, first, last)
+		}
+		if first > 30 || len(readings)-last > 32 {
+			t.Errorf("the limit is crossed at seconds %d and %d of %d, want ramps of 30 s", first, last, len(readings))
+		}
+		if e.Expected != expected {
+			t.Errorf("%s is expected, want %s", e.Expected, expected)
+		}
+	}
+	none := func(t *testing.T, e Episode, readings []Reading) {
+		if len(readings) > 0 {
+			t.Errorf("%d readings of %s are sent in a silence", len(readings), e.Customer)
+		}
+	}
+	rates := func(readings []Reading) []heartbeat.BPM {
+		all := make([]heartbeat.BPM, len(readings))
+		for i, r := range readings {
+			all[i] = r.Rate
+		}
+		return all
+	}
+	checks := map[Kind]func(t *testing.T, e Episode, readings []Reading, r recordings){
+		Exercise: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			most := slices.Max(rates(readings))
+			if most < e.Peak || most > mostExercise || slices.Min(rates(readings)) < 40 || e.Peak < 120 || e.Peak > 165 || e.Expected != None {
+				t.Errorf("rates up to %d, peak %d, expected %s; want the peak, below 180, and no alarm", most, e.Peak, e.Expected)
+			}
+		},
+		Tachycardia: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			sustained(t, e, readings, high, RateHigh)
+		},
+		Bradycardia: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			sustained(t, e, readings, low, RateLow)
+			if slices.Min(rates(readings)) < 1 {
+				t.Error("a bradycardia is invalid")
+			}
+		},
+		BriefExcursion: func(t *testing.T, e Episode, readings []Reading, r recordings) {
+			around := r.within(e.Customer, e.Onset.Add(-time.Minute), e.End.Add(time.Minute))
+			first, last, count := beyond(around, func(rate heartbeat.BPM) bool { return high(rate) || low(rate) })
+			if first < 0 || count < 4 || around[last].Time.Sub(around[first].Time) >= 15*time.Second || e.Expected != None {
+				t.Errorf("%d readings beyond a limit within %v, expected %s; want 5 to 14 s and no alarm",
+					count, around[last].Time.Sub(around[first].Time), e.Expected)
+			}
+		},
+		ArtefactBurst: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			zeros := 0
+			for _, r := range readings {
+				if r.Rate == 0 {
+					zeros++
+				}
+			}
+			if distinct := len(slices.Compact(slices.Sorted(slices.Values(rates(readings))))); distinct < 50 || zeros < len(readings)/10 || e.Expected != BadSignal {
+				t.Errorf("%d distinct rates, %d of %d zero, expected %s; want noise and bad_signal", distinct, zeros, len(readings), e.Expected)
+			}
+		},
+		CadenceLock: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			if slices.Min(rates(readings)) < e.Peak-1 || slices.Max(rates(readings)) > e.Peak+1 || e.Expected != None {
+				t.Errorf("rates from %d to %d, want %d ± 1", slices.Min(rates(readings)), slices.Max(rates(readings)), e.Peak)
+			}
+		},
+		StuckValue: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			if slices.Min(rates(readings)) != slices.Max(rates(readings)) || e.End.Sub(e.Onset) < 10*time.Minute || e.Expected != BadSignal {
+				t.Errorf("rates from %d to %d in %v, want one value", slices.Min(rates(readings)), slices.Max(rates(readings)), e.End.Sub(e.Onset))
+			}
+		},
+		DropOut: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			none(t, e, readings)
+			if e.Expected != Silent {
+				t.Errorf("%s is expected, want silent", e.Expected)
+			}
+		},
+		DeviceReset: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			if len(readings) == 0 || slices.Max(rates(readings)) != 0 || slices.Min(rates(readings)) != 0 || readings[0].Sent.Sub(e.Onset) < 20*time.Second {
+				t.Errorf("%d readings, want silence and then zeros", len(readings))
+			}
+		},
+		Duplicate: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			if len(readings)%2 != 0 || len(readings) < 2 {
+				t.Fatalf("%d readings, want each twice", len(readings))
+			}
+			for i := 0; i < len(readings); i += 2 {
+				if readings[i] != readings[i+1] {
+					t.Errorf("reading %d is sent once", i)
+				}
+			}
+		},
+		LateUpload: func(t *testing.T, e Episode, readings []Reading, r recordings) {
+			none(t, e, readings)
+			hold := e.End.Sub(e.Onset)
+			late := slices.DeleteFunc(r.within(e.Customer, e.End, e.End.Add(time.Second+hold/100)), func(r Reading) bool { return !r.Time.Before(e.End) })
+			if len(late) < int(hold/time.Second)-2 {
+				t.Errorf("%d readings are sent late, want one a second of %v", len(late), hold)
+			}
+			if !slices.IsSortedFunc(late, func(a, b Reading) int { return a.Time.Compare(b.Time) }) {
+				t.Error("late readings are not sent in order")
+			}
+			if e.Expected != Silent {
+				t.Errorf("%s is expected, want silent", e.Expected)
+			}
+		},
+		ClockAhead: func(t *testing.T, e Episode, readings []Reading, _ recordings) {
+			for _, r := range readings {
+				if ahead := r.Time.Sub(r.Sent).Round(time.Second); ahead < 2*time.Minute || ahead > 9*time.Minute {
+					t.Fatalf("clock is %v ahead, want 2 to 9 min", ahead)
+				}
+			}
+		},
+	}
+	for kind, check := range checks {
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			const span = 3 * time.Hour
+			r := record(t, only(kind, 10), span)
+			n := 0
+			for _, e := range r.truth {
+				if e.End.After(at.Add(span - 2*time.Minute)) {
+					continue
+				}
+				n++
+				if e.Kind != kind {
+					t.Fatalf("%s in a population that has only %s", e.Kind, kind)
+				}
+				check(t, e, r.within(e.Customer, e.Onset, e.End), r)
+			}
+			if n < 5 {
+				t.Errorf("%d whole episodes in %v, want some", n, span)
+			}
+		})
+	}
+}
+
+func TestFeverIsSomeBeatsAboveTheUsualForDays(t *testing.T) {
+	t.Parallel()
+	const span = 7 * day
+	options := only(Fever, 0.2)
+	options.Interval = 2 * time.Minute
+	with := record(t, options, span)
+	options.Episodes = Rates{}
+	without := record(t, options, span)
+	n := 0
+	for _, e := range with.truth {
+		if e.End.After(at.Add(span)) {
+			continue
+		}
+		n++
+		from, to := e.Onset.Add(2*time.Hour), e.End.Add(-2*time.Hour)
+		sick, well := with.within(e.Customer, from, to), without.within(e.Customer, from, to)
+		rise := 0.0
+		for i := range sick {
+			rise += float64(sick[i].Rate-well[i].Rate) / float64(len(sick))
+		}
+		if rise < 7 || rise > 15.5 || to.Sub(from) < day || e.Expected != None {
+			t.Errorf("rise of %.1f bpm for %v, expected %s; want 8 to 15 for a day or more and no alarm", rise, to.Sub(from), e.Expected)
+		}
+	}
+	if n < 5 {
+		t.Errorf("%d whole fevers, want some", n)
+	}
+}
+
+func TestGatewayOutageSilencesAShareOfTheFleet(t *testing.T) {
+	t.Parallel()
+	options := only(GatewayOutage, 24)
+	options.Customers, options.Interval = 500, 5*time.Second
+	r := record(t, options, 6*time.Hour)
+	if len(r.truth) < 2 {
+		t.Fatalf("%d outages, want some", len(r.truth))
+	}
+	for _, e := range r.truth {
+		silent := 0
+		for customer := range r.readings {
+			if len(r.within(customer, e.Onset, e.End)) == 0 {
+				silent++
+			}
+		}
+		checkShare(t, "customers of the gateway "+e.ID, silent, options.Customers, e.Share)
+		if e.Share < 0.1 || e.Share > 0.4 || e.Expected != Outage || e.Customer != 0 {
+			t.Errorf("outage %+v: want a tenth to four tenths of the fleet, expected as outage", e)
+		}
+	}
+}
+
+func TestEpisodesHaveTheRatesThatWereSet(t *testing.T) {
+	t.Parallel()
+	const days = 40
+	options := people
+	options.Customers, options.Interval, options.Episodes = 500, time.Hour, DefaultRates()
+	counts := map[Kind]int{}
+	for _, e := range record(t, options, days*day).truth {
+		counts[e.Kind]++
+	}
+	for kind, perDay := range options.Episodes {
+		want := perDay * days
+		if Kind(kind) != GatewayOutage {
+			want *= float64(options.Customers)
+		}
+		if got := float64(counts[Kind(kind)]); math.Abs(got-want) > 0.03*want+3.5*math.Sqrt(want) {
+			t.Errorf("%v of %s, want %.0f", got, Kind(kind), want)
+		}
+	}
+}
+
+// TestAFewOfTenThousandNeedSomebodyAtAnyTime holds the default rates to a fleet page with a handful of open alarms.
+func TestAFewOfTenThousandNeedSomebodyAtAnyTime(t *testing.T) {
+	t.Parallel()
+	open := 0.0
+	for _, kind := range []Kind{Tachycardia, Bradycardia} {
+		open += 10_000 * DefaultRates()[kind] * meanSeconds(kind) / day.Seconds()
+	}
+	if open < 3 || open > 8 {
+		t.Errorf("%.1f sustained episodes at a time, want 3 to 8", open)
+	}
+}
+
+// TestExpectationsFollowTheInterval gives none where customers report too seldom for a condition to be seen.
+func TestExpectationsFollowTheInterval(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[Kind]map[float64]Condition{
+		DropOut:       {5: Silent, 60: Silent, 300: None, 5000: None},
+		ArtefactBurst: {5: BadSignal, 20: BadSignal, 60: None},
+		StuckValue:    {5: BadSignal, 60: None},
+		Tachycardia:   {5: RateHigh, 300: RateHigh},
+		Bradycardia:   {5: RateLow, 300: RateLow},
+		Exercise:      {5: None},
+		ClockAhead:    {5: None},
+		CadenceLock:   {5: None},
+	} {
+		for interval, condition := range want {
+			p := plan{kind: kind, end: 400}
+			if kind == StuckValue {
+				p.end = 900
+			}
+			if got := p.expected(interval); got != condition {
+				t.Errorf("%s at an interval of %v s: %s is expected, want %s", kind, interval, got, condition)
+			}
+		}
+	}
+}
+
+func TestTruthIsOneLineOfJSON(t *testing.T) {
+	t.Parallel()
+	for want, e := range map[string]Episode{
+		`{"id":"16-42-3","customer_id":"CUST_00042","kind":"tachycardia","onset":"2026-02-20T10:00:00Z","end":"2026-02-20T10:05:00Z","peak":203,"expected_condition":"rate_high"}`: {
+			ID: "16-42-3", Kind: Tachycardia, Customer: 42, Onset: at, End: at.Add(5 * time.Minute), Peak: 203, Expected: RateHigh,
+		},
+		`{"id":"16-0-1","kind":"gateway_outage","onset":"2026-02-20T10:00:00Z","end":"2026-02-20T10:05:00Z","share":0.3,"expected_condition":"outage"}`: {
+			ID: "16-0-1", Kind: GatewayOutage, Onset: at, End: at.Add(5 * time.Minute), Share: 0.3, Expected: Outage,
+		},
+	} {
+		line, err := json.Marshal(e)
+		if err != nil || string(line) != want {
+			t.Errorf("truth is %s, %v; want %s", line, err, want)
+		}
+		var back Episode
+		if err := json.Unmarshal(line, &back); err != nil || back != e {
+			t.Errorf("%s is read as %+v, %v", line, back, err)
+		}
+	}
+	for _, line := range []string{`{"kind":"unknown"}`, `{"kind":"fever"}`, `[]`} {
+		if err := json.Unmarshal([]byte(line), new(Episode)); err == nil {
+			t.Errorf("%s is taken for truth", line)
+		}
+	}
+}
+
+func TestEpisodeIDsAreUnique(t *testing.T) {
+	t.Parallel()
+	ids := map[string]bool{}
+	for _, e := range record(t, busy(), 12*time.Hour).truth {
+		if ids[e.ID] {
+			t.Errorf("two episodes have the id %s", e.ID)
+		}
+		ids[e.ID] = true
+	}
+}
+
+func TestRatesAreParsed(t *testing.T) {
+	t.Parallel()
+	defaults := DefaultRates()
+	change := func(rates Rates, changes map[Kind]float64) Rates {
+		for kind, rate := range changes {
+			rates[kind] = rate
+		}
+		return rates
+	}
+	for text, want := range map[string]Rates{
+		"":                             defaults,
+		" ":                            defaults,
+		"none":                         {},
+		"tachycardia=0.1":              change(defaults, map[Kind]float64{Tachycardia: 0.1}),
+		"exercise=0, gateway_outage=5": change(defaults, map[Kind]float64{Exercise: 0, GatewayOutage: 5}),
+		"none,fever=0.2,stuck_value=2": {Fever: 0.2, StuckValue: 2},
+	} {
+		got, err := ParseRates(text, defaults)
+		if err != nil || got != want {
+			t.Errorf("%q gives %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"tachycardia":         `"tachycardia": want KIND=NUMBER, such as tachycardia=0.1, or none at the start`,
+		"fever=1,none":        `"none": want KIND=NUMBER, such as tachycardia=0.1, or none at the start`,
+		"flu=1":               `unknown kind "flu": want one of exercise, tachycardia, bradycardia, brief_excursion, fever, artefact_burst, cadence_lock, stuck_value, drop_out, device_reset, duplicate, late_upload, clock_ahead, gateway_outage`,
+		"exercise=-1":         "exercise=-1: want a number a day, 0 to 1000",
+		"exercise=often":      "exercise=often: want a number a day, 0 to 1000",
+		"exercise=NaN":        "exercise=NaN: want a number a day, 0 to 1000",
+		"exercise=1001":       "exercise=1001: want a number a day, 0 to 1000",
+		"none,exercise=100":   "the episodes of a customer would take 70.0 hours a day, with 15m0s after each: want at most 24",
+		"gateway_outage=1000": "gateway_outage=1000: outages would take 350.0 hours a day, with 15m0s after each: want at most 24",
+	} {
+		if _, err := ParseRates(text, defaults); err == nil || err.Error() != want {
+			t.Errorf("%q gives error %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestKindsHaveUniqueNames(t *testing.T) {
+	t.Parallel()
+	names := map[string]bool{}
+	for _, kind := range Kinds() {
+		names[kind.String()] = true
+		if parsed, err := parseKind(kind.String()); err != nil || parsed != kind {
+			t.Errorf("%s is parsed as %s, %v", kind, parsed, err)
+		}
+	}
+	if len(names) != int(kinds) || names[""] {
+		t.Errorf("names %v, want %d different ones", slices.Sorted(maps.Keys(names)), kinds)
+	}
+}
