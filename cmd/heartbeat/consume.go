@@ -17,8 +17,8 @@ type consumeCommand struct {
 	groupFlags    `group:"Kafka"`
 	postgresFlags `group:"PostgreSQL"`
 
-	InstanceID     string        `placeholder:"NAME" group:"Kafka" help:"Static membership: a restart within the session timeout keeps its partitions. Each consumer needs its own name."`
-	SessionTimeout time.Duration `default:"45s" group:"Kafka" help:"How long the group waits for a silent member (${default})."`
+	InstanceID     string        `placeholder:"NAME" group:"Kafka" help:"Static membership: a restart within the session timeout keeps its partitions. Each consumer needs its own name. By default a name that is kept in the user's state directory."`
+	SessionTimeout time.Duration `default:"6s" group:"Kafka" help:"How long the group waits for a silent member (${default})."`
 	Retention      time.Duration `placeholder:"DURATION" group:"PostgreSQL" help:"Drop readings older than this and refuse those that arrive older; without it everything is kept."`
 	Background     bool          `help:"Leave processor and database to others: short transactions, one at a time, with a rest behind each. For importing history beside live readings."`
 	UntilCaughtUp  bool          `help:"End once everything is stored that the topic holds at the start."`

@@ -21,8 +21,9 @@ import (
 type ConsumeOptions struct {
 	Kafka          kafka.Config
 	Group          string
-	InstanceID     string        // static membership; empty: off
-	SessionTimeout time.Duration // 0: Kafka's default
+	InstanceID     string        // static membership; empty: one that is kept in StateDir
+	StateDir       string        // where instance ids are kept; empty: the user's state directory
+	SessionTimeout time.Duration // 0: 6 s
 	Database       postgres.Options
 	Retention      time.Duration // drop readings older than this, refuse those that arrive older; 0: keep all
 	Background     bool          // leave processor and database to others
@@ -57,7 +58,9 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	if err := client.EnsureTopic(ctx); err != nil {
 		return err
 	}
-	consumer, err := newConsumer(client, options, pool, meter, logger)
+	instance := claimInstanceID(options, logger)
+	defer instance.release()
+	consumer, err := newConsumer(client, instance, options, pool, meter, logger)
 	if err != nil {
 		return err
 	}
@@ -101,10 +104,10 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 
 var errCaughtUp = errors.New("caught up")
 
-func newConsumer(client *kafka.Client, options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) (*kafka.Consumer, error) {
+func newConsumer(client *kafka.Client, instance instanceID, options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) (*kafka.Consumer, error) {
 	store := postgres.NewStore(pool, owner())
 	return kafka.NewConsumer(client, kafka.ConsumerConfig{
-		Group: options.Group, InstanceID: options.InstanceID,
+		Group: options.Group, InstanceID: instance.name, InstanceIDChosen: instance.chosen,
 		SessionTimeout: options.SessionTimeout, Background: options.Background,
 		NewWorker: func(partition pipeline.Partition) *pipeline.Worker {
 			return pipeline.NewWorker(pipeline.Options{

@@ -235,8 +235,8 @@ func (u *up) produce() ProduceOptions {
 
 func (u *up) consume() ConsumeOptions {
 	return ConsumeOptions{
-		Kafka: u.options.Kafka, Group: u.options.Group, Database: u.options.Database, Retention: u.options.Retention,
-		Registry: u.options.Registry, Logger: u.options.Logger,
+		Kafka: u.options.Kafka, Group: u.options.Group, StateDir: u.options.DataDir, Database: u.options.Database,
+		Retention: u.options.Retention, Registry: u.options.Registry, Logger: u.options.Logger,
 	}
 }
 

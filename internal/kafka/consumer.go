@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"heartbeat/internal/backoff"
 	"heartbeat/internal/pipeline"
 )
@@ -15,7 +17,10 @@ import (
 type ConsumerConfig struct {
 	Group      string
 	InstanceID string // static membership: a restart within the session timeout keeps its partitions; empty: off
-	// SessionTimeout is how long the group waits for a silent member; 0: 45 s, Kafka's default.
+	// InstanceIDChosen says that the user did not ask for the InstanceID: when another consumer uses it, this one goes on
+	// without. An InstanceID that the user gave is kept, with an error in the log.
+	InstanceIDChosen bool
+	// SessionTimeout is how long the group waits for a silent member; 0: 6 s.
 	SessionTimeout time.Duration
 	// Background leaves the processor and the database to others: short transactions, one at a time, each followed by a pause.
 	Background bool
@@ -35,8 +40,17 @@ type Consumer struct {
 	log    *slog.Logger
 }
 
-// defaultSessionTimeout is Kafka's.
-const defaultSessionTimeout = 45 * time.Second
+const (
+	// defaultSessionTimeout bounds how long the partitions of a killed member wait for another one. It is the shortest that
+	// brokers allow by default (group.min.session.timeout.ms).
+	defaultSessionTimeout = 6 * time.Second
+	// heartbeatInterval is also how soon a member learns of a rebalance. Twelve heartbeats fit into the session timeout, so a
+	// busy machine does not lose the membership.
+	heartbeatInterval = 500 * time.Millisecond
+	// rebalanceTimeout is how long a rebalance waits for a member that lives and does not rejoin. A member that must finish its
+	// batches first needs releaseGrace.
+	rebalanceTimeout = 3 * releaseGrace
+)
 
 // NewConsumer returns a consumer that does nothing before Run. It uses the client's settings, topic and connection; the
 // client must outlive it and the topic must exist.
@@ -59,7 +73,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		c.log.Warn("consumer session ended, starting another", "error", err)
+		c.handleSessionError(err)
 		if backoff.Sleep(ctx, sessionInterval) != nil {
 			return nil
 		}
@@ -68,6 +82,21 @@ func (c *Consumer) Run(ctx context.Context) error {
 
 // sessionInterval is the pause between two sessions, and so between two checks whether a missing topic exists.
 const sessionInterval = time.Second
+
+// handleSessionError logs why a session has ended. An instance id that another consumer uses would take the membership from
+// that consumer again, and so on in turn.
+func (c *Consumer) handleSessionError(err error) {
+	fenced := errors.Is(err, kerr.FencedInstanceID)
+	switch {
+	case fenced && c.config.InstanceIDChosen:
+		c.log.Warn("another consumer has this instance id, going on without one", "instance_id", c.config.InstanceID)
+		c.config.InstanceID, c.config.InstanceIDChosen = "", false
+	case fenced:
+		c.log.Error("another consumer has this instance id: start each consumer with its own --instance-id", "instance_id", c.config.InstanceID)
+	default:
+		c.log.Warn("consumer session ended, starting another", "error", err)
+	}
+}
 
 func (c *Consumer) session(ctx context.Context) error {
 	id, err := topicID(ctx, c.client.admin, c.client.config.Topic)
@@ -78,6 +107,6 @@ func (c *Consumer) session(ctx context.Context) error {
 	if err := s.open(); err != nil {
 		return fmt.Errorf("open consumer client: %w", err)
 	}
-	defer s.close()
+	defer func() { s.close(ctx.Err() != nil) }()
 	return s.poll(ctx)
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -169,8 +171,11 @@ func (b *bubble) produce(count int) {
 
 // consume starts a member of the group and returns what stops it.
 func (b *bubble) consume(instance string) (stop func()) {
+	return b.consumeAs(kafka.ConsumerConfig{InstanceID: instance}, slog.New(slog.DiscardHandler))
+}
+
+func (b *bubble) consumeAs(config kafka.ConsumerConfig, logger *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
-	logger := slog.New(slog.DiscardHandler)
 	meter := pipeline.NewMeter(logger, prometheus.NewRegistry())
 	client, err := kafka.Connect(ctx, kafka.Config{
 		Brokers: b.cluster.ListenAddrs(), Topic: topic, Dial: b.network.DialContext, Logger: logger,
@@ -178,13 +183,11 @@ func (b *bubble) consume(instance string) (stop func()) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	consumer, err := kafka.NewConsumer(client, kafka.ConsumerConfig{
-		Group: "heartbeat-consumer-group", InstanceID: instance,
-		NewWorker: func(p pipeline.Partition) *pipeline.Worker {
-			return pipeline.NewWorker(pipeline.Options{Partition: p, Store: b.store, Meter: meter, Logger: logger})
-		},
-		Released: meter.Released,
-	})
+	config.Group, config.Released = "heartbeat-consumer-group", meter.Released
+	config.NewWorker = func(p pipeline.Partition) *pipeline.Worker {
+		return pipeline.NewWorker(pipeline.Options{Partition: p, Store: b.store, Meter: meter, Logger: logger})
+	}
+	consumer, err := kafka.NewConsumer(client, config)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -264,6 +267,84 @@ func TestStaticMemberKeepsItsPartitionsOverARestart(t *testing.T) {
 		b.await(200)
 		stop()
 	})
+}
+
+// members returns how many members the group has.
+func (b *bubble) members() int {
+	b.t.Helper()
+	groups, err := kadm.NewClient(b.client).DescribeGroups(b.t.Context(), "heartbeat-consumer-group")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return len(groups["heartbeat-consumer-group"].Members)
+}
+
+func TestStaticMemberThatStopsHandsOverAtOnceOrKeepsItsPartitions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.close()
+		first, second := b.consume("ward-1"), b.consume("ward-2")
+		b.produce(100)
+		b.await(100)
+		time.Sleep(5 * time.Second)
+		first()
+		if members := b.members(); members != 1 {
+			t.Errorf("the group has %d members after one of two has stopped, want 1", members)
+		}
+		b.produce(100)
+		stopped := time.Now()
+		b.await(200)
+		if took := time.Since(stopped); took > 3*time.Second {
+			t.Errorf("the partitions of a static member that has stopped were stored after %v, want at most 3s", took)
+		}
+		second()
+		if members := b.members(); members != 1 {
+			t.Errorf("the group has %d members after the last has stopped, want that one, whose restart keeps its partitions", members)
+		}
+		time.Sleep(10 * time.Second)
+		if members := b.members(); members != 0 {
+			t.Errorf("the group has %d members after the session timeout, want none", members)
+		}
+	})
+}
+
+func TestChosenInstanceIDOfAnotherConsumerIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.close()
+		var log logBuffer
+		same := kafka.ConsumerConfig{InstanceID: "copied", InstanceIDChosen: true}
+		first, second := b.consumeAs(same, log.logger()), b.consumeAs(same, log.logger())
+		for range 20 {
+			b.produce(50)
+			time.Sleep(time.Second)
+		}
+		b.await(b.sent)
+		b.ordered()
+		if count := strings.Count(log.String(), "another consumer has this instance id"); count != 1 {
+			t.Errorf("an instance id was given up %d times, want once:\n%s", count, log.String())
+		}
+		if members := b.members(); members != 2 {
+			t.Errorf("the group has %d members, want both", members)
+		}
+		first()
+		second()
+	})
+}
+
+func TestConsumerWithoutGroupIsRefused(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t)
+	client, err := kafka.Connect(t.Context(), configFor(cluster))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := kafka.NewConsumer(client, kafka.ConsumerConfig{}); err == nil || !strings.Contains(err.Error(), "KAFKA_GROUP_ID") {
+		t.Errorf("error is %v, want one that names KAFKA_GROUP_ID", err)
+	}
 }
 
 func TestExpelledMemberComesBackWithoutDuplicates(t *testing.T) {

@@ -123,6 +123,9 @@ func (s *session) resume() {
 // handleFetchError returns an error when the session cannot go on after a fetch error.
 func (s *session) handleFetchError(fetch *kgo.FetchPartition) error {
 	err := fetch.Err
+	if errors.Is(err, kerr.FencedInstanceID) {
+		return err
+	}
 	_, dataLoss := errors.AsType[*kgo.ErrDataLoss](err)
 	if dataLoss || errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.OffsetOutOfRange) {
 		return fmt.Errorf("fetch partition %d: %w", fetch.Partition, err)

@@ -144,7 +144,7 @@ func (s Security) silenceAdvice(err error) string {
 	}
 }
 
-// withAdvice adds which right is missing to the error of a request that the cluster refuses for lack of one.
+// withAdvice adds what to do to the error of a request that the cluster refuses.
 func withAdvice(err error) error {
 	var advice string
 	switch {
@@ -154,6 +154,8 @@ func withAdvice(err error) error {
 		advice = "allow this user Describe and Write on the topic"
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
 		advice = "allow this user Read on the consumer group"
+	case errors.Is(err, kerr.InvalidSessionTimeout):
+		advice = "set --session-timeout to what the brokers allow, from group.min.session.timeout.ms to group.max.session.timeout.ms"
 	default:
 		return err
 	}

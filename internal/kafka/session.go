@@ -23,6 +23,9 @@ const (
 	offsetCommitInterval = time.Second
 	// fetchBytes is the largest compressed fetch of one partition: some thousand records. More costs memory and gains nothing.
 	fetchBytes = 64 << 10
+	// fetchWait is how long a fetch waits for records. A partition that was just claimed is not fetched before the fetch in
+	// progress returns, so the library's default of 5 s would leave it unread that long on a quiet topic.
+	fetchWait = 500 * time.Millisecond
 	// metadataAge is how soon added partitions are noticed.
 	metadataAge = 15 * time.Second
 )
@@ -72,6 +75,8 @@ func (s *session) open() (err error) {
 		kgo.ConsumeTopics(s.topic),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(s.config.SessionTimeout),
+		kgo.RebalanceTimeout(rebalanceTimeout),
+		kgo.HeartbeatInterval(min(heartbeatInterval, s.config.SessionTimeout/3)),
 		kgo.BlockRebalanceOnPoll(),
 		kgo.DisableAutoCommit(),
 		kgo.AdjustFetchOffsetsFn(s.assigned),
@@ -80,6 +85,7 @@ func (s *session) open() (err error) {
 		kgo.KeepControlRecords(),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchMaxWait(fetchWait),
 		kgo.FetchMaxBytes(8 << 20),
 		kgo.FetchMaxPartitionBytes(fetchBytes),
 		kgo.MetadataMaxAge(metadataAge),
@@ -92,14 +98,43 @@ func (s *session) open() (err error) {
 	return err
 }
 
-// close lets the batches in progress finish, commits the last offsets and leaves the group.
-func (s *session) close() {
+// close lets the batches in progress finish, commits the last offsets and closes the client. A dynamic member leaves the
+// group. A static member leaves it only if its process is stopping and other members can take over. If it is alone it stays
+// a member, so that its restart has the partitions again without a rebalance; if it does not restart, the group
+// removes it after the session timeout.
+func (s *session) close(stopping bool) {
 	s.mu.Lock()
 	numbers := slices.Collect(maps.Keys(s.queues))
 	s.mu.Unlock()
 	s.release(numbers, releaseGrace)
 	s.commitOffsets(context.Background())
+	leave := stopping && s.config.InstanceID != "" && s.hasOtherMembers()
 	s.client.CloseAllowingRebalance()
+	if leave {
+		s.leaveByInstanceID()
+	}
+}
+
+// leaveTimeout bounds each request with which a member leaves.
+const leaveTimeout = 2 * time.Second
+
+// hasOtherMembers reports whether other members could take over. If the broker does not say, it assumes so.
+func (s *session) hasOtherMembers() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	groups, err := s.log.admin.DescribeGroups(ctx, s.config.Group)
+	group := groups[s.config.Group]
+	return err != nil || group.Err != nil || len(group.Members) != 1
+}
+
+// leaveByInstanceID removes this static member from the group; the library does so for dynamic members only.
+func (s *session) leaveByInstanceID() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	leave := kadm.LeaveGroup(s.config.Group).InstanceIDs(s.config.InstanceID).Reason("consumer stops")
+	if _, err := s.log.admin.LeaveGroup(ctx, leave); err != nil {
+		s.logger.Debug("group not left, it removes the member after the session timeout", "error", err)
+	}
 }
 
 // assigned claims the partitions that the group has assigned and returns the offsets to fetch from. It runs before the
@@ -219,13 +254,16 @@ func (s *session) keepOffset(q *partitionQueue) {
 	}
 }
 
+// fencedDelay is how long a fenced partition waits for the group to revoke it, before the session claims it again.
+const fencedDelay = 15 * time.Second
+
 // fenced handles a worker whose write was refused. If the group has expelled this member, its own callback follows within
 // a heartbeat. If not, another group writes to the same database, and the groups alternate, slowly and with an error each
 // time.
 func (s *session) fenced(q *partitionQueue, err error) {
 	s.logger.Error("partition belongs to another consumer now; if this goes on, a second consumer group writes to the same database",
 		"partition", q.partition.Number, "error", err)
-	time.AfterFunc(s.config.SessionTimeout, func() {
+	time.AfterFunc(fencedDelay, func() {
 		s.mu.Lock()
 		still := s.queues[q.partition.Number] == q
 		s.mu.Unlock()
