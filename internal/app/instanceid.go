@@ -23,10 +23,14 @@ type instanceID struct {
 	release func()
 }
 
-// claimInstanceID returns the given name or claims one from the state directory. Without either, membership is dynamic.
+// claimInstanceID returns the given name or claims one from the state directory. Without either, membership is dynamic, as
+// it is for a consumer that ends by itself and should leave nothing in the group.
 func claimInstanceID(options ConsumeOptions, logger *slog.Logger) instanceID {
 	if options.InstanceID != "" {
 		return instanceID{name: options.InstanceID, release: func() {}}
+	}
+	if options.UntilCaughtUp {
+		return instanceID{release: func() {}}
 	}
 	name, release, err := claimName(options.StateDir)
 	if err != nil {
