@@ -13,8 +13,9 @@ import (
 var allowed = map[string][]string{
 	"internal/backoff":         {},
 	"internal/heartbeat":       {},
+	"internal/detect":          {"internal/heartbeat"},
 	"internal/simulate":        {"internal/heartbeat"},
-	"internal/pipeline":        {"internal/heartbeat", "internal/backoff"},
+	"internal/pipeline":        {"internal/heartbeat", "internal/detect", "internal/backoff"},
 	"internal/crashpoint":      {},
 	"internal/kafka":           {"internal/heartbeat", "internal/pipeline", "internal/crashpoint", "internal/backoff"},
 	"internal/readmodel":       {},

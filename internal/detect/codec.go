@@ -1,0 +1,234 @@
+package detect
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+)
+
+// stateVersion is the first byte of an encoded State. A change of the form needs a new one, and a decoder for the old.
+const stateVersion = 1
+
+// Bits of the byte that precedes a condition.
+const (
+	phaseBits  = 0b0011
+	runBit     = 0b0100 // a rate: since and count follow
+	clearedBit = 0b1000 // the time of the clear follows
+)
+
+var errStateShort = errors.New("decode detector state: too short")
+
+// AppendBinary appends the encoded state to b: about 40 bytes for a healthy customer, at most maxEncoded. Its error is
+// always nil.
+func (s *State) AppendBinary(b []byte) ([]byte, error) {
+	b = append(b, stateVersion)
+	b = binary.AppendUvarint(b, uint64(s.heard))
+	b = binary.AppendUvarint(b, uint64(s.last))
+	b = append(b, s.gapsKnown)
+	for _, gap := range s.gaps[:s.gapsKnown] {
+		b = binary.AppendUvarint(b, uint64(gap))
+	}
+	b = s.appendWindow(b)
+	b = s.appendSignal(b)
+	b = s.high.append(b, s.last)
+	return s.low.append(b, s.last), nil
+}
+
+// UnmarshalBinary sets the state to an encoded one. On an error the state is unchanged.
+func (s *State) UnmarshalBinary(data []byte) error {
+	d := stateDecoder{rest: data}
+	if version := d.byte(); d.err == nil && version != stateVersion {
+		return fmt.Errorf("decode detector state: version %d, want %d", version, stateVersion)
+	}
+	var decoded State
+	decoded.heard = Time(d.number("heard", math.MaxInt64))
+	decoded.last = Time(d.number("last", uint64(lastTime)))
+	decoded.gapsKnown = uint8(d.number("gaps", gapCount))
+	for i := range decoded.gaps[:decoded.gapsKnown] {
+		decoded.gaps[i] = uint32(d.number("gap", math.MaxUint32))
+	}
+	d.window(&decoded)
+	d.signal(&decoded)
+	d.rate(&decoded.high, decoded.last)
+	d.rate(&decoded.low, decoded.last)
+	if d.err == nil && len(d.rest) > 0 {
+		d.err = fmt.Errorf("decode detector state: %d bytes too many", len(d.rest))
+	}
+	if d.err != nil {
+		return d.err
+	}
+	*s = decoded
+	return nil
+}
+
+func (s *State) appendWindow(b []byte) []byte {
+	b = append(b, s.windowLen)
+	if s.windowLen == 0 {
+		return b
+	}
+	for _, value := range s.window[:s.windowLen] {
+		b = binary.AppendUvarint(b, uint64(value))
+	}
+	b = binary.AppendUvarint(b, uint64(s.last-s.good))
+	b = append(b, s.stuckCount)
+	b = binary.AppendUvarint(b, uint64(s.good-s.stuckSince))
+	b = append(b, s.heldLen)
+	for _, value := range s.held[:s.heldLen] {
+		b = binary.AppendUvarint(b, uint64(value))
+	}
+	return b
+}
+
+func (d *stateDecoder) window(s *State) {
+	s.windowLen = uint8(d.number("window", medianMost))
+	if s.windowLen == 0 {
+		return
+	}
+	for i := range s.window[:s.windowLen] {
+		s.window[i] = d.bpm()
+	}
+	s.good = s.last - Time(d.number("good", uint64(s.last)))
+	s.stuckCount = uint8(d.number("stuck count", math.MaxUint8))
+	s.stuckSince = s.good - Time(d.number("stuck since", uint64(s.good)))
+	s.heldLen = uint8(d.number("held", gateReadings-1))
+	for i := range s.held[:s.heldLen] {
+		s.held[i] = d.bpm()
+	}
+}
+
+func (s *State) appendSignal(b []byte) []byte {
+	for i := range s.seen {
+		b = binary.AppendUvarint(b, uint64(s.seen[i]))
+		b = binary.AppendUvarint(b, uint64(s.bad[i]))
+	}
+	b = append(b, s.badRun, s.signalPeak)
+	head := byte(s.signalPhase)
+	if s.signal.cleared != 0 {
+		head |= clearedBit
+	}
+	return s.signal.append(append(b, head), head)
+}
+
+func (d *stateDecoder) signal(s *State) {
+	s.minute = uint32(s.last / minute)
+	for i := range s.seen {
+		s.seen[i] = uint16(d.number("seen", math.MaxUint16))
+		s.bad[i] = uint16(d.number("bad", uint64(s.seen[i])))
+	}
+	s.badRun = uint8(d.number("bad run", signalReadings))
+	s.signalPeak = uint8(d.number("signal peak", 100))
+	head := d.byte()
+	s.signalPhase = phase(head & phaseBits)
+	if s.signalPhase == unconfirmed || head&runBit != 0 {
+		d.fail("signal phase")
+	}
+	d.episode(&s.signal, head)
+}
+
+func (c *rateState) append(b []byte, last Time) []byte {
+	head := byte(c.phase)
+	if c.since != 0 {
+		head |= runBit
+	}
+	if c.cleared != 0 {
+		head |= clearedBit
+	}
+	b = append(b, head)
+	if head&runBit != 0 {
+		b = binary.AppendUvarint(b, uint64(last-c.since))
+		b = append(b, c.count)
+	}
+	if head&(runBit|phaseBits) != 0 {
+		b = binary.AppendUvarint(b, uint64(c.peak))
+	}
+	return c.episode.append(b, head)
+}
+
+func (d *stateDecoder) rate(c *rateState, last Time) {
+	head := d.byte()
+	c.phase = phase(head & phaseBits)
+	if head&runBit != 0 {
+		c.since = last - Time(d.number("since", uint64(last)))
+		c.count = d.byte()
+	}
+	if head&(runBit|phaseBits) != 0 {
+		c.peak = d.bpm()
+	}
+	d.episode(&c.episode, head)
+}
+
+func (e *episode) append(b []byte, head byte) []byte {
+	if head&clearedBit != 0 {
+		b = binary.AppendUvarint(b, uint64(e.cleared))
+	}
+	if head&(clearedBit|phaseBits) != 0 {
+		b = append(b, e.alarm[:]...)
+	}
+	return b
+}
+
+func (d *stateDecoder) episode(e *episode, head byte) {
+	now := phase(head & phaseBits)
+	if now > active || now != idle && head&clearedBit != 0 || head > phaseBits|runBit|clearedBit {
+		d.fail("phase")
+	}
+	if head&clearedBit != 0 {
+		e.cleared = uint32(d.number("cleared", math.MaxUint32))
+		if e.cleared == 0 {
+			d.fail("cleared")
+		}
+	}
+	if head&(clearedBit|phaseBits) == 0 || d.err != nil {
+		return
+	}
+	if len(d.rest) < len(e.alarm) {
+		d.err = errStateShort
+		return
+	}
+	e.alarm, d.rest = AlarmID(d.rest[:len(e.alarm)]), d.rest[len(e.alarm):]
+}
+
+// stateDecoder reads from the front and keeps the first error.
+type stateDecoder struct {
+	rest []byte
+	err  error
+}
+
+func (d *stateDecoder) fail(field string) {
+	if d.err == nil {
+		d.err = fmt.Errorf("decode detector state: %s out of range", field)
+	}
+}
+
+func (d *stateDecoder) byte() byte {
+	if d.err != nil {
+		return 0
+	}
+	if len(d.rest) == 0 {
+		d.err = errStateShort
+		return 0
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return b
+}
+
+func (d *stateDecoder) number(field string, most uint64) uint64 {
+	if d.err != nil {
+		return 0
+	}
+	value, n := binary.Uvarint(d.rest)
+	switch {
+	case n <= 0:
+		d.err = errStateShort
+		return 0
+	case value > most:
+		d.fail(field)
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return value
+}
+
+func (d *stateDecoder) bpm() int16 { return int16(d.number("bpm", maxBPM)) }

@@ -1,0 +1,77 @@
+package detect
+
+import (
+	"time"
+
+	"heartbeat/internal/heartbeat"
+)
+
+// Limits are the heart rates that are not beyond either limit: a rate is beyond above High and below Low.
+type Limits struct {
+	Low, High heartbeat.BPM
+}
+
+// Detector applies the rules to the readings of one Source. It has no state of its own and never changes.
+type Detector struct {
+	source   Source
+	settings Settings // for the plain numbers
+
+	gateStep, gateSlope  Time // bpm × 1e6, bpm × µs per µs: comparable with bpm × time
+	onDelay, offDelay    Time
+	slow                 Time
+	stuckTime            Time
+	reopenWithin         uint32 // seconds
+	highRule, lowRule    rateRule
+	badShare, easedShare int // percent
+}
+
+// New returns a detector for one log. It fails when a setting is out of its range.
+func New(settings Settings, source Source) (*Detector, error) {
+	if err := settings.validate(); err != nil {
+		return nil, err
+	}
+	return &Detector{
+		source:       source,
+		settings:     settings,
+		gateStep:     Time(settings.GateStep) * second,
+		gateSlope:    Time(settings.GateSlope),
+		onDelay:      micros(settings.OnDelay),
+		offDelay:     micros(settings.OffDelay),
+		slow:         micros(settings.Slow) * (100 + jitterPercent) / 100,
+		stuckTime:    micros(settings.StuckTime),
+		reopenWithin: uint32(settings.ReopenWithin / time.Second),
+		highRule:     rateRule{condition: RateHigh, sign: 1, margin: int16(settings.HighMargin)},
+		lowRule:      rateRule{condition: RateLow, sign: -1, margin: int16(settings.LowMargin)},
+		badShare:     settings.BadShare,
+		easedShare:   settings.BadShare / easeShare,
+	}, nil
+}
+
+func micros(d time.Duration) Time { return Time(d / time.Microsecond) }
+
+// Step takes the next reading of a customer in the order of its partition, moves the state on, and appends to out what
+// changed: at most one transition for each condition, in the order of Conditions. It allocates only to grow out.
+//
+// The result depends on nothing but its arguments and the detector's Settings and Source.
+func (d *Detector) Step(s *State, r Reading, limits Limits, out []Transition) []Transition {
+	s.heard = max(s.heard, r.heard())
+	if r.isLate(s.last) {
+		return out
+	}
+	at, previous := r.TimeUsed(), s.good
+	s.advance(at)
+	good := r.usable() && d.passGate(s, at, int16(r.BPM))
+	if good {
+		x := sample{at: at, reading: int16(r.BPM), offset: r.Offset}
+		interval := s.interval()
+		x.slow = interval > d.slow
+		x.follows = at-previous <= interval*Time(d.settings.Confirm)
+		x.value = x.reading
+		if !x.slow {
+			x.value = s.median(d.settings.Median)
+		}
+		out = d.stepRate(&d.highRule, &s.high, x, int16(limits.High), out)
+		out = d.stepRate(&d.lowRule, &s.low, x, int16(limits.Low), out)
+	}
+	return d.stepSignal(s, r, at, good, out)
+}

@@ -1,0 +1,157 @@
+package detect
+
+import "heartbeat/internal/heartbeat"
+
+// State is what the detector knows of one customer. The zero value is a customer never heard of. A State is a plain value:
+// copying it is a snapshot, comparing two with == tells whether they are the same.
+//
+// Its fields are narrow because there may be a million of them in memory.
+type State struct {
+	heard Time // newest arrival of any reading, late ones included
+	last  Time // time used of the newest reading that was not late
+	good  Time // time used of the newest good reading
+
+	stuckSince Time // time used of the first of the stuckCount latest good readings, which are equal
+
+	high, low rateState
+	signal    episode
+
+	gaps   [gapCount]uint32        // ms between the latest readings, newest first
+	minute uint32                  // minute of last: which of the slots below is the newest
+	seen   [signalMinutes]uint16   // readings by minute modulo signalMinutes
+	bad    [signalMinutes]uint16   // those that were INVALID or gated
+	window [medianMost]int16       // values of the latest good readings, newest first
+	held   [gateReadings - 1]int16 // values of the latest gated readings, newest first
+
+	stuckCount  uint8
+	badRun      uint8 // bad readings in a row
+	signalPeak  uint8 // percent
+	signalPhase phase
+	gapsKnown   uint8
+	windowLen   uint8
+	heldLen     uint8
+}
+
+// rateState is the part of one rate condition.
+type rateState struct {
+	// since is the time used of the first reading of a run: of one beyond the limit before the alarm is confirmed, of
+	// one inside the clear band afterwards. 0 is no run.
+	since Time
+	episode
+	peak  int16 // furthest value judged since the run that raised, 0 while there is neither run nor alarm
+	phase phase
+	count uint8 // good readings beyond the limit in the run, at most 255
+}
+
+// episode identifies an alarm while it is active and while it can be reopened.
+type episode struct {
+	alarm   AlarmID
+	cleared uint32 // unix seconds of the last clear while it can be reopened, else 0
+}
+
+type phase uint8
+
+const (
+	idle        phase = iota
+	unconfirmed       // active, LOW: one reading of a slow device
+	active
+)
+
+func (p phase) priority(c Condition) Priority {
+	if p == active && c != BadSignal {
+		return High
+	}
+	return Low
+}
+
+// Heard returns the newest arrival of any reading, late ones included: the sign of life.
+func (s *State) Heard() Time { return s.heard }
+
+// Last returns the time used of the newest reading that was not late.
+func (s *State) Last() Time { return s.last }
+
+// Episode is the alarm of one condition as a State has it.
+type Episode struct {
+	Alarm    AlarmID
+	Active   bool
+	Priority Priority      // while active
+	Peak     heartbeat.BPM // while active
+	Cleared  Time          // whole seconds; of one that is not active and can be reopened
+}
+
+// Episode returns the alarm of a condition that is active, or cleared so recently that it can be reopened.
+func (s *State) Episode(c Condition) (e Episode, ok bool) {
+	held, phase, peak := s.signal, s.signalPhase, int16(s.signalPeak)
+	if c != BadSignal {
+		rate := s.rate(c)
+		held, phase, peak = rate.episode, rate.phase, rate.peak
+	}
+	if phase == idle {
+		return Episode{Alarm: held.alarm, Cleared: Time(held.cleared) * second}, held.cleared != 0
+	}
+	return Episode{Alarm: held.alarm, Active: true, Priority: phase.priority(c), Peak: heartbeat.BPM(peak)}, true
+}
+
+// SetEpisode makes the alarm of a condition what e says, the zero Episode is none. It is for a state whose readings Kafka no
+// longer has: the open alarms in the database are then the better witness. A run in progress starts over.
+func (s *State) SetEpisode(c Condition, e Episode) {
+	held, now := episode{}, idle
+	switch {
+	case e.Active && e.Priority == High || e.Active && c == BadSignal:
+		held, now = episode{alarm: e.Alarm}, active
+	case e.Active:
+		held, now = episode{alarm: e.Alarm}, unconfirmed
+	case e.Cleared >= second && e.Cleared <= lastTime:
+		held = episode{alarm: e.Alarm, cleared: e.Cleared.seconds()}
+	}
+	peak := int16(0)
+	if now != idle {
+		peak = int16(min(max(e.Peak, minBPM), maxBPM))
+	}
+	if c == BadSignal {
+		s.signal, s.signalPhase, s.signalPeak = held, now, uint8(min(peak, 100))
+		return
+	}
+	*s.rate(c) = rateState{episode: held, peak: peak, phase: now}
+}
+
+func (s *State) rate(c Condition) *rateState {
+	if c == RateHigh {
+		return &s.high
+	}
+	return &s.low
+}
+
+// interval is the time between readings of the device: the median of the latest gaps, 0 before there is one.
+func (s *State) interval() Time {
+	a, b, c := s.gaps[0], s.gaps[1], s.gaps[2]
+	switch s.gapsKnown {
+	case 0:
+		return 0
+	case 1:
+		return Time(a) * millisecond
+	case 2:
+		return Time(min(a, b)) * millisecond
+	default:
+		return Time(max(min(a, b), min(max(a, b), c))) * millisecond
+	}
+}
+
+// advance moves on to the time used of a reading that is not late.
+func (s *State) advance(at Time) {
+	if s.last != 0 {
+		s.gaps[2], s.gaps[1] = s.gaps[1], s.gaps[0]
+		s.gaps[0] = uint32(min((at-s.last)/millisecond, 1<<32-1))
+		s.gapsKnown = min(s.gapsKnown+1, gapCount)
+	}
+	s.last = at
+}
+
+const millisecond = 1000
+
+// expire forgets an alarm that can no longer be reopened.
+func (e *episode) expire(at Time, within uint32) {
+	if e.cleared != 0 && int64(at.seconds()) > int64(e.cleared)+int64(within) {
+		*e = episode{}
+	}
+}
