@@ -11,6 +11,7 @@ import (
 
 type serveCommand struct {
 	kafkaFlags    `group:"Kafka"`
+	groupFlags    `group:"Kafka"`
 	postgresFlags `group:"PostgreSQL"`
 	consoleFlags  `group:"Console"`
 
@@ -70,6 +71,7 @@ func (c *serveCommand) Run(ctx context.Context, env *environment) error {
 		Console:   console,
 		Listener:  listener,
 		Kafka:     c.config(env),
+		Group:     c.Group,
 		Database:  database,
 		Customers: c.Customers,
 		Version:   version,

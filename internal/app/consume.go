@@ -64,13 +64,13 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	if err != nil {
 		return err
 	}
-	watch := newWatch(client, pool, meter, options.Registry, logger)
+	monitor := newLagMonitor(client, options.Group, pool, meter, options.Registry, logger)
 
 	ctx, finish := context.WithCancelCause(ctx)
 	defer finish(nil)
 	group, ctx := errgroup.WithContext(ctx)
 	if options.MetricsAddress != "" {
-		probe, err := newProbe(options.MetricsAddress, options.Registry, watch.readiness)
+		probe, err := newProbe(options.MetricsAddress, options.Registry, monitor.readiness)
 		if err != nil {
 			return err
 		}
@@ -82,8 +82,10 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 		backoff.Every(ctx, maintainEvery, func() { maintain(ctx, tables, logger) })
 		return nil
 	})
-	group.Go(func() error { return packIndexes(ctx, packSettledIndexes(tables, logger), watch.waiting.Load, logger) })
-	group.Go(func() error { return watch.run(ctx) })
+	group.Go(func() error {
+		return packIndexes(ctx, packSettledIndexes(tables, logger), monitor.waiting.Load, logger)
+	})
+	group.Go(func() error { return monitor.run(ctx) })
 	if options.UntilCaughtUp {
 		group.Go(func() error {
 			if err := awaitCaughtUp(ctx, client, pool); err != nil {

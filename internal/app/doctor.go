@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/progress"
 )
 
 // Finding is what the doctor says about one thing.
@@ -38,7 +41,7 @@ type DoctorOptions struct {
 const (
 	doctorTimeout = 5 * time.Second // for each question
 	clockSkew     = 2 * time.Second // more than this between us and the database is worth a warning
-	stalledAfter  = time.Minute     // a partition with lag whose progress has not moved for so long
+	observeAgain  = 250 * time.Millisecond
 	usualParts    = 3
 )
 
@@ -189,57 +192,59 @@ func (d *doctor) clock(server postgres.ServerState) {
 	d.say("clock", OK, fmt.Sprintf("the database's is within %s of this machine's", clockSkew), "")
 }
 
-// consumer examines whether somebody stores what the topic brings.
+// consumer examines whether the group stores what the topic brings.
 func (d *doctor) consumer(ctx context.Context, pool *postgres.Pool, topic kafka.TopicState) {
-	ctx, cancel := context.WithTimeout(ctx, 3*doctorTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 3*doctorTimeout+progress.StalledAfter)
 	defer cancel()
-	state, members, err := d.client.Group(ctx, d.options.Group)
-	if err != nil {
-		d.say("consumer group", Warning, err.Error(), "allow Describe on the group to examine it")
-	}
-	standings, err := postgres.Standings(ctx, pool, topic.ID)
+	group := describeGroup(ctx, d.client, d.options.Group)
+	report, err := d.observe(ctx, pool, topic, group)
 	if err != nil {
 		d.say("progress", Failure, err.Error(), "")
 		return
 	}
-	lag, stalled := behind(topic, standings)
-	switch detail := fmt.Sprintf("%s is %s with %d members, %d records behind", d.options.Group, strings.ToLower(state), len(members), lag); {
-	case len(members) == 0 && lag > 0:
-		d.say("consumer", Failure, detail, "start heartbeat consume")
-	case len(members) == 0:
-		d.say("consumer", Warning, detail, "start heartbeat consume; nothing is waiting at the moment")
-	case stalled > 0:
-		d.say("consumer", Failure, fmt.Sprintf("%s; %d partitions have not moved for %s", detail, stalled, stalledAfter), "look at the consumer's log and its /readyz")
+	lag, _ := progress.Lag(report.Partitions)
+	detail := fmt.Sprintf("group %s is %s with %d members, %d records behind", group.Name, strings.ToLower(group.State), len(group.Members), lag)
+	report.Explain(group)
+	if group.Err != nil {
+		d.say("consumer group", Warning, group.Err.Error(), "allow Describe on the group to examine it")
+	}
+	switch broken := group.Broken(); {
+	case broken != "" && lag > 0:
+		d.say("consumer", Failure, fmt.Sprintf("%d records wait: %s", lag, broken), "start heartbeat consume, with the group's id in KAFKA_GROUP_ID")
+	case broken != "":
+		d.say("consumer", Warning, "nothing waits at the moment, but "+broken, "start heartbeat consume, with the group's id in KAFKA_GROUP_ID")
+	case len(report.Stalled()) > 0:
+		d.say("consumer", Failure, progress.Describe(report.Stalled()), "look at the consumer's log and its /readyz")
 	default:
 		d.say("consumer", OK, detail, "")
 	}
-	d.accounts(ctx, pool, standings)
+	d.accounts(ctx, pool, report)
 }
 
-func behind(topic kafka.TopicState, standings map[int32]postgres.Standing) (lag int64, stalled int) {
-	for _, partition := range topic.Partitions {
-		stored, ok := standings[partition.Number]
-		if !ok {
-			lag += partition.End - partition.Start
-			continue
+// observe looks until every partition in which records wait is seen to get on, or counts as stalled. Of a group that can
+// store nothing one look is enough.
+func (d *doctor) observe(ctx context.Context, pool *postgres.Pool, topic kafka.TopicState, group *progress.Group) (report progress.Report, err error) {
+	var tracker progress.Tracker
+	for {
+		rows, err := postgres.ListProgress(ctx, pool)
+		if err != nil {
+			return report, err
 		}
-		waiting := max(partition.End-max(stored.NextOffset, partition.Start), 0)
-		lag += waiting
-		if waiting > 0 && time.Since(stored.UpdatedAt) > stalledAfter {
-			stalled++
+		report = tracker.Observe(progress.Observation{At: time.Now(), Topic: topicOf(topic), Rows: rows})
+		waiting := slices.ContainsFunc(report.Partitions, func(p progress.Partition) bool { return p.Waiting })
+		if !waiting || group.Broken() != "" || len(report.Stalled()) > 0 {
+			return report, nil
+		}
+		if err := backoff.Sleep(ctx, observeAgain); err != nil {
+			return report, fmt.Errorf("observe progress: %w", err)
 		}
 	}
-	return lag, stalled
 }
 
-// accounts examines what should not be there: dead letters nobody has looked at, and losses.
-func (d *doctor) accounts(ctx context.Context, pool *postgres.Pool, standings map[int32]postgres.Standing) {
-	var unaccounted int64
-	for _, partition := range standings {
-		unaccounted += partition.Unaccounted
-	}
-	if unaccounted != 0 {
-		d.say("accounts", Failure, fmt.Sprintf("%d offsets are unaccounted for", unaccounted), "run heartbeat verify")
+// accounts examines what should not be there: dead letters that wait for a person, and losses.
+func (d *doctor) accounts(ctx context.Context, pool *postgres.Pool, report progress.Report) {
+	if report.Unaccounted != 0 {
+		d.say("accounts", Failure, fmt.Sprintf("%d offsets are unaccounted for", report.Unaccounted), "run heartbeat verify")
 	}
 	totals, err := postgres.ReadTotals(ctx, pool)
 	if err != nil {

@@ -1,15 +1,18 @@
 package app_test
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
@@ -52,12 +55,41 @@ func (p *patient) produce(events int64) {
 
 func (p *patient) consume() {
 	p.t.Helper()
-	err := app.Consume(p.t.Context(), app.ConsumeOptions{
-		Kafka: p.kafka, Group: "heartbeat-consumer-group", Database: p.database, UntilCaughtUp: true,
+	if err := p.consumer(p.t.Context(), true); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *patient) consumer(ctx context.Context, untilCaughtUp bool) error {
+	return app.Consume(ctx, app.ConsumeOptions{
+		Kafka: p.kafka, Group: "heartbeat-consumer-group", Database: p.database, UntilCaughtUp: untilCaughtUp,
 		Registry: prometheus.NewRegistry(), Logger: p.kafka.Logger,
 	})
+}
+
+// group describes the consumer group.
+func (p *patient) group() kafka.Group {
+	p.t.Helper()
+	client, err := kafka.Connect(p.t.Context(), p.kafka)
 	if err != nil {
 		p.t.Fatal(err)
+	}
+	defer client.Close()
+	group, err := client.Group(p.t.Context(), "heartbeat-consumer-group")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return group
+}
+
+func (p *patient) await(what string, condition func() bool) {
+	p.t.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(time.Minute); !condition(); <-ticker.C {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("waited a minute for %s", what)
+		}
 	}
 }
 
@@ -90,7 +122,7 @@ func TestDoctorFindsNothingWrongWithASystemThatWorks(t *testing.T) {
 	for _, check := range []string{"broker encryption", "database encryption", "broker", "advertised addresses", "topic", "topic settings", "database", "clock", "schema", "data incidents", "dead letters"} {
 		p.find(check, app.OK)
 	}
-	p.find("consumer", app.Warning, "0 members", "nothing is waiting")
+	p.find("consumer", app.Warning, "no members", "nothing waits")
 }
 
 func TestDoctorNamesTheTrouble(t *testing.T) {
@@ -147,7 +179,36 @@ func TestDoctorNamesTheTrouble(t *testing.T) {
 		t.Parallel()
 		p := newPatient(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
 		p.produce(50)
-		p.find("consumer", app.Failure, "50 records behind", "heartbeat consume")
+		p.find("consumer", app.Failure, "50 records wait", "no members", "heartbeat consume")
+	})
+	t.Run("somebody else's client has the group", func(t *testing.T) {
+		t.Parallel()
+		p := newPatient(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
+		p.produce(50)
+		stranger, err := kgo.NewClient(kgo.SeedBrokers(p.kafka.Brokers...), kgo.ClientID("stranger"), kgo.ConsumerGroup("heartbeat-consumer-group"), kgo.ConsumeTopics(topic))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(stranger.Close)
+		if fetched := stranger.PollRecords(t.Context(), 1); fetched.Err() != nil {
+			t.Fatal(fetched.Err())
+		}
+		p.find("consumer", app.Failure, "50 records wait", "stranger at", "KAFKA_GROUP_ID")
+	})
+	t.Run("a consumer of the group stores nothing here", func(t *testing.T) {
+		t.Parallel()
+		p := newPatient(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
+		p.produce(50)
+		elsewhere := &patient{t: t, kafka: p.kafka, database: postgres.Options{URL: pgtest.URL(pgtest.Database(t))}}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- elsewhere.consumer(ctx, false) }()
+		p.await("a member of the group", func() bool { return len(p.group().Members) > 0 && p.group().State == "Stable" })
+		p.find("consumer", app.Failure, "50 records wait", "heartbeat at", "another database")
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	})
 	t.Run("plain text leaves the machine", func(t *testing.T) {
 		t.Parallel()

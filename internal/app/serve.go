@@ -18,6 +18,7 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/live"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
 	"heartbeat/internal/web"
 )
@@ -35,6 +36,7 @@ type ServeOptions struct {
 	Console   ConsoleOptions
 	Listener  net.Listener // from ListenConsole; Serve closes it
 	Kafka     kafka.Config
+	Group     string // the consumers' group, which explains a stall
 	Database  postgres.Options
 	Customers int // expected: those of whom nothing is known are shown as never seen
 	Version   string
@@ -70,10 +72,10 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	dashboard := postgres.NewDashboard(pool)
 	hub := live.New(live.Options{})
 	follower := kafka.NewFollower(options.Kafka, hub.Observe)
-	log := &topicLog{config: options.Kafka}
-	defer log.close()
+	monitor := &topicMonitor{config: options.Kafka, group: options.Group}
+	defer monitor.close()
 	server, err := web.New(web.Options{
-		Fleet: hub, Store: dashboard, Broker: log, Feed: feed{follower}, Replayer: newReplayer(pool), Logger: options.Logger, Registry: options.Registry,
+		Fleet: hub, Store: consoleStore{dashboard, pool}, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Logger: options.Logger, Registry: options.Registry,
 		Pool: options.Customers, Version: options.Version, Token: options.Console.Token, MaxViewers: options.Console.MaxViewers,
 		BasePath: options.Console.BasePath, Hosts: options.Console.Hosts,
 	})
@@ -84,7 +86,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	group.Go(func() error { return hub.Run(ctx) })
 	group.Go(func() error { return server.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx, options.Listener) })
-	group.Go(func() error { return log.run(ctx) })
+	group.Go(func() error { return monitor.run(ctx) })
 	tried := make(chan struct{})
 	group.Go(func() error { return restore(ctx, hub, dashboard, logger, sync.OnceFunc(func() { close(tried) })) })
 	group.Go(func() error {
@@ -96,6 +98,16 @@ func Serve(ctx context.Context, options ServeOptions) error {
 		return err
 	}
 	return nil
+}
+
+// consoleStore answers the console from the database.
+type consoleStore struct {
+	*postgres.Dashboard
+	pool *postgres.Pool
+}
+
+func (s consoleStore) Progress(ctx context.Context) ([]progress.Stored, error) {
+	return postgres.ListProgress(ctx, s.pool)
 }
 
 // restore fills the wall with what is stored before live readings come on top. Where the database does not answer, the live ones
@@ -157,20 +169,21 @@ func (f feed) Status() readmodel.Feed {
 	return status
 }
 
-// topicLog asks the broker for the ends of the partitions, once there is a broker.
-type topicLog struct {
+// topicMonitor asks the broker for topic and group, once there is a broker.
+type topicMonitor struct {
 	config kafka.Config
+	group  string
 	client atomic.Pointer[kafka.Client]
 }
 
 var errNotConnected = errors.New("not connected to the broker yet")
 
 // run connects, for as long as it takes.
-func (l *topicLog) run(ctx context.Context) error {
+func (m *topicMonitor) run(ctx context.Context) error {
 	for {
-		client, err := kafka.Connect(ctx, l.config)
+		client, err := kafka.Connect(ctx, m.config)
 		if err == nil {
-			l.client.Store(client)
+			m.client.Store(client)
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -180,21 +193,26 @@ func (l *topicLog) run(ctx context.Context) error {
 	}
 }
 
-func (l *topicLog) close() {
-	if client := l.client.Load(); client != nil {
+func (m *topicMonitor) close() {
+	if client := m.client.Load(); client != nil {
 		client.Close()
 	}
 }
 
-// Ends returns the offset after the newest record of each partition.
-func (l *topicLog) Ends(ctx context.Context) (map[int32]int64, error) {
-	client := l.client.Load()
+// Topic returns the topic's identity and offsets.
+func (m *topicMonitor) Topic(ctx context.Context) (*progress.Topic, error) {
+	client := m.client.Load()
 	if client == nil {
 		return nil, errNotConnected
 	}
-	state, err := client.TopicState(ctx)
-	if err != nil {
-		return nil, err
+	return describeTopic(ctx, client)
+}
+
+// Group describes the consumer group.
+func (m *topicMonitor) Group(ctx context.Context) *progress.Group {
+	client := m.client.Load()
+	if client == nil {
+		return nil
 	}
-	return ends(state), nil
+	return describeGroup(ctx, client, m.group)
 }

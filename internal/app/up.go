@@ -243,7 +243,7 @@ func (u *up) consume() ConsumeOptions {
 func (u *up) serve() ServeOptions {
 	return ServeOptions{
 		Listener: u.console, Console: u.options.Console,
-		Kafka: u.options.Kafka, Database: u.options.Database, Customers: u.options.Produce.Fleet.Customers,
+		Kafka: u.options.Kafka, Group: u.options.Group, Database: u.options.Database, Customers: u.options.Produce.Fleet.Customers,
 		Version: u.options.Version, Registry: u.options.Registry, Logger: u.options.Logger,
 	}
 }

@@ -13,28 +13,30 @@ type Code string
 
 // The codes of all roles.
 const (
-	BadRequest       Code = "bad_request"
-	Unauthorized     Code = "unauthorized"
-	WrongToken       Code = "wrong_token"
-	CrossOrigin      Code = "cross_origin"
-	HostNotAllowed   Code = "host_not_allowed"
-	NotFound         Code = "not_found"
-	MethodNotAllowed Code = "method_not_allowed"
-	TooLarge         Code = "too_large"
-	BodyTimeout      Code = "body_timeout"
-	TooManyRequests  Code = "too_many_requests"
-	TooManyViewers   Code = "too_many_viewers"
-	UnsupportedMedia Code = "unsupported_media_type"
-	Unavailable      Code = "database_unavailable"
-	Slow             Code = "database_slow"
-	NotOffered       Code = "not_offered"
+	BadRequest        Code = "bad_request"
+	Unauthorized      Code = "unauthorized"
+	WrongToken        Code = "wrong_token"
+	CrossOrigin       Code = "cross_origin"
+	HostNotAllowed    Code = "host_not_allowed"
+	NotFound          Code = "not_found"
+	MethodNotAllowed  Code = "method_not_allowed"
+	TooLarge          Code = "too_large"
+	BodyTimeout       Code = "body_timeout"
+	TooManyRequests   Code = "too_many_requests"
+	TooManyViewers    Code = "too_many_viewers"
+	UnsupportedMedia  Code = "unsupported_media_type"
+	Unavailable       Code = "database_unavailable"
+	Slow              Code = "database_slow"
+	NotStored         Code = "readings_not_stored"
+	BrokerUnavailable Code = "broker_unavailable"
+	NotOffered        Code = "not_offered"
 )
 
 // Codes lists every code.
 func Codes() []Code {
 	return []Code{
 		BadRequest, Unauthorized, WrongToken, CrossOrigin, HostNotAllowed, NotFound, MethodNotAllowed, TooLarge, BodyTimeout,
-		TooManyRequests, TooManyViewers, UnsupportedMedia, Unavailable, Slow, NotOffered,
+		TooManyRequests, TooManyViewers, UnsupportedMedia, Unavailable, Slow, NotStored, BrokerUnavailable, NotOffered,
 	}
 }
 

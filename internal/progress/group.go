@@ -38,7 +38,7 @@ func (g *Group) Broken() string {
 	case g.Name == "":
 		return "the consumer group's id is empty: set KAFKA_GROUP_ID"
 	case g.Err != nil:
-		return fmt.Sprintf("consumer group %s cannot be examined: %v", g.Name, g.Err)
+		return "" // not known
 	case len(g.Members) == 0:
 		return fmt.Sprintf("consumer group %s has no members: start heartbeat consume", g.Name)
 	case g.Protocol != "" && g.Protocol != consumerProtocol:
@@ -57,6 +57,8 @@ func (g *Group) Explain(partition int32) string {
 		return broken
 	}
 	switch member, assigned := g.Assigned(partition); {
+	case g.Err != nil:
+		return fmt.Sprintf("consumer group %s cannot be examined: %v", g.Name, g.Err)
 	case !assigned:
 		return fmt.Sprintf("consumer group %s (%s) assigns it to no member", g.Name, strings.ToLower(g.State))
 	case !member.Ours:

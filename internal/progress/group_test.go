@@ -42,8 +42,9 @@ func TestEveryReasonForAStallIsNamed(t *testing.T) {
 			var report progress.Report
 			for _, after := range []time.Duration{0, progress.StalledAfter} {
 				report = tracker.Observe(progress.Observation{
-					At: began.Add(after), Topic: topic(progress.Bounds{End: 7}), Rows: []progress.Stored{row(0, 2)}, Group: test.group,
+					At: began.Add(after), Topic: topic(progress.Bounds{End: 7}), Rows: []progress.Stored{row(0, 2)},
 				})
+				report.Explain(test.group)
 			}
 			text := progress.Describe(report.Stalled())
 			for _, part := range append(test.parts, "partition 0", "5 records wait", "2023-11-14T22:13:20Z") {
@@ -63,7 +64,8 @@ func TestPartitionsOfOneReasonShareAClause(t *testing.T) {
 	}}
 	var report progress.Report
 	for _, after := range []time.Duration{0, progress.StalledAfter} {
-		report = tracker.Observe(progress.Observation{At: began.Add(after), Topic: topic(progress.Bounds{End: 7}, progress.Bounds{End: 8}, progress.Bounds{End: 9}), Group: group})
+		report = tracker.Observe(progress.Observation{At: began.Add(after), Topic: topic(progress.Bounds{End: 7}, progress.Bounds{End: 8}, progress.Bounds{End: 9})})
+		report.Explain(group)
 	}
 	text := progress.Describe(report.Stalled())
 	if !strings.Contains(text, "partitions 0, 1: 15 records wait") || !strings.Contains(text, "; partition 2: 9 records wait") {

@@ -42,6 +42,7 @@ type Partition struct {
 	Rate         *float64   `json:"rate"`          // offsets per second
 	StalledSince *time.Time `json:"stalled_since"` // nil: it gets on, or has nothing to do
 	Reason       string     `json:"reason"`        // why it is stalled, as far as the group tells
+	Waiting      bool       `json:"-"`             // records wait, and since the first observation none was seen to be stored
 }
 
 // Compare holds stored rows against the topic, which is nil while the broker does not answer. Rows must be in order of
@@ -50,15 +51,17 @@ type Partition struct {
 func Compare(topic *Topic, rows []Stored) []Partition {
 	newest := map[key]int{}
 	for i, row := range rows {
-		newest[keyOf(row)] = i
+		if topic == nil || row.Topic != topic.Name || topic.is(row.TopicID) {
+			newest[keyOf(row)] = i
+		}
 	}
 	all := make([]Partition, 0, len(rows))
 	claimed := map[int32]bool{}
 	for i, row := range rows {
-		p := Partition{Stored: row, Current: newest[keyOf(row)] == i}
-		if topic != nil && row.Topic == topic.Name {
-			p.Current = p.Current && row.TopicID == topic.ID
-			if bounds, known := topic.Partitions[row.Partition]; known && p.Current {
+		at, known := newest[keyOf(row)]
+		p := Partition{Stored: row, Current: known && at == i}
+		if topic != nil && p.Current && row.Topic == topic.Name {
+			if bounds, known := topic.Partitions[row.Partition]; known {
 				p.bound(bounds)
 				claimed[row.Partition] = true
 			}
@@ -79,6 +82,12 @@ func Compare(topic *Topic, rows []Stored) []Partition {
 		}
 	}
 	return all
+}
+
+// is tells whether the topic has an id. Brokers before Kafka 2.8 give none, which is stored as zero.
+func (t *Topic) is(id [16]byte) bool {
+	none := [16]byte{}
+	return t.ID == id || t.ID == none || id == none
 }
 
 func (p *Partition) bound(bounds Bounds) {

@@ -31,6 +31,8 @@ func TestCompareFindsTheLagOfTheLogInUse(t *testing.T) {
 	replaced, other := row(0, 900), row(0, 5)
 	replaced.TopicID = second
 	other.Topic, other.Log, other.TopicID = "another-topic", "another-topic", second
+	anonymous := row(0, 10)
+	anonymous.TopicID = [16]byte{}
 	relabelled := row(0, 40)
 	relabelled.Log = "heartbeat-events#2"
 	for _, test := range []struct {
@@ -51,6 +53,7 @@ func TestCompareFindsTheLagOfTheLogInUse(t *testing.T) {
 		{"one of two claimed", topic(progress.Bounds{End: 30}, progress.Bounds{End: 4}), []progress.Stored{row(0, 10)}, 24, true, 2},
 		{"the topic was recreated and not claimed since", topic(progress.Bounds{End: 7}), []progress.Stored{replaced}, 7, true, 2},
 		{"the log was truncated and relabelled", topic(progress.Bounds{End: 50}), []progress.Stored{row(0, 900), relabelled}, 10, true, 2},
+		{"claimed under a broker without topic ids", topic(progress.Bounds{End: 50}), []progress.Stored{anonymous}, 40, true, 1},
 		{"another topic is stored in the same database", topic(progress.Bounds{End: 50}), []progress.Stored{other, row(0, 50)}, 0, true, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -69,7 +72,7 @@ func TestStallIsWhatWaitsAndDoesNotMove(t *testing.T) {
 	type look struct {
 		after time.Duration
 		next  int64
-		end   int64 // negative: the broker does not answer
+		end   int64 // -1: the broker does not answer, -2: the database does not
 	}
 	for _, test := range []struct {
 		name    string
@@ -84,6 +87,8 @@ func TestStallIsWhatWaitsAndDoesNotMove(t *testing.T) {
 		{"the first record after an hour", []look{{0, 10, 10}, {time.Hour, 10, 10}, {time.Hour + 10*time.Second, 10, 11}}, -1},
 		{"a record after an hour that is not stored", []look{{0, 10, 10}, {time.Hour, 10, 10}, {time.Hour + 10*time.Second, 10, 11}, {time.Hour + 20*time.Second, 10, 11}}, time.Hour},
 		{"it moved again", []look{{0, 10, 20}, {2 * time.Minute, 10, 20}, {3 * time.Minute, 11, 20}}, -1},
+		{"the database was away meanwhile", []look{{0, 10, 20}, {10 * time.Second, 10, -2}, {16 * time.Second, 10, 20}}, -1},
+		{"the database was away long ago", []look{{0, 10, 20}, {10 * time.Second, 10, -2}, {16 * time.Second, 10, 20}, {25 * time.Second, 10, 20}}, 10 * time.Second},
 		{"the broker was away meanwhile", []look{{0, 10, 20}, {10 * time.Second, 10, -1}, {16 * time.Second, 10, 20}}, -1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -91,6 +96,10 @@ func TestStallIsWhatWaitsAndDoesNotMove(t *testing.T) {
 			began, tracker := time.Unix(1_700_000_000, 0), progress.Tracker{}
 			var report progress.Report
 			for _, look := range test.looks {
+				if look.end == -2 {
+					tracker.Interrupt(began.Add(look.after))
+					continue
+				}
 				o := progress.Observation{At: began.Add(look.after), Rows: []progress.Stored{row(0, look.next)}}
 				if look.end >= 0 {
 					o.Topic = topic(progress.Bounds{End: look.end})
@@ -147,5 +156,26 @@ func TestRateIsSmoothedOffsetsPerSecond(t *testing.T) {
 	}
 	if report.Rate == nil || *report.Rate != 110 {
 		t.Errorf("rate is %v, want 110", report.Rate)
+	}
+}
+
+func TestPartitionWaitsUntilItIsSeenToBeStored(t *testing.T) {
+	t.Parallel()
+	var tracker progress.Tracker
+	at := time.Unix(1_700_000_000, 0)
+	for i, look := range []struct {
+		next, end int64 // end negative: the broker does not answer
+		want      bool
+	}{
+		{5, 9, true}, {5, -1, false}, {5, 9, true}, {6, 9, false}, {6, 20, false}, {20, 20, false}, {20, 21, false},
+	} {
+		at = at.Add(time.Second)
+		o := progress.Observation{At: at, Rows: []progress.Stored{row(0, look.next)}}
+		if look.end >= 0 {
+			o.Topic = topic(progress.Bounds{End: look.end})
+		}
+		if got := tracker.Observe(o).Partitions[0].Waiting; got != look.want {
+			t.Errorf("look %d: waiting is %t, want %t", i, got, look.want)
+		}
 	}
 }

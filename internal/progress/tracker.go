@@ -36,7 +36,6 @@ type Observation struct {
 	At    time.Time
 	Topic *Topic // nil while the broker does not answer
 	Rows  []Stored
-	Group *Group // nil while it is unknown
 }
 
 // Report is how far everything is stored at one moment.
@@ -59,6 +58,7 @@ type mark struct {
 	at    time.Time
 	next  int64
 	since time.Time // when the partition was last seen to get on, to have nothing to do, or to be out of sight
+	fine  bool      // it was seen to get on or to have nothing to do
 	rate  float64
 	rated bool
 }
@@ -76,11 +76,12 @@ func (t *Tracker) Observe(o Observation) Report {
 		}
 		m := t.next(o.At, p)
 		marks[keyOf(p.Stored)] = m
+		p.Waiting = p.Behind() && !m.fine
 		if p.Behind() && o.At.Sub(m.since) >= StalledAfter {
-			p.StalledSince, p.Reason = &m.since, o.Group.Explain(p.Partition)
+			p.StalledSince = new(m.since)
 		}
 		if m.rated {
-			p.Rate, rate, rated = &m.rate, rate+m.rate, true
+			p.Rate, rate, rated = new(m.rate), rate+m.rate, true
 		}
 	}
 	t.marks = marks
@@ -94,14 +95,23 @@ func (t *Tracker) Observe(o Observation) Report {
 	return report
 }
 
+// Interrupt notes that the stored rows could not be read. A stall counts from the next observation on.
+func (t *Tracker) Interrupt(at time.Time) {
+	for _, m := range t.marks {
+		m.since = at
+	}
+}
+
 // next returns the mark after another observation of a partition.
 func (t *Tracker) next(now time.Time, p *Partition) *mark {
-	m := &mark{log: p.Log, at: now, next: p.Next, since: now}
+	m := &mark{log: p.Log, at: now, next: p.Next, since: now, fine: p.Lag != nil && !p.Behind()}
 	last, known := t.marks[keyOf(p.Stored)]
 	if !known || last.log != p.Log {
 		return m
 	}
-	if p.Behind() && p.Next == last.next {
+	moved := p.Next != last.next
+	m.fine = m.fine || last.fine || moved
+	if p.Behind() && !moved {
 		m.since = last.since
 	}
 	m.rate, m.rated = last.rate, last.rated
@@ -115,6 +125,15 @@ func (t *Tracker) next(now time.Time, p *Partition) *mark {
 	}
 	m.rate, m.rated = current, true
 	return m
+}
+
+// Explain fills in the reasons of the stalled partitions from the group's description.
+func (r *Report) Explain(group *Group) {
+	for i := range r.Partitions {
+		if p := &r.Partitions[i]; p.StalledSince != nil {
+			p.Reason = group.Explain(p.Partition)
+		}
+	}
 }
 
 // Stalled returns the partitions in which records wait and none is stored.

@@ -1,7 +1,11 @@
 package status
 
 import (
+	"slices"
+	"strings"
 	"time"
+
+	"heartbeat/internal/progress"
 )
 
 // Level says how much a component needs a person.
@@ -23,12 +27,8 @@ type Component struct {
 	Since  time.Time `json:"since"`  // when the level was reached
 }
 
-const (
-	// stalledAfter without progress while there is something to store makes a consumer stalled.
-	stalledAfter = 10 * time.Second
-	// lateSeconds of work waiting makes a consumer late.
-	lateSeconds = 10
-)
+// lateSeconds of work waiting makes a consumer late.
+const lateSeconds = 10
 
 // findings are what the check looks at.
 type findings struct {
@@ -41,17 +41,20 @@ type findings struct {
 
 // health says how each component is, and remembers since when.
 type health struct {
-	states   map[string]*Component
-	progress time.Time // when offsets were last seen to move
-	next     int64     // the sum of the offsets then
+	states map[string]*Component
 }
 
 func (h *health) check(now time.Time, f findings) []Component {
-	verdicts := []Component{h.database(f), h.broker(f), h.consumer(now, f), h.accounting(f), h.feed(f)}
+	verdicts := []Component{h.database(f), h.broker(f), h.consumer(f), h.accounting(f), h.feed(f)}
 	kept := verdicts[:0]
 	for _, verdict := range verdicts {
-		if verdict.Name != "" {
-			kept = append(kept, h.date(now, verdict))
+		if verdict.Name == "" {
+			continue
+		}
+		verdict = h.date(now, verdict)
+		kept = append(kept, verdict)
+		if verdict.Name == "broker" && verdict.Level == Down {
+			f.snapshot.BrokerSince = verdict.Since
 		}
 	}
 	return kept
@@ -89,43 +92,28 @@ func (h *health) broker(f findings) Component {
 	}
 }
 
-func (h *health) consumer(now time.Time, f findings) Component {
+func (h *health) consumer(f findings) Component {
 	if f.store != nil {
 		return Component{Name: "consumer", Level: Warn, Detail: "Unknown while the database does not answer.",
 			Action: "See to the database first."}
 	}
-	moved := h.moved(now, f.snapshot)
 	lag := f.snapshot.Lag
 	switch {
-	case len(f.snapshot.Partitions) == 0:
+	case len(f.snapshot.Stalled) > 0:
+		return Component{Name: "consumer", Level: Down, Detail: sentence(progress.Describe(f.snapshot.Stalled)),
+			Action: "Run `heartbeat doctor`. Nothing is lost: the readings wait in Kafka, and the consumer goes on where it ended."}
+	case !slices.ContainsFunc(f.snapshot.Partitions, func(p progress.Partition) bool { return p.Claimed() }):
 		return Component{Name: "consumer", Level: Warn, Detail: "No partition was ever claimed.",
 			Action: "Start `heartbeat consume` (or `heartbeat up`, which includes it)."}
 	case lag == nil:
 		return Component{Name: "consumer", Level: Warn, Detail: "The end of the topic is not known, so neither is the lag.",
 			Action: "See to the broker first."}
-	case *lag > 0 && now.Sub(moved) > stalledAfter:
-		return Component{Name: "consumer", Level: Down, Detail: "Records wait and nothing is being stored.",
-			Action: "Check that `heartbeat consume` runs and read its log: a stopped partition says why. Nothing is lost; it goes on where it ended."}
 	case f.snapshot.Stored != nil && float64(*lag) > lateSeconds*max(*f.snapshot.Stored, 100):
 		return Component{Name: "consumer", Level: Warn, Detail: "Storing, but more than ten seconds behind.",
 			Action: "If the lag does not shrink, run more consumers, up to one for each partition, or look at the database's load."}
 	default:
 		return Component{Name: "consumer", Level: OK, Detail: "Stores what arrives."}
 	}
-}
-
-func (h *health) moved(now time.Time, s *Snapshot) time.Time {
-	var next int64
-	for _, p := range s.Partitions {
-		next += p.Next
-	}
-	if next != h.next || h.progress.IsZero() {
-		h.next, h.progress = next, now
-	}
-	if s.Lag != nil && *s.Lag == 0 {
-		h.progress = now // nothing to do is not a stall
-	}
-	return h.progress
 }
 
 func (h *health) accounting(f findings) Component {
@@ -152,4 +140,12 @@ func (h *health) feed(f findings) Component {
 			Action: "The wall shows the last known values. It goes on by itself once the broker is back."}
 	}
 	return Component{Name: "live view", Level: OK, Detail: "Follows the topic."}
+}
+
+// sentence begins a text with a capital letter and ends it with a full stop.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }

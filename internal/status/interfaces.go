@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 
+	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
 )
 
@@ -10,12 +11,13 @@ import (
 type Store interface {
 	Totals(ctx context.Context) (readmodel.Totals, error) // without ActiveCustomers
 	ActiveCustomers(ctx context.Context) (int64, error)
-	Progress(ctx context.Context) ([]readmodel.Progress, error)
+	Progress(ctx context.Context) ([]progress.Stored, error)
 }
 
-// Broker tells the offset after the newest record of each partition of the topic.
+// Broker describes the topic and the consumer group.
 type Broker interface {
-	Ends(ctx context.Context) (map[int32]int64, error)
+	Topic(ctx context.Context) (*progress.Topic, error)
+	Group(ctx context.Context) *progress.Group
 }
 
 // Feed tells how the live view is being fed.

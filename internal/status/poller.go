@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
 )
 
@@ -29,7 +30,7 @@ type Poller struct {
 	options Options
 	latest  atomic.Pointer[Snapshot]
 	active  slowFigure
-	rates   rates
+	tracker progress.Tracker
 	health  health
 	mu      sync.Mutex // guards seconds and minutes
 	seconds lagSeries
@@ -40,12 +41,11 @@ type Poller struct {
 func NewPoller(options Options) *Poller {
 	p := &Poller{
 		options: options,
-		rates:   rates{partitions: map[partitionKey]*progressMark{}},
 		health:  health{states: map[string]*Component{}},
 		seconds: newLagSeries(time.Second, 15*60),
 		minutes: newLagSeries(time.Minute, 7*24*60),
 	}
-	first := &Snapshot{At: time.Now().UTC(), Health: []Component{}, Partitions: []Partition{}}
+	first := &Snapshot{At: time.Now().UTC(), Health: []Component{}, Partitions: []progress.Partition{}}
 	first.encode()
 	p.latest.Store(first)
 	return p
@@ -74,15 +74,14 @@ func (p *Poller) poll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	now := time.Now().UTC()
-	next := &Snapshot{At: now, Partitions: []Partition{}}
-	totals, progress, storeErr := p.askStore(ctx)
-	if storeErr == nil {
+	next := &Snapshot{At: now, Partitions: []progress.Partition{}}
+	totals, rows, storeErr := p.askStore(ctx)
+	topic, brokerErr := p.askBroker(ctx)
+	if storeErr != nil {
+		p.tracker.Interrupt(now)
+	} else {
 		next.Totals = &totals
-	}
-	ends, brokerErr := p.askBroker(ctx)
-	if storeErr == nil {
-		next.Partitions = p.rates.compare(progress, ends, now)
-		next.sum()
+		next.show(p.compare(ctx, progress.Observation{At: now, Topic: topic, Rows: rows}))
 	}
 	next.Health = p.health.check(now, findings{
 		store: storeErr, broker: brokerErr, feed: p.options.Feed, hasBroker: p.options.Broker != nil, snapshot: next,
@@ -92,7 +91,16 @@ func (p *Poller) poll(ctx context.Context) {
 	p.latest.Store(next)
 }
 
-func (p *Poller) askStore(ctx context.Context) (readmodel.Totals, []readmodel.Progress, error) {
+// compare holds the rows against the topic. The group is only described when it may explain a stall.
+func (p *Poller) compare(ctx context.Context, observation progress.Observation) progress.Report {
+	report := p.tracker.Observe(observation)
+	if p.options.Broker != nil && len(report.Stalled()) > 0 {
+		report.Explain(p.options.Broker.Group(ctx))
+	}
+	return report
+}
+
+func (p *Poller) askStore(ctx context.Context) (readmodel.Totals, []progress.Stored, error) {
 	totals, err := p.options.Store.Totals(ctx)
 	if err != nil {
 		return readmodel.Totals{}, nil, err
@@ -100,15 +108,15 @@ func (p *Poller) askStore(ctx context.Context) (readmodel.Totals, []readmodel.Pr
 	if totals.ActiveCustomers, err = p.active.get(ctx, p.options.Store.ActiveCustomers); err != nil {
 		return readmodel.Totals{}, nil, err
 	}
-	progress, err := p.options.Store.Progress(ctx)
-	return totals, progress, err
+	rows, err := p.options.Store.Progress(ctx)
+	return totals, rows, err
 }
 
-func (p *Poller) askBroker(ctx context.Context) (map[int32]int64, error) {
+func (p *Poller) askBroker(ctx context.Context) (*progress.Topic, error) {
 	if p.options.Broker == nil {
 		return nil, nil
 	}
-	return p.options.Broker.Ends(ctx)
+	return p.options.Broker.Topic(ctx)
 }
 
 func (p *Poller) remember(next *Snapshot) {

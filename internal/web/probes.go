@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"heartbeat/internal/httpserver"
+	"heartbeat/internal/progress"
 )
 
 // snapshotOld makes a status snapshot one that is no longer updated. A slow database alone does not make it that old.
@@ -21,11 +22,18 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
 	return httpserver.WriteJSON(w, statusBody{Status: "ok"})
 }
 
-// readyz says whether the console can show what it is for: it needs the database. It reads the
-// snapshot instead of asking the database, because anybody may send this request at any rate.
+// readyz says whether readings are stored: whether database and broker answer, and no partition stands still while records
+// wait. It reads the snapshot instead of asking them, because anybody may send this request at any rate.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) error {
-	if snapshot := s.status.Latest(); snapshot.Totals == nil || time.Since(snapshot.At) > snapshotOld {
+	snapshot := s.status.Latest()
+	switch {
+	case snapshot.Totals == nil || time.Since(snapshot.At) > snapshotOld:
 		return httpserver.NewProblem(httpserver.Unavailable, "the database did not answer the last time it was asked")
+	case len(snapshot.Stalled) > 0:
+		return httpserver.NewProblem(httpserver.NotStored, "%s", progress.Describe(snapshot.Stalled))
+	case !snapshot.BrokerSince.IsZero() && snapshot.At.Sub(snapshot.BrokerSince) >= progress.StalledAfter:
+		return httpserver.NewProblem(httpserver.BrokerUnavailable, "the broker or the topic has not answered since %s",
+			snapshot.BrokerSince.Format(time.RFC3339))
 	}
 	return httpserver.WriteJSON(w, statusBody{Status: "ready"})
 }

@@ -16,6 +16,7 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/live"
+	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
 	"heartbeat/internal/web"
 )
@@ -78,8 +79,8 @@ func (s stored) Minutes(context.Context, string, readmodel.Span) ([]readmodel.Mi
 	return []readmodel.Minute{{At: noon(), Avg: pointer(75.0), Min: pointer(int32(70)), Max: pointer(int32(80)), Count: 2}, {At: noon(), Anomalies: 1}}, s.fault
 }
 
-func (s stored) Progress(context.Context) ([]readmodel.Progress, error) {
-	return []readmodel.Progress{{Log: "heartbeat-events", Topic: "heartbeat-events", Next: 100, Stored: 90, Anomalies: 10, Owner: "me", UpdatedAt: noon()}}, s.fault
+func (s stored) Progress(context.Context) ([]progress.Stored, error) {
+	return []progress.Stored{{Log: "heartbeat-events", Topic: "heartbeat-events", Next: 100, Records: 90, Anomalies: 10, Owner: "me", UpdatedAt: new(noon())}}, s.fault
 }
 
 func (s stored) Incidents(context.Context, int) ([]readmodel.Incident, error) {
@@ -113,11 +114,20 @@ func (s stored) Replay(_ context.Context, id int64) (readmodel.Replay, error) {
 	return readmodel.Replay{ID: id, Outcome: "rejected", Detail: "still not JSON"}, s.fault
 }
 
-// ends is a Broker of one partition.
+// ends is a Broker of one partition with a consumer group whose only member is somebody else's client.
 type ends int64
 
-func (e ends) Ends(context.Context) (map[int32]int64, error) {
-	return map[int32]int64{0: int64(e)}, nil
+func (e ends) Topic(context.Context) (*progress.Topic, error) {
+	if e < 0 {
+		return nil, errors.New("refused")
+	}
+	return &progress.Topic{Name: "heartbeat-events", Partitions: map[int32]progress.Bounds{0: {End: int64(e)}}}, nil
+}
+
+func (e ends) Group(context.Context) *progress.Group {
+	return &progress.Group{Name: "wards", State: "Stable", Protocol: "consumer", Members: []progress.Member{
+		{Client: "kcat", Host: "/10.0.0.9", Partitions: []int32{0}},
+	}}
 }
 
 // hub returns a fleet of three: one well, one not, one whose id has nine digits.

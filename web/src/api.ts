@@ -23,11 +23,13 @@ export interface Partition {
   readonly lost: number;
   readonly unaccounted: number;
   readonly owner: string;
-  readonly updated_at: string;
+  readonly updated_at: string | null; // null where no consumer ever claimed the partition
   readonly current: boolean;
   readonly end_offset: number | null;
   readonly lag: number | null;
   readonly rate: number | null;
+  readonly stalled_since: string | null;
+  readonly reason: string;
 }
 
 export type Level = "ok" | "warn" | "down";

@@ -51,7 +51,7 @@ export function grid(caption: string, columns: readonly string[], rows: readonly
 function showPartitions(section: HTMLElement, status: PipelineStatus, { feed }: Context): void {
   const total = (value: (p: Partition) => number): string => count(status.partitions.reduce((sum, p) => sum + value(p), 0));
   const rows = status.partitions.map((p) => [
-    p.current ? p.log : `${p.log} (replaced)`, p.owner || "nobody", duration(feed.now - Date.parse(p.updated_at)) + " ago", String(p.partition),
+    p.current ? p.log : `${p.log} (replaced)`, p.owner || "no consumer", progress(p, feed.now), String(p.partition),
     count(p.next_offset), count(p.end_offset), count(p.lag), rate(p.rate),
     count(p.stored), count(p.anomalies), count(p.dead_lettered), count(p.skipped), count(p.lost), unaccounted(p.unaccounted),
   ]);
@@ -66,6 +66,12 @@ function showPartitions(section: HTMLElement, status: PipelineStatus, { feed }: 
   if (getSelection()?.type === "Range" && section.contains(getSelection()!.anchorNode)) return;
   replace(section, h("h2", {}, "Partitions"), rows.length > 0 ? table : h("p", { class: "empty" }, "No partition was ever claimed: start `heartbeat consume`."));
   table.scrollLeft = left;
+}
+
+/** When the partition was last stored, or since when it is stalled. */
+function progress(p: Partition, now: number): string | Node {
+  if (p.stalled_since) return h("span", { title: p.reason }, levelBadge("down", `stalled for ${duration(now - Date.parse(p.stalled_since))}`));
+  return p.updated_at ? `${duration(now - Date.parse(p.updated_at))} ago` : "never";
 }
 
 function unaccounted(n: number): string | Node {

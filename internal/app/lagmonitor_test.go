@@ -10,11 +10,11 @@ import (
 	"heartbeat/internal/postgres/pgtest"
 )
 
-func TestWatchWritesDownTheLargestLag(t *testing.T) {
+func TestLagMonitorStoresTheLargestLag(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Database(t)
 	began := time.Now()
-	w := &watch{pool: pool, due: began.Add(recordEvery)}
+	m := &lagMonitor{pool: pool, due: began.Add(recordEvery)}
 	for _, look := range []struct {
 		after time.Duration
 		lag   int64
@@ -23,7 +23,7 @@ func TestWatchWritesDownTheLargestLag(t *testing.T) {
 		{recordEvery + 1, 5}, {2 * recordEvery, 4}, // the second
 		{2*recordEvery + 1, 1000}, // not over yet
 	} {
-		if err := w.record(t.Context(), began.Add(look.after), look.lag); err != nil {
+		if err := m.record(t.Context(), began.Add(look.after), look.lag); err != nil {
 			t.Fatal(err)
 		}
 	}

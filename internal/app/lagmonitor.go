@@ -1,0 +1,201 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"heartbeat/internal/backoff"
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/pipeline"
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/progress"
+)
+
+const (
+	measureEvery = 5 * time.Second
+	measureSoon  = time.Second // while the process is not ready
+	recordEvery  = time.Minute
+)
+
+// lagMonitor compares what the broker holds with what the database has stored and reports the difference: lag, and offsets
+// that nothing accounts for. It measures every partition of the topic, whichever member of the group consumes it. Once a
+// minute it stores the largest lag it saw, for the console's trends, which outlive any process.
+type lagMonitor struct {
+	client      *kafka.Client
+	group       string
+	pool        *postgres.Pool
+	logger      *slog.Logger
+	meter       *pipeline.Meter
+	tracker     progress.Tracker
+	lag         *prometheus.GaugeVec
+	unaccounted *prometheus.GaugeVec
+	largest     int64 // lag of all partitions since it was last stored
+	due         time.Time
+	waiting     atomic.Int64 // lag of all partitions when last measured
+
+	mu     sync.Mutex // guards all below
+	report progress.Report
+	owners *progress.Group // nil until a stall asks for it
+	err    error           // of the last measurement
+	failed time.Time       // when measurements began to fail
+}
+
+func newLagMonitor(client *kafka.Client, group string, pool *postgres.Pool, meter *pipeline.Meter, registry prometheus.Registerer, logger *slog.Logger) *lagMonitor {
+	m := &lagMonitor{
+		client: client, group: group, pool: pool, logger: logger, meter: meter,
+		due: time.Now().Add(recordEvery), failed: time.Now(), err: errNotMeasured,
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "heartbeat_consumer_lag_records", Help: "Records in the partition that are not stored yet.",
+		}, []string{"partition"}),
+		unaccounted: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "heartbeat_unaccounted_offsets", Help: "Offsets below the next offset that are neither stored, dead-lettered, skipped nor recorded as lost. Must be 0.",
+		}, []string{"partition"}),
+	}
+	registry.MustRegister(m.lag, m.unaccounted)
+	return m
+}
+
+var errNotMeasured = errors.New("not measured yet")
+
+// run measures until the context ends. An outage leaves the last values of the gauges in place.
+func (m *lagMonitor) run(ctx context.Context) error {
+	for {
+		if err := m.measure(ctx); err != nil && ctx.Err() == nil {
+			m.logger.Debug("lag not measured", "error", err)
+		}
+		wait := measureEvery
+		if m.readiness() != nil {
+			wait = measureSoon
+		}
+		if backoff.Sleep(ctx, wait) != nil {
+			return nil
+		}
+	}
+}
+
+func (m *lagMonitor) measure(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, measureEvery)
+	defer cancel()
+	now := time.Now()
+	report, owners, err := m.observe(ctx, now)
+	m.mu.Lock()
+	if err != nil {
+		if m.err == nil {
+			m.failed = now
+		}
+		m.tracker.Interrupt(now)
+	} else {
+		m.report, m.owners = report, owners
+	}
+	m.err = err
+	m.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	m.show(report)
+	lag, _ := progress.Lag(report.Partitions)
+	m.waiting.Store(lag)
+	return m.record(ctx, now, lag)
+}
+
+func (m *lagMonitor) observe(ctx context.Context, now time.Time) (report progress.Report, owners *progress.Group, err error) {
+	topic, err := describeTopic(ctx, m.client)
+	if err != nil {
+		return report, nil, err
+	}
+	rows, err := postgres.ListProgress(ctx, m.pool)
+	if err != nil {
+		return report, nil, err
+	}
+	report = m.tracker.Observe(progress.Observation{At: now, Topic: topic, Rows: rows})
+	if len(report.Stalled()) > 0 {
+		owners = describeGroup(ctx, m.client, m.group)
+		report.Explain(owners)
+	}
+	return report, owners, nil
+}
+
+func (m *lagMonitor) show(report progress.Report) {
+	for _, p := range report.Partitions {
+		if p.Lag == nil {
+			continue // of another topic, or of a log that was replaced
+		}
+		label := strconv.Itoa(int(p.Partition))
+		m.lag.WithLabelValues(label).Set(float64(*p.Lag))
+		m.unaccounted.WithLabelValues(label).Set(float64(p.Unaccounted))
+	}
+}
+
+// record stores the largest lag when it is time. Each member of the group does: a trend takes the largest of them.
+func (m *lagMonitor) record(ctx context.Context, now time.Time, lag int64) error {
+	m.largest = max(m.largest, lag)
+	if now.Before(m.due) {
+		return nil
+	}
+	if err := postgres.RecordLag(ctx, m.pool, m.largest); err != nil {
+		return err
+	}
+	m.largest, m.due = 0, now.Add(recordEvery)
+	return nil
+}
+
+// readiness returns why readings are not stored: a partition of this process is stopped or cannot be stored, broker or
+// database do not answer, or records wait in a partition for which no other consumer of the group answers.
+func (m *lagMonitor) readiness() error {
+	owned := m.meter.Partitions()
+	for number, status := range owned {
+		if status.State != pipeline.Running {
+			return fmt.Errorf("partition %d is %s since %s: %s", number, status.State, status.Since.UTC().Format(time.RFC3339), status.Cause)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case errors.Is(m.err, errNotMeasured):
+		return m.err
+	case m.err != nil && time.Since(m.failed) >= progress.StalledAfter:
+		return fmt.Errorf("progress not known since %s: %w", m.failed.UTC().Format(time.RFC3339), m.err)
+	}
+	return notStored(m.report, owned, m.owners)
+}
+
+// notStored returns why partitions that concern a process are not stored: its own, and those that belong to no other
+// Heartbeat consumer.
+func notStored(report progress.Report, owned map[int32]pipeline.Status, group *progress.Group) error {
+	var stalled []progress.Partition
+	for _, p := range report.Partitions {
+		if _, mine := owned[p.Partition]; !mine && belongsElsewhere(p.Partition, len(owned), group) {
+			continue
+		}
+		if p.StalledSince != nil {
+			stalled = append(stalled, p)
+		} else if p.Waiting {
+			return fmt.Errorf("partition %d: %d records wait and this process has not seen one stored yet", p.Partition, *p.Lag)
+		}
+	}
+	if len(stalled) == 0 {
+		return nil
+	}
+	return errors.New(progress.Describe(stalled))
+}
+
+// belongsElsewhere tells whether a partition that this process does not own is another consumer's concern. A process that
+// owns none cannot tell itself from another one in the group's description.
+func belongsElsewhere(partition int32, owned int, group *progress.Group) bool {
+	if owned == 0 {
+		return false
+	}
+	if group == nil || group.Err != nil {
+		return true
+	}
+	member, assigned := group.Assigned(partition)
+	return assigned && member.Ours
+}
