@@ -72,8 +72,10 @@ func outcomeOfFields(fields map[string]any, kafkaTime time.Time, retention time.
 	switch {
 	case !ok:
 		return outcome{Reason: "bad_timestamp", Customer: known}
-	case at.Before(firstPlausible), at.After(kafkaTime.Add(10 * time.Minute)),
-		retention > 0 && at.Before(kafkaTime.Add(-retention)):
+	case at.Before(firstPlausible):
+		return outcome{Reason: "timestamp_out_of_range", Customer: known}
+	case kafkaTime.UnixMilli() == -1: // the record has no Kafka timestamp: nothing to compare with
+	case at.After(kafkaTime.Add(10 * time.Minute)), retention > 0 && at.Before(kafkaTime.Add(-retention)):
 		return outcome{Reason: "timestamp_out_of_range", Customer: known}
 	}
 	class, bpm := classify(string(rate))

@@ -12,7 +12,7 @@ const MaxDeadLetterBytes = 64 << 10
 type DeadLetter struct {
 	Rejection
 	Offset    int64
-	Timestamp time.Time // the record's Kafka timestamp
+	Timestamp time.Time // the record's Kafka timestamp; zero: it has none
 	Key       []byte    // first MaxDeadLetterBytes, nil where there was none
 	Value     []byte    // first MaxDeadLetterBytes, nil where there was none
 	Length    int       // of the whole value, in bytes

@@ -194,6 +194,8 @@ func (d *Decoder) checkRange(at, kafka time.Time) *Rejection {
 	switch {
 	case at.Unix() < earliest:
 		fault = "before 2000"
+	case kafka.IsZero(): // nothing else is known of a record without a Kafka timestamp
+		return nil
 	case at.After(kafka.Add(MaxAhead)):
 		fault = fmt.Sprintf("more than %s ahead of the record's Kafka timestamp %s", MaxAhead, stamp(kafka))
 	case d.Retention > 0 && at.Before(kafka.Add(-d.Retention)):

@@ -193,3 +193,24 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// A record without a Kafka timestamp is judged by what is known: its own time must be plausible, the window around a
+// Kafka timestamp does not apply.
+func TestDecodeWithoutAKafkaTimestamp(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Reason{
+		`{"customer_id":"CUST_00042","heart_rate":200,"timestamp":"2026-02-20T10:00:00Z"}`:          "",
+		`{"customer_id":"CUST_00042","heart_rate":200,"timestamp":"2026-02-20T10:00:00Z","more":1}`: "",
+		`{"customer_id":"CUST_00042","heart_rate":200,"timestamp":"1999-12-31T23:59:59Z"}`:          TimestampRange,
+	} {
+		decoder := Decoder{Retention: time.Hour}
+		_, rejection := decoder.Decode(Record{Value: []byte(text)})
+		var have Reason
+		if rejection != nil {
+			have = rejection.Reason
+		}
+		if have != want {
+			t.Errorf("%s is rejected with %q, want %q", text, have, want)
+		}
+	}
+}

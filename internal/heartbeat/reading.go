@@ -18,7 +18,7 @@ type Reading struct {
 type Record struct {
 	Offset      int64
 	LeaderEpoch int32     // -1 where the broker names none
-	Timestamp   time.Time // the record's Kafka timestamp, milliseconds
+	Timestamp   time.Time // the record's Kafka timestamp, milliseconds; zero: it has none
 	Key         []byte
 	Value       []byte // nil for a tombstone
 	Control     bool   // a transaction marker: takes an offset, carries no event

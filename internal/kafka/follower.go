@@ -123,7 +123,7 @@ func (f *Follower) poll(ctx context.Context, client *kgo.Client) (kgo.Fetches, e
 func decode(decoder *heartbeat.Decoder, fetches kgo.Fetches, readings []heartbeat.Reading) []heartbeat.Reading {
 	for record := range fetches.RecordsAll() {
 		reading, rejection := decoder.Decode(heartbeat.Record{
-			Offset: record.Offset, Timestamp: record.Timestamp, Key: record.Key, Value: record.Value,
+			Offset: record.Offset, Timestamp: kafkaTime(record.Timestamp.UnixMilli()), Key: record.Key, Value: record.Value,
 		})
 		if rejection == nil {
 			readings = append(readings, reading)

@@ -19,13 +19,24 @@ type recordBuffer struct {
 // recordHeader is a record without its key and value.
 type recordHeader struct {
 	offset     int64
-	timestamp  int64 // Unix nanoseconds
+	timestamp  int64 // Unix milliseconds, noTimestamp for none
 	epoch      int32
 	key, value int32 // lengths, absent for none
 	control    bool
 }
 
-const absent = -1
+const (
+	absent      = -1
+	noTimestamp = -1 // as Kafka spells it
+)
+
+// kafkaTime returns a record's Kafka timestamp, or the zero time for a record without one.
+func kafkaTime(milliseconds int64) time.Time {
+	if milliseconds == noTimestamp {
+		return time.Time{}
+	}
+	return time.UnixMilli(milliseconds)
+}
 
 // maxBufferedBytes of keys and values may wait for one transaction before their partition is paused. A buffer that grew
 // larger is not kept, because such records are rare.
@@ -35,7 +46,7 @@ const maxBufferedBytes = 4 << 20
 func (b *recordBuffer) add(record *kgo.Record) {
 	b.headers = append(b.headers, recordHeader{
 		offset:    record.Offset,
-		timestamp: record.Timestamp.UnixNano(),
+		timestamp: record.Timestamp.UnixMilli(),
 		epoch:     record.LeaderEpoch,
 		key:       b.append(record.Key),
 		value:     b.append(record.Value),
@@ -70,7 +81,7 @@ func (b *recordBuffer) appendTo(records []heartbeat.Record) []heartbeat.Record {
 		records = append(records, heartbeat.Record{
 			Offset:      h.offset,
 			LeaderEpoch: h.epoch,
-			Timestamp:   time.Unix(0, h.timestamp),
+			Timestamp:   kafkaTime(h.timestamp),
 			Key:         take(h.key),
 			Value:       take(h.value),
 			Control:     h.control,

@@ -32,7 +32,7 @@ func TestRecordBufferReturnsWhatWasAdded(t *testing.T) {
 				fetched := &kgo.Record{
 					Offset:      rapid.Int64().Draw(t, "offset"),
 					LeaderEpoch: rapid.Int32().Draw(t, "epoch"),
-					Timestamp:   time.Unix(0, rapid.Int64().Draw(t, "timestamp")),
+					Timestamp:   time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "timestamp")),
 					Key:         text.Draw(t, "key"),
 					Value:       text.Draw(t, "value"),
 				}
@@ -48,4 +48,19 @@ func TestRecordBufferReturnsWhatWasAdded(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A record with Kafka's NO_TIMESTAMP has no time, rather than one in 1969.
+func TestRecordBufferKeepsAMissingTimestampMissing(t *testing.T) {
+	t.Parallel()
+	var b recordBuffer
+	b.add(&kgo.Record{Timestamp: time.UnixMilli(-1)})
+	b.add(&kgo.Record{Timestamp: time.UnixMilli(0)})
+	records := b.appendTo(nil)
+	if !records[0].Timestamp.IsZero() {
+		t.Errorf("timestamp -1 is %v, want the zero time", records[0].Timestamp)
+	}
+	if want := time.UnixMilli(0); !records[1].Timestamp.Equal(want) {
+		t.Errorf("timestamp 0 is %v, want %v", records[1].Timestamp, want)
+	}
 }

@@ -20,7 +20,7 @@ func build(decoder *heartbeat.Decoder, claim Claim, records []heartbeat.Record, 
 		batch.Skipped += record.Offset - batch.To
 		batch.To = record.Offset + 1
 		batch.Epoch = record.LeaderEpoch
-		if batch.Oldest.IsZero() || record.Timestamp.Before(batch.Oldest) {
+		if !record.Timestamp.IsZero() && (batch.Oldest.IsZero() || record.Timestamp.Before(batch.Oldest)) {
 			batch.Oldest = record.Timestamp
 		}
 		batch.add(decoder, record)

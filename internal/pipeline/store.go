@@ -48,7 +48,7 @@ type Store interface {
 type Batch struct {
 	From, To    int64     // every offset in [From, To) is a reading, a dead letter or skipped
 	Epoch       int32     // leader epoch of the last record
-	Oldest      time.Time // the earliest Kafka timestamp among its records
+	Oldest      time.Time // the earliest Kafka timestamp among its records, zero where none has one
 	Readings    []Reading
 	DeadLetters []heartbeat.DeadLetter
 	Skipped     int64 // control records and records of aborted transactions

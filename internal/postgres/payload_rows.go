@@ -120,7 +120,7 @@ func (p *payload) encodeDeadLetters(letters []heartbeat.DeadLetter) {
 		b = appendBytes(b, p.log)
 		b = appendInt32(b, p.partition)
 		b = appendInt64(b, letter.Offset)
-		if representable(letter.Timestamp) {
+		if !letter.Timestamp.IsZero() && representable(letter.Timestamp) {
 			b = appendTime(b, letter.Timestamp)
 		} else {
 			b = appendNull(b)
