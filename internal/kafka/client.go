@@ -171,7 +171,7 @@ func (c Config) withDefaults() Config {
 // options are common to all clients of this package.
 func (c Config) options(log kgo.Logger) []kgo.Opt {
 	options := []kgo.Opt{
-		kgo.SeedBrokers(c.Brokers...),
+		kgo.SeedBrokers(c.trimmedBrokers()...),
 		kgo.ClientID(c.ClientID),
 		kgo.WithLogger(log),
 		kgo.MetadataMinAge(metadataMinAge),
@@ -185,7 +185,16 @@ func (c Config) options(log kgo.Logger) []kgo.Opt {
 	return append(options, kgo.DialTimeout(dialTimeout))
 }
 
-func (c Config) address() string { return strings.Join(c.Brokers, ",") }
+func (c Config) address() string { return strings.Join(c.trimmedBrokers(), ",") }
+
+// trimmedBrokers are the addresses of a list that may have blanks after its commas.
+func (c Config) trimmedBrokers() []string {
+	brokers := make([]string, len(c.Brokers))
+	for i, broker := range c.Brokers {
+		brokers[i] = strings.TrimSpace(broker)
+	}
+	return brokers
+}
 
 // topicName is Kafka's own rule; for other names a broker only says INVALID_TOPIC_EXCEPTION.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
@@ -198,7 +207,11 @@ func (c Config) Validate() error {
 	if strings.Contains(c.address(), "@") { // not shown: what is before it may be a password
 		return errors.New("KAFKA_BOOTSTRAP_SERVERS: want host:port without user and password, which belong into KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
 	}
-	for _, broker := range c.Brokers {
+	for i, broker := range c.Brokers {
+		broker = strings.TrimSpace(broker)
+		if broker == "" {
+			return fmt.Errorf("KAFKA_BOOTSTRAP_SERVERS %q: address %d is empty, want host:port, several with commas between them", c.address(), i+1)
+		}
 		host, port, err := net.SplitHostPort(broker)
 		_, portErr := strconv.ParseUint(port, 10, 16)
 		if err != nil || portErr != nil || host == "" {

@@ -93,6 +93,7 @@ func TestConnectRefusesBadConfig(t *testing.T) {
 	}{
 		"no broker":        {kafka.Config{Topic: topic}, "at least one"},
 		"empty broker":     {kafka.Config{Brokers: []string{"a:9092", ""}, Topic: topic}, `KAFKA_BOOTSTRAP_SERVERS "a:9092,"`},
+		"blank broker":     {kafka.Config{Brokers: []string{"a:9092", " "}, Topic: topic}, "address 2 is empty"},
 		"no topic":         {kafka.Config{Brokers: []string{"a:9092"}}, `KAFKA_TOPIC ""`},
 		"topic with blank": {kafka.Config{Brokers: []string{"a:9092"}, Topic: "heart beat"}, `KAFKA_TOPIC "heart beat"`},
 		"bad port":         {kafka.Config{Brokers: []string{"a:port"}, Topic: topic}, "a:port"},
@@ -106,4 +107,15 @@ func TestConnectRefusesBadConfig(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestConnectAcceptsBlanksBetweenAddresses(t *testing.T) {
+	t.Parallel()
+	config := configFor(newCluster(t))
+	config.Brokers = []string{"127.0.0.1:1", " " + config.Brokers[0] + "\t"}
+	client, err := kafka.Connect(t.Context(), config)
+	if err != nil {
+		t.Fatalf("the second broker was not used: %v", err)
+	}
+	client.Close()
 }
