@@ -41,6 +41,8 @@ var selection = map[string]suite{
 	"TestBlindAfterTenKills":                        onFaults | onKafka,
 	"TestBlindWhenAMemberDies":                      onFaults | onKafka,
 	"TestBlindDuringARollingRestart":                onFaults | onKafka,
+	"TestClientLibrariesReadTheTopic":               onTest | onKafka,
+	"TestRecordsWithoutAKafkaTimestamp":             onTest | onKafka,
 	"TestClaimWaitsForTheBatchUnderWay":             onTest | onSoak,
 	"TestCommittedOffsetNeverExceedsStoredOffset":   onTest,
 	"TestConnectionCutAtCommitIsHarmless":           onTest | onSoak,

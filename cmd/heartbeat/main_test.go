@@ -155,7 +155,7 @@ func TestUsageErrorsExitWith2AndSayWhatIsWrong(t *testing.T) {
 		{"rate", nil, []string{"produce", "--rate=-1"}, []string{"--rate", "-1"}},
 		{"brokers", []string{"KAFKA_BOOTSTRAP_SERVERS=kafka-1:9092,kafka-2"}, []string{"produce"}, []string{"KAFKA_BOOTSTRAP_SERVERS", "kafka-1:9092,kafka-2"}},
 		{"topic", []string{"KAFKA_TOPIC=heart/beat"}, []string{"produce"}, []string{"KAFKA_TOPIC", "heart/beat"}},
-		{"compression", nil, []string{"produce", "--compression=gzip"}, []string{"--compression", "gzip", "zstd"}},
+		{"compression", nil, []string{"produce", "--compression=brotli"}, []string{"--compression", "brotli", "zstd"}},
 		{"log level", []string{"LOG_LEVEL=LOUD"}, []string{"version"}, []string{"LOG_LEVEL", "LOUD", "WARNING"}},
 		{"port", []string{"POSTGRES_PORT=0"}, []string{"consume"}, []string{"POSTGRES_PORT", "0", "1 to 65535"}},
 		{"port of the console's database", []string{"POSTGRES_PORT=0"}, []string{"serve"}, []string{"POSTGRES_PORT", "0", "1 to 65535"}},

@@ -26,7 +26,9 @@ type upCommand struct {
 	Brokers    brokerList `placeholder:"HOST:PORT" group:"Kafka" help:"Use this Kafka instead of starting a broker."`
 	topicFlags `group:"Kafka"`
 	groupFlags `group:"Kafka"`
-	KafkaPort  int `default:"9092" group:"Kafka" help:"Port of the broker it starts (${default}); another than the default must be free."`
+
+	Compression kafka.Compression `default:"gzip" enum:"gzip,zstd,lz4,snappy,none" placeholder:"CODEC" group:"Kafka" help:"Of the simulator's events: gzip, which every client reads, or zstd, lz4, snappy or none (${default})."`
+	KafkaPort   int               `default:"9092" group:"Kafka" help:"Port of the broker it starts (${default}); another than the default must be free."`
 
 	Database        string `placeholder:"URL" group:"PostgreSQL" help:"Use this database instead of starting one."`
 	PostgresPort    int    `env:"POSTGRES_PORT" default:"5433" group:"PostgreSQL" help:"Port of the database it starts (${env}; ${default}); another than the default must be free."`
@@ -91,7 +93,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Database:          postgres.Options{URL: c.Database, Database: c.DB, User: c.User, Password: secret, Role: "up"},
 		PostgresPort:      c.PostgresPort,
 		PostgresPortAsked: c.PostgresPort != defaultPostgresPort,
-		Produce:           app.ProduceOptions{Fleet: fleet, Rate: rate},
+		Produce:           app.ProduceOptions{Fleet: fleet, Rate: rate, Compression: c.Compression},
 		Group:             c.Group,
 		Retention:         c.Retention,
 		ConsoleAddress:    c.Listen,

@@ -18,7 +18,7 @@ import (
 // ProduceOptions set up the producer role.
 type ProduceOptions struct {
 	Kafka       kafka.Config
-	Compression kafka.Compression // empty: zstd
+	Compression kafka.Compression // empty: gzip
 	Fleet       simulate.Options  // of every worker; each draws its own sequence from the seed
 	Workers     int               // 0: one
 	Interval    time.Duration     // between two events of a worker, 0: half a second

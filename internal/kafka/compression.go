@@ -9,17 +9,23 @@ import (
 // Compression names how batches are compressed.
 type Compression string
 
-// The compressions, from smallest to fastest.
+// The compressions. Gzip is the only one that clients of every language read without a further package.
 const (
+	Gzip   Compression = "gzip"
 	Zstd   Compression = "zstd"
 	LZ4    Compression = "lz4"
 	Snappy Compression = "snappy"
 	None   Compression = "none"
 )
 
+// gzipLevel is the fastest. Events compress well at any level, and a producer must not become the bottleneck.
+const gzipLevel = 1
+
 // preference lists the codecs to try in turn: brokers older than the codec get the next best.
 func (c Compression) preference() ([]kgo.CompressionCodec, error) {
 	switch c {
+	case Gzip:
+		return []kgo.CompressionCodec{kgo.GzipCompression().WithLevel(gzipLevel)}, nil
 	case Zstd:
 		return []kgo.CompressionCodec{kgo.ZstdCompression(), kgo.Lz4Compression(), kgo.NoCompression()}, nil
 	case LZ4:
@@ -29,6 +35,6 @@ func (c Compression) preference() ([]kgo.CompressionCodec, error) {
 	case None:
 		return []kgo.CompressionCodec{kgo.NoCompression()}, nil
 	default:
-		return nil, fmt.Errorf("compression %q: want zstd, lz4, snappy or none", string(c))
+		return nil, fmt.Errorf("compression %q: want gzip, zstd, lz4, snappy or none", string(c))
 	}
 }

@@ -13,7 +13,7 @@ import (
 // BenchmarkProducer sends events to a broker that acknowledges and forgets, in the same process: what is measured is
 // encoding, batching and compression, and the broker's share of the processor.
 func BenchmarkProducer(b *testing.B) {
-	for _, compression := range []kafka.Compression{kafka.Zstd, kafka.LZ4, kafka.Snappy, kafka.None} {
+	for _, compression := range []kafka.Compression{kafka.Gzip, kafka.Zstd, kafka.LZ4, kafka.Snappy, kafka.None} {
 		b.Run(string(compression), func(b *testing.B) {
 			cluster := newCluster(b, kfake.BlackholeProduce())
 			producer := newProducer(b, kafka.ProducerConfig{

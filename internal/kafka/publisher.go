@@ -14,7 +14,7 @@ import (
 // PublisherConfig is a Config with what producing adds to it. The zero values are good.
 type PublisherConfig struct {
 	Config
-	Compression     Compression   // Zstd when empty
+	Compression     Compression   // Gzip when empty
 	Linger          time.Duration // how long the first record of a batch waits for others, 5 ms when zero
 	DeliveryTimeout time.Duration // after which a record without an acknowledgement fails, 2 min when zero
 }
@@ -169,7 +169,7 @@ func (p *Publisher) Close() {
 
 func (c PublisherConfig) withPublisherDefaults() PublisherConfig {
 	if c.Compression == "" {
-		c.Compression = Zstd
+		c.Compression = Gzip
 	}
 	if c.Linger == 0 {
 		c.Linger = defaultLinger
