@@ -66,7 +66,7 @@ func startPostgres(settings map[string]string) (*postgresServer, error) {
 		all[name] = value
 	}
 	s := &postgresServer{options: pgserver.Options{
-		Dir: dir, Database: "heartbeat_db", User: "heartbeat_user", Password: "heartbeat_pass",
+		Dir: dir, Database: "heartbeat_db", User: "heartbeat_user", Password: "heartbeat_pass", Superuser: true,
 		Version: os.Getenv("HEARTBEAT_TEST_POSTGRES"), Settings: all,
 	}}
 	return s, s.start()

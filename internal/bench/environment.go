@@ -145,7 +145,7 @@ func ServeBroker(ctx context.Context, dir string, ready func(string)) error {
 // startDatabase runs a private PostgreSQL with its default settings.
 func (e *environment) startDatabase(ctx context.Context) error {
 	server, err := pgserver.Start(ctx, pgserver.Options{
-		Dir: filepath.Join(e.dir, "postgres"), Database: "heartbeat_db", User: "heartbeat_user", Password: rand.Text(),
+		Dir: filepath.Join(e.dir, "postgres"), Database: "heartbeat_db", User: "heartbeat_user", Password: rand.Text(), Superuser: true,
 	})
 	if err != nil {
 		return err

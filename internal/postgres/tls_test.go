@@ -27,7 +27,7 @@ func tlsServer(t *testing.T) (options postgres.Options, directory string) {
 		}
 	}
 	server, err := pgserver.Start(t.Context(), pgserver.Options{
-		Dir: filepath.Join(home, "server"), Database: "heartbeat_db", User: "heartbeat_user", Password: "heartbeat_pass",
+		Dir: filepath.Join(home, "server"), Database: "heartbeat_db", User: "heartbeat_user", Password: "heartbeat_pass", Superuser: true,
 		Version: os.Getenv("HEARTBEAT_TEST_POSTGRES"), Settings: map[string]string{"fsync": "off"},
 	})
 	if err != nil {

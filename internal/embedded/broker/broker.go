@@ -86,6 +86,9 @@ func start(ctx context.Context, options Options) (*Broker, error) {
 			return nil, err
 		}
 		b.release = release
+		if err := restrict(options.Dir); err != nil {
+			return nil, errors.Join(fmt.Errorf("restrict access to the data: %w", err), release())
+		}
 	}
 	if err := b.open(options, log); err != nil {
 		return nil, errors.Join(err, b.release())

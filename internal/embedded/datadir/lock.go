@@ -15,7 +15,7 @@ const lockFile = "lock"
 // Lock reserves a directory for this process, creating it if it is missing, until release is called or the process dies. The
 // kernel holds the lock, so a killed process leaves nothing to clean up.
 func Lock(dir string) (release func() error, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := Create(dir); err != nil {
 		return nil, fmt.Errorf("create data directory: %w", err)
 	}
 	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)

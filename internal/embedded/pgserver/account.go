@@ -52,10 +52,10 @@ func (a *account) credential() *syscall.Credential {
 
 // createDir creates a directory that only the account can read, and checks that the account can reach it.
 func (a *account) createDir(dir string) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+	if err := datadir.Create(dir); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.Chmod(dir, 0o700); err != nil {
 		return err
 	}
 	if a == nil {

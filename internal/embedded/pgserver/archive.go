@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path"
@@ -134,12 +135,12 @@ func extract(ctx context.Context, compressed io.Reader, dir string) error {
 
 func extractEntry(root *os.Root, header *tar.Header, content io.Reader) error {
 	name := path.Clean(header.Name)
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
+	if err := mkdirAll(root, path.Dir(name)); err != nil {
 		return err
 	}
 	switch header.Typeflag {
 	case tar.TypeDir:
-		return root.MkdirAll(name, 0o755)
+		return mkdirAll(root, name)
 	case tar.TypeSymlink:
 		return root.Symlink(header.Linkname, name)
 	case tar.TypeReg:
@@ -152,4 +153,22 @@ func extractEntry(root *os.Root, header *tar.Header, content io.Reader) error {
 	default:
 		return nil
 	}
+}
+
+// mkdirAll makes directories that every user may enter, whatever the umask is.
+func mkdirAll(root *os.Root, name string) error {
+	const mode = 0o755
+	if name == "." {
+		return root.Chmod(name, mode)
+	}
+	if err := mkdirAll(root, path.Dir(name)); err != nil {
+		return err
+	}
+	if err := root.Mkdir(name, mode); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	}
+	return root.Chmod(name, mode)
 }

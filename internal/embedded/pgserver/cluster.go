@@ -70,13 +70,11 @@ func (c *cluster) create(ctx context.Context) error {
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err
 	}
-	passwordFile, err := c.writePassword()
-	if err != nil {
+	if _, err := c.superuserPassword(); err != nil {
 		return err
 	}
-	defer os.Remove(passwordFile)
 	args := []string{
-		"--pgdata=" + unfinished, "--username=" + c.options.User, "--pwfile=" + passwordFile, "--auth=scram-sha-256",
+		"--pgdata=" + unfinished, "--username=" + superuser, "--pwfile=" + c.passwordFile(), "--auth=scram-sha-256",
 		"--encoding=UTF8", "--locale=" + locale(), "--no-instructions",
 	}
 	if c.options.Settings["fsync"] == "off" {
@@ -98,47 +96,6 @@ func locale() string {
 	}
 	return "C"
 }
-
-// writePassword writes the password to a file for initdb: arguments are visible to every user of the machine.
-func (c *cluster) writePassword() (string, error) {
-	name := c.dir + ".password"
-	if err := os.WriteFile(name, []byte(c.options.Password+"\n"), 0o600); err != nil {
-		return "", err
-	}
-	if c.account == nil {
-		return name, nil
-	}
-	return name, os.Chown(name, int(c.account.uid), int(c.account.gid))
-}
-
-// provision makes user, password and database what the options say, in single-user mode, which needs no password and
-// costs 30 ms. It runs at every start, so a changed password takes effect and nothing must remember the old one.
-func (c *cluster) provision(ctx context.Context) error {
-	user, database := identifier(c.options.User), identifier(c.options.Database)
-	statements := strings.Join([]string{
-		"CREATE ROLE " + user,
-		"ALTER ROLE " + user + " SUPERUSER LOGIN PASSWORD " + literal(c.options.Password),
-		"CREATE DATABASE " + database + " OWNER " + user,
-		"SELECT 'provisioned' AS state FROM pg_database, pg_roles WHERE datname = " + literal(c.options.Database) +
-			" AND rolname = " + literal(c.options.User) + " AND rolsuper AND rolcanlogin",
-		"",
-	}, "\n")
-	// What exists already is refused and passed over; the last statement tells whether all is there. Failing statements are kept
-	// out of the log, for one holds the password.
-	output, err := c.program(ctx, statements, "postgres", "--single", "-D", c.dir, "-c", "log_min_error_statement=panic",
-		"-c", "log_checkpoints=off", "postgres")
-	if err != nil {
-		return err
-	}
-	if !strings.Contains(output, `"provisioned"`) {
-		return fmt.Errorf("PostgreSQL said: %s", strings.TrimSpace(output))
-	}
-	return nil
-}
-
-func identifier(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
-
-func literal(text string) string { return `'` + strings.ReplaceAll(text, `'`, `''`) + `'` }
 
 // program runs one of PostgreSQL's programs to its end and returns what it printed.
 func (c *cluster) program(ctx context.Context, input, name string, args ...string) (string, error) {

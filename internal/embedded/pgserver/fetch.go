@@ -44,7 +44,7 @@ func fetch(ctx context.Context, version, cache string, runAs *account, log *slog
 // fetchInto unpacks beside home and renames at the end, so that home is complete or absent, also when several processes
 // download at the same time or one is killed.
 func fetchInto(ctx context.Context, home, release string, log *slog.Logger) error {
-	if err := os.MkdirAll(filepath.Dir(home), 0o755); err != nil {
+	if err := datadir.Create(filepath.Dir(home)); err != nil {
 		return err
 	}
 	scratch, err := os.MkdirTemp(filepath.Dir(home), "fetch-")

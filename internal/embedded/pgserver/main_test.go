@@ -13,6 +13,7 @@ import (
 
 func TestMain(m *testing.M) {
 	child.Main(m, child.Functions{
+		"umask": umaskServer,
 		"server": func(dir string, _ int) (string, error) {
 			p, err := Start(context.Background(), testOptions(dir))
 			if err != nil {

@@ -40,8 +40,10 @@ type Options struct {
 	PortAsked bool   // the port was asked for: refuse where it is taken, rather than use the next free one
 
 	Database string
-	User     string // a superuser of this private server
+	User     string // owns the database
 	Password string
+
+	Superuser bool // make the user a superuser, for tests and benchmarks
 
 	// Version is the major version to run, such as "18", which is downloaded once. Empty means the version that wrote the data
 	// in Dir, else the newest installed one, else one that is downloaded.

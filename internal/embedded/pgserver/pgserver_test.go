@@ -114,7 +114,9 @@ func TestPostgresKeepsItsData(t *testing.T) {
 
 func TestPostgresIsPrivate(t *testing.T) {
 	t.Parallel()
-	p := startTest(t, testOptions(""))
+	options := testOptions("")
+	options.Superuser = true // may see every setting
+	p := startTest(t, options)
 	for sql, want := range map[string]string{
 		"SHOW listen_addresses":        "127.0.0.1",
 		"SHOW unix_socket_directories": "",
@@ -395,7 +397,9 @@ func TestAnUnfinishedClusterIsStartedOver(t *testing.T) {
 
 func TestATemporaryPostgresLeavesNothing(t *testing.T) {
 	t.Parallel()
-	p := startTest(t, testOptions(""))
+	options := testOptions("")
+	options.Superuser = true // may see where the data are
+	p := startTest(t, options)
 	dir := query(t, p.URL(), "SHOW data_directory")
 	stopTest(t, p)
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {

@@ -23,7 +23,7 @@ func Remove(ctx context.Context, dir string, logger *slog.Logger) error {
 	c := &cluster{dir: data, account: serverAccount(data), log: logger.With("component", "postgres")}
 	err = c.stopOrphan(ctx)
 	if err == nil {
-		err = os.RemoveAll(data)
+		err = errors.Join(os.RemoveAll(data), os.RemoveAll(c.passwordFile()))
 	}
 	if err := errors.Join(err, release()); err != nil {
 		return fmt.Errorf("remove PostgreSQL data: %w", err)

@@ -125,7 +125,7 @@ func start() {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	server.process, server.err = pgserver.Start(ctx, pgserver.Options{
-		Database: template, User: user, Password: password,
+		Database: template, User: user, Password: password, Superuser: true,
 		Version: os.Getenv("HEARTBEAT_TEST_POSTGRES"),
 		Settings: map[string]string{
 			"fsync": "off", "full_page_writes": "off", "max_connections": "200", "max_wal_size": "256MB",
