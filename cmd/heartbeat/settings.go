@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/logging"
 	"heartbeat/internal/postgres"
@@ -82,15 +83,12 @@ type credentialFlags struct {
 	User string `name:"postgres-user" env:"POSTGRES_USER" default:"heartbeat_user" help:"(${env}; ${default}) The password comes from POSTGRES_PASSWORD or the file named in POSTGRES_PASSWORD_FILE."`
 }
 
-// defaultPassword is the contract's, for a database on one's own machine.
-const defaultPassword = "heartbeat_pass"
-
 func password() (string, error) {
 	given, found, err := secret("POSTGRES_PASSWORD")
 	if err != nil || found {
 		return given, err
 	}
-	return defaultPassword, nil
+	return app.DefaultPassword, nil
 }
 
 // Validate refuses a port that cannot be one.

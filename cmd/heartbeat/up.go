@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"strings"
+	"syscall"
 	"time"
 
 	"heartbeat/internal/app"
@@ -62,6 +65,10 @@ func (c upCommand) Validate() error {
 
 // Run runs everything until interrupted.
 func (c *upCommand) Run(ctx context.Context, env *environment) error {
+	syscall.Umask(0o077) // what the broker writes is for its user alone
+	if c.Database == "" {
+		dropLibpqVariables()
+	}
 	dir := c.DataDir
 	if dir == "" {
 		var err error
@@ -103,4 +110,14 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Logger:            env.logger,
 		Out:               env.stdout,
 	})
+}
+
+// dropLibpqVariables removes what the shell has set for other servers, such as PGSSLMODE, PGSERVICE and PGOPTIONS: they would
+// change how the roles connect to the private server.
+func dropLibpqVariables() {
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "PG") {
+			os.Unsetenv(name)
+		}
+	}
 }

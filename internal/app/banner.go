@@ -10,7 +10,10 @@ import (
 	"heartbeat/internal/postgres"
 )
 
-// banner tells where everything is and what to try.
+// DefaultPassword is the published password of a database on the user's own machine.
+const DefaultPassword = "heartbeat_pass"
+
+// banner prints where everything is and what to try.
 func (u *up) banner() {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
@@ -22,7 +25,7 @@ func (u *up) banner() {
 	line("Kafka", "%s, topic %s%s", brokers, u.options.Kafka.Topic, u.note(u.ownBroker,
 		": an embedded stand-in for development; use Apache Kafka in production"))
 	if u.ownDatabase {
-		line("PostgreSQL", "%s:%d, database %s, user %s, password %s", database.Host, database.Port, database.Database, database.User, database.Password)
+		line("PostgreSQL", "%s:%d, database %s, user %s, password %s", database.Host, database.Port, database.Database, database.User, u.shownPassword())
 	} else {
 		line("PostgreSQL", "%s", postgres.Describe(database))
 	}
@@ -30,12 +33,27 @@ func (u *up) banner() {
 	line("Data", "%s, kept between runs; readings for %s", u.options.DataDir, u.retention())
 	b.WriteString("\n  Try\n\n")
 	if u.ownDatabase {
-		fmt.Fprintf(&b, "    PGPASSWORD=%s psql -h %s -p %d -U %s %s -c 'SELECT * FROM vw_recent_anomalies LIMIT 10'\n",
-			database.Password, database.Host, database.Port, database.User, database.Database)
+		fmt.Fprintf(&b, "    %spsql -h %s -p %d -U %s %s -c 'SELECT * FROM vw_recent_anomalies LIMIT 10'\n",
+			u.passwordVariable(), database.Host, database.Port, database.User, database.Database)
 	}
 	fmt.Fprintf(&b, "    kcat -b %s -t %s -C -o end\n", brokers, u.options.Kafka.Topic)
 	b.WriteString("\n  Ctrl-C stops everything in good order. Not a medical device.\n\n")
 	fmt.Fprint(u.options.Out, b.String())
+}
+
+// shownPassword is the password where it is the published default. Others appear nowhere in the output.
+func (u *up) shownPassword() string {
+	if u.options.Database.Password == DefaultPassword {
+		return DefaultPassword
+	}
+	return "as set in POSTGRES_PASSWORD"
+}
+
+func (u *up) passwordVariable() string {
+	if u.options.Database.Password == DefaultPassword {
+		return "PGPASSWORD=" + DefaultPassword + " "
+	}
+	return ""
 }
 
 func (u *up) note(condition bool, text string) string {
@@ -52,7 +70,7 @@ func (u *up) retention() string {
 	return u.options.Retention.String()
 }
 
-// summary tells what this run has stored.
+// summary prints what this run has stored.
 func (u *up) summary() error {
 	ctx, cancel := context.WithTimeout(context.Background(), catchUpTime)
 	defer cancel()

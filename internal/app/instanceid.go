@@ -78,8 +78,7 @@ func nameDir(dir string) (string, error) {
 			return "", err
 		}
 	}
-	// Others may enter the state directory, as PostgreSQL's user must where root runs `up`.
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := datadir.Create(dir); err != nil {
 		return "", fmt.Errorf("create state directory: %w", err)
 	}
 	dir = filepath.Join(dir, "consumers")

@@ -161,6 +161,7 @@ func (u *up) servers(ctx context.Context) error {
 		u.ownDatabase = true
 		u.failed = database.Done()
 		u.options.Database.Host, u.options.Database.Port = port.Host, database.Port
+		u.options.Database.SSLMode = "disable" // whatever certificates the user's home holds
 	}
 	return err
 }
