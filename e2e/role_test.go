@@ -33,6 +33,7 @@ type command struct {
 	binary      string              // empty: the shared binary
 	credential  *syscall.Credential // nil: our own user
 	home        string              // empty: a temporary directory
+	output      *os.File            // gets the output instead of role.output; nil: none
 }
 
 // start runs the product. The process is killed at the end of the test if it still runs; the test logs its output on
@@ -51,6 +52,9 @@ func start(t testing.TB, c command) *role {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.credential, Pdeathsig: syscall.SIGKILL}
 	r := &role{t: t, name: strings.Join(append([]string{filepath.Base(c.binary)}, c.arguments[:min(1, len(c.arguments))]...), " "), cmd: cmd, output: &outputBuffer{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = r.output, r.output
+	if c.output != nil {
+		cmd.Stdout, cmd.Stderr = c.output, c.output
+	}
 	cmd.WaitDelay = 5 * time.Second
 	started := make(chan error)
 	go r.run(started)
