@@ -74,9 +74,8 @@ func (s *State) appendWindow(b []byte) []byte {
 	b = append(b, s.stuckCount)
 	b = binary.AppendUvarint(b, uint64(s.good-s.stuckSince))
 	b = append(b, s.heldLen)
-	for i, value := range s.held[:s.heldLen] {
+	for _, value := range s.held[:s.heldLen] {
 		b = binary.AppendUvarint(b, uint64(value))
-		b = append(b, s.heldSlot[i])
 	}
 	return b
 }
@@ -90,12 +89,11 @@ func (d *stateDecoder) window(s *State) {
 		s.window[i] = d.bpm()
 	}
 	s.good = s.last - Time(d.number("good", uint64(s.last)))
-	s.stuckCount = d.byte()
+	s.stuckCount = uint8(d.number("stuck count", math.MaxUint8))
 	s.stuckSince = s.good - Time(d.number("stuck since", uint64(s.good)))
 	s.heldLen = uint8(d.number("held", gateReadings-1))
 	for i := range s.held[:s.heldLen] {
 		s.held[i] = d.bpm()
-		s.heldSlot[i] = uint8(d.number("held slot", signalMinutes-1))
 	}
 }
 

@@ -19,6 +19,7 @@ type Role string
 const (
 	IngestRole    Role = "heartbeat_ingest"    // consume, deadletter
 	DashboardRole Role = "heartbeat_dashboard" // serve, verify
+	OperatorRole  Role = "heartbeat_operator"  // serve, for what people do to alarms and limits
 	GrafanaRole   Role = "heartbeat_grafana"
 )
 
