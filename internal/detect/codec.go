@@ -74,8 +74,9 @@ func (s *State) appendWindow(b []byte) []byte {
 	b = append(b, s.stuckCount)
 	b = binary.AppendUvarint(b, uint64(s.good-s.stuckSince))
 	b = append(b, s.heldLen)
-	for _, value := range s.held[:s.heldLen] {
+	for i, value := range s.held[:s.heldLen] {
 		b = binary.AppendUvarint(b, uint64(value))
+		b = append(b, s.heldSlot[i])
 	}
 	return b
 }
@@ -89,11 +90,12 @@ func (d *stateDecoder) window(s *State) {
 		s.window[i] = d.bpm()
 	}
 	s.good = s.last - Time(d.number("good", uint64(s.last)))
-	s.stuckCount = uint8(d.number("stuck count", math.MaxUint8))
+	s.stuckCount = d.byte()
 	s.stuckSince = s.good - Time(d.number("stuck since", uint64(s.good)))
 	s.heldLen = uint8(d.number("held", gateReadings-1))
 	for i := range s.held[:s.heldLen] {
 		s.held[i] = d.bpm()
+		s.heldSlot[i] = uint8(d.number("held slot", signalMinutes-1))
 	}
 }
 
@@ -116,7 +118,7 @@ func (d *stateDecoder) signal(s *State) {
 		s.seen[i] = uint16(d.number("seen", math.MaxUint16))
 		s.bad[i] = uint16(d.number("bad", uint64(s.seen[i])))
 	}
-	s.badRun = uint8(d.number("bad run", signalReadings))
+	s.badRun = uint8(d.number("bad run", signalRun))
 	s.signalPeak = uint8(d.number("signal peak", 100))
 	head := d.byte()
 	s.signalPhase = phase(head & phaseBits)

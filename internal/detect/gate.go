@@ -14,14 +14,17 @@ func (d *Detector) passGate(s *State, at Time, value int16) bool {
 	}
 	step := Time(value) - Time(s.window[0])
 	if max(step, -step)*second <= max(d.gateStep, d.gateSlope*(at-s.good)) {
-		s.heldLen, s.held = 0, [gateReadings - 1]int16{}
+		s.release()
 		s.keep(at, value)
 		return true
 	}
 	if s.heldLen == gateReadings-1 {
 		newer, older := s.held[0], s.held[1]
 		if max(value, newer, older)-min(value, newer, older) <= int16(d.settings.GateAgree) {
-			s.heldLen, s.held = 0, [gateReadings - 1]int16{}
+			for _, slot := range s.heldSlot {
+				s.bad[slot] -= min(s.bad[slot], 1) // believed after all
+			}
+			s.release()
 			s.keep(at, older)
 			s.keep(at, newer)
 			s.keep(at, value)
@@ -29,8 +32,14 @@ func (d *Detector) passGate(s *State, at Time, value int16) bool {
 		}
 	}
 	s.held[1], s.held[0] = s.held[0], value
+	s.heldSlot[1], s.heldSlot[0] = s.heldSlot[0], uint8(at/minute%signalMinutes)
 	s.heldLen = min(s.heldLen+1, gateReadings-1)
 	return false
+}
+
+// release ends a run of gated readings.
+func (s *State) release() {
+	s.heldLen, s.held, s.heldSlot = 0, [gateReadings - 1]int16{}, [gateReadings - 1]uint8{}
 }
 
 // keep adds a good reading to the window and to the run of equal values.

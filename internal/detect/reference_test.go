@@ -19,10 +19,12 @@ type reference struct {
 }
 
 type taken struct {
-	at    Time
-	good  bool
-	gated bool
-	bpm   int
+	at      Time
+	good    bool
+	gated   bool
+	bpm     int
+	trust   bool // gated, and believed later
+	percent int  // of bad readings, as seen then
 }
 
 type goodReading struct {
@@ -82,17 +84,21 @@ func (r *reference) believe(at Time, bpm int, limits Limits) bool {
 
 // agreeing returns the two gated readings before, and this one, when they agree.
 func (r *reference) agreeing(bpm int) []int {
-	agreeing := []int{bpm}
+	agreeing, indexes := []int{bpm}, []int{}
 	for i := len(r.taken) - 1; i >= 0 && len(agreeing) < 3; i-- {
 		if r.taken[i].good {
 			return nil
 		}
 		if r.taken[i].gated {
 			agreeing = append(agreeing, r.taken[i].bpm)
+			indexes = append(indexes, i)
 		}
 	}
 	if len(agreeing) < 3 || slices.Max(agreeing)-slices.Min(agreeing) > r.settings.GateAgree {
 		return nil
+	}
+	for _, i := range indexes {
+		r.taken[i].trust = true
 	}
 	slices.Reverse(agreeing)
 	return agreeing
@@ -290,7 +296,7 @@ func (r *reference) badSignal(offset int64) {
 	for _, t := range r.taken {
 		if t.at/60_000_000 > now.at/60_000_000-5 {
 			seen++
-			if !t.good {
+			if !t.good && !t.trust {
 				bad++
 			}
 		}
@@ -301,6 +307,7 @@ func (r *reference) badSignal(offset int64) {
 	}
 	stuck := r.stuck(now.at)
 	share := 100 * bad
+	r.taken[len(r.taken)-1].percent = share / seen
 	changes := r.of(BadSignal)
 	var last Transition
 	if len(changes) > 0 {
@@ -312,7 +319,7 @@ func (r *reference) badSignal(offset int64) {
 		Stuck: stuck, Since: now.at, At: now.at, Offset: offset,
 	}
 	switch {
-	case !open && (stuck || run >= 5 || seen >= 5 && share > r.settings.BadShare*seen):
+	case !open && (stuck || run >= 5 || bad >= 10 && share > r.settings.BadShare*seen):
 		change.Kind = Raise
 		if last.Kind == Clear && now.at/1e6 <= last.At/1e6+Time(r.settings.ReopenWithin.Seconds()) {
 			change.Kind = Reopen
@@ -339,16 +346,7 @@ func (r *reference) worst(changes []Transition, open bool, value heartbeat.BPM) 
 		if r.taken[i].at < opened || i == len(r.taken)-1 {
 			continue
 		}
-		seen, bad := 0, 0
-		for _, t := range r.taken[:i+1] {
-			if t.at/60_000_000 > r.taken[i].at/60_000_000-5 {
-				seen++
-				if !t.good {
-					bad++
-				}
-			}
-		}
-		worst = max(worst, heartbeat.BPM(100*bad/seen))
+		worst = max(worst, heartbeat.BPM(r.taken[i].percent))
 	}
 	return worst
 }

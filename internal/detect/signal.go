@@ -19,8 +19,8 @@ func (d *Detector) stepSignal(s *State, r Reading, at Time, good bool, out []Tra
 	kind := Clear
 	switch {
 	case s.signalPhase == idle:
-		noisy := seen >= signalReadings && 100*bad > d.badShare*seen
-		if !noisy && !stuck && s.badRun < signalReadings {
+		noisy := bad >= signalBad && 100*bad > d.badShare*seen
+		if !noisy && !stuck && s.badRun < signalRun {
 			return out
 		}
 		s.signalPhase, s.signalPeak = active, percent
@@ -56,7 +56,7 @@ func (s *State) count(at Time, good bool) {
 	if good {
 		s.badRun = 0
 	} else {
-		s.badRun = min(s.badRun+1, signalReadings)
+		s.badRun = min(s.badRun+1, signalRun)
 	}
 	slot := s.minute % signalMinutes
 	if s.seen[slot] == math.MaxUint16 {

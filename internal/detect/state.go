@@ -19,10 +19,11 @@ type State struct {
 	gaps   [gapCount]uint32        // ms between the latest readings, newest first
 	minute uint32                  // minute of last: which of the slots below is the newest
 	seen   [signalMinutes]uint16   // readings by minute modulo signalMinutes
-	bad    [signalMinutes]uint16   // those that were INVALID or gated
+	bad    [signalMinutes]uint16   // those that were INVALID or gated and never believed
 	window [medianMost]int16       // values of the latest good readings, newest first
 	held   [gateReadings - 1]int16 // values of the latest gated readings, newest first
 
+	heldSlot    [gateReadings - 1]uint8 // slots of bad that count the held readings
 	stuckCount  uint8
 	badRun      uint8 // bad readings in a row
 	signalPeak  uint8 // percent
