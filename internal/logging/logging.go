@@ -1,9 +1,8 @@
-// Package logging makes the process's one logger: coloured on a terminal, plain text or JSON elsewhere, with the
-// level names of the settings.
+// Package logging makes the logger of the process: coloured on a terminal that has colours, plain text or JSON elsewhere, with
+// the level names of the settings.
 //
-// It refuses to be found: there is no default logger, who logs is handed one. Loggers may be shared.
-//
-// It stands beside the path of a reading, under everything that logs.
+// It refuses to set a default logger: constructors take one. Loggers may be shared. It is not on the path of a reading; every
+// package that logs uses it.
 package logging
 
 import (
@@ -27,7 +26,7 @@ const (
 	JSON Format = "json"
 )
 
-// The layouts of a line's time: a person at a terminal knows the day.
+// The layouts of a line's time; a terminal needs no date.
 const (
 	terminalTime = "15:04:05.000"
 	plainTime    = "2006-01-02T15:04:05.000Z07:00"
@@ -39,7 +38,11 @@ func New(w io.Writer, level slog.Level, format Format) *slog.Logger {
 	case format == JSON:
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: nameLevel}))
 	case format == Auto && isTerminal(w):
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, ReplaceAttr: colourLevel, TimeFormat: terminalTime}))
+		options := &tint.Options{Level: level, ReplaceAttr: colourLevel, TimeFormat: terminalTime}
+		if plainTerminal() {
+			options.NoColor, options.ReplaceAttr = true, padLocalLevel
+		}
+		return slog.New(tint.NewTextHandler(w, options))
 	default:
 		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, ReplaceAttr: padLevel, TimeFormat: plainTime, NoColor: true}))
 	}
@@ -58,6 +61,11 @@ func ParseLevel(name string) (slog.Level, error) {
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(file.Fd())
+}
+
+// plainTerminal reports whether the user wants no colour (no-color.org), or the terminal has none.
+func plainTerminal() bool {
+	return os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
 }
 
 func levelName(level slog.Level) string {
@@ -89,6 +97,14 @@ func padLevel(groups []string, attribute slog.Attr) slog.Attr {
 	return utc(attribute)
 }
 
+// padLocalLevel is padLevel with times in the user's time zone.
+func padLocalLevel(groups []string, attribute slog.Attr) slog.Attr {
+	if level, ok := levelOf(groups, attribute); ok {
+		return slog.String(slog.LevelKey, padded(level))
+	}
+	return attribute
+}
+
 // The terminal's bright colours.
 const (
 	red    = 9
@@ -96,7 +112,7 @@ const (
 	green  = 10
 )
 
-// colourLevel is padLevel for eyes, in the time of the person they belong to.
+// colourLevel is padLocalLevel in colour.
 func colourLevel(groups []string, attribute slog.Attr) slog.Attr {
 	level, ok := levelOf(groups, attribute)
 	if !ok {
@@ -126,7 +142,7 @@ func levelOf(groups []string, attribute slog.Attr) (slog.Level, bool) {
 
 func padded(level slog.Level) string { return fmt.Sprintf("%-7s", levelName(level)) }
 
-// utc puts the time of a line, and any other, where all machines agree.
+// utc puts the time of a line, and every other time, into UTC.
 func utc(attribute slog.Attr) slog.Attr {
 	if attribute.Value.Kind() == slog.KindTime {
 		attribute.Value = slog.TimeValue(attribute.Value.Time().UTC())
