@@ -15,14 +15,14 @@ import (
 )
 
 type benchCommand struct {
-	Full      bool       `help:"Measure everything, which takes about a quarter of an hour; without it, what fits into a minute."`
-	Only      []string   `enum:"drain,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure only these sections: drain (with its limits and produce), steady, growth, fleet, backfill."`
-	JSON      bool       `name:"json" help:"Print the report as JSON."`
-	Report    string     `placeholder:"FILE" help:"Also write the report as a Markdown document."`
-	Customers int        `default:"10000" help:"Size of the fleet (${default})."`
-	Dir       string     `placeholder:"DIR" help:"Directory for the data of the benchmark's own servers, on a disk; by default the system's temporary directory."`
-	Brokers   brokerList `placeholder:"HOST:PORT" help:"Measure with this Kafka instead of the embedded broker; the benchmark creates topics named bench_…."`
-	Database  string     `placeholder:"URL" help:"Measure on this server instead of a private one, in databases of its own; give the password in POSTGRES_PASSWORD."`
+	Full      bool     `help:"Measure everything, which takes about a quarter of an hour; without it, what fits into a minute."`
+	Only      []string `enum:"drain,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure only these sections: drain (with its limits and produce), steady, growth, fleet, backfill."`
+	JSON      bool     `name:"json" help:"Print the report as JSON."`
+	Report    string   `placeholder:"FILE" help:"Also write the report as a Markdown document."`
+	Customers int      `default:"10000" help:"Size of the fleet (${default})."`
+	Dir       string   `placeholder:"DIR" help:"Directory for the data of the benchmark's own servers, on a disk; by default the system's temporary directory."`
+	Brokers   []string `placeholder:"HOST:PORT" help:"Measure with this Kafka instead of the embedded broker; the benchmark creates topics named bench_…."`
+	Database  string   `placeholder:"URL" help:"Measure on this server instead of a private one, in databases of its own; give the password in POSTGRES_PASSWORD."`
 }
 
 // Run measures and reports.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime/debug"
 	"time"
@@ -23,6 +24,11 @@ type consumeCommand struct {
 	Background     bool          `help:"Leave processor and database to others: short transactions, one at a time, with a rest behind each. For importing history beside live readings."`
 	UntilCaughtUp  bool          `help:"End once everything is stored that the topic holds at the start."`
 	MetricsAddress string        `default:"127.0.0.1:9464" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, none serves nothing."`
+}
+
+// Validate refuses settings with which nothing would be stored.
+func (c consumeCommand) Validate() error {
+	return errors.Join(c.groupFlags.validate(), c.postgresFlags.Validate())
 }
 
 // Run consumes until interrupted.

@@ -40,7 +40,7 @@ func (f logFlags) level() slog.Level {
 }
 
 type kafkaFlags struct {
-	Brokers brokerList `env:"KAFKA_BOOTSTRAP_SERVERS" default:"localhost:9092" placeholder:"HOST:PORT" help:"Brokers to ask first (${env}; ${default})."`
+	Brokers []string `env:"KAFKA_BOOTSTRAP_SERVERS" default:"localhost:9092" placeholder:"HOST:PORT" help:"Brokers to ask first (${env}; ${default})."`
 	topicFlags
 	securityFlags
 }
@@ -49,20 +49,16 @@ type topicFlags struct {
 	Topic string `env:"KAFKA_TOPIC" default:"heartbeat-events" help:"Topic of the readings (${env}; ${default})."`
 }
 
-// brokerList is a list of addresses. Blanks around the commas are no part of them.
-type brokerList []string
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (l *brokerList) UnmarshalText(text []byte) error {
-	*l = nil
-	for address := range strings.SplitSeq(string(text), ",") {
-		*l = append(*l, strings.TrimSpace(address))
-	}
-	return nil
-}
-
 type groupFlags struct {
 	Group string `env:"KAFKA_GROUP_ID" default:"heartbeat-consumer-group" help:"Consumer group (${env}; ${default})."`
+}
+
+// validate refuses an empty name, which only a flag can give: nothing would be stored.
+func (f groupFlags) validate() error {
+	if strings.TrimSpace(f.Group) == "" {
+		return errors.New("KAFKA_GROUP_ID: want a name, which must not be empty")
+	}
+	return nil
 }
 
 func (f kafkaFlags) config(env *environment) kafka.Config {

@@ -26,7 +26,7 @@ type upCommand struct {
 	Interval       time.Duration `default:"5s" group:"Simulator" help:"Each customer has a reading once in this time (${default})."`
 	Rate           float64       `placeholder:"N" group:"Simulator" help:"Readings a second of the whole fleet, instead of the interval."`
 
-	Brokers    brokerList `placeholder:"HOST:PORT" group:"Kafka" help:"Use this Kafka instead of starting a broker."`
+	Brokers    []string `placeholder:"HOST:PORT" group:"Kafka" help:"Use this Kafka instead of starting a broker."`
 	topicFlags `group:"Kafka"`
 	groupFlags `group:"Kafka"`
 
@@ -47,7 +47,7 @@ const (
 
 // Validate refuses values that make no stream.
 func (c upCommand) Validate() error {
-	if err := errors.Join(c.simulatorFlags.Validate(), c.consoleFlags.Validate()); err != nil {
+	if err := errors.Join(c.simulatorFlags.Validate(), c.groupFlags.validate(), c.consoleFlags.Validate()); err != nil {
 		return err
 	}
 	switch {
