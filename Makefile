@@ -30,7 +30,7 @@ console: ## Build the web console where Node is installed
 test: build ## Run the tests against the embedded broker and a real PostgreSQL (10 min)
 	scripts/require go kcat psql java mvn
 	scripts/fetch-kafka
-	go test -race -tags synctests -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -v '/e2e$$')
+	go test -race -tags synctests -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench)$$')
 	go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite test
 	cd deploy && go test -count=1 ./...
 	scripts/test-console
@@ -39,10 +39,11 @@ test: build ## Run the tests against the embedded broker and a real PostgreSQL (
 test-unit: ## Run the tests that start no server (2 min)
 	go test -tags synctests $$(scripts/unit-packages)
 
-.PHONY: test-faults
-test-faults: ## Run the long fault scenarios against the embedded broker and a real PostgreSQL
+.PHONY: test-long
+test-long: ## Run the long tests: fault scenarios on the embedded broker, and the benchmark
 	scripts/require go
-	go test -race -count=1 -parallel 6 -timeout $(TIMEOUT) ./e2e -args -suite faults
+	go test -race -count=1 -timeout $(TIMEOUT) ./internal/bench
+	go test -race -count=1 -parallel 6 -timeout $(TIMEOUT) ./e2e -args -suite long
 
 .PHONY: test-kafka
 test-kafka: ## Run the whole-system tests against a real Apache Kafka and PostgreSQL 18
@@ -79,7 +80,7 @@ mutants: ## Put ten defects into copies of the product; the fault suite must fin
 	go test -race -tags mutants -count=1 -timeout 0 -v ./e2e -args -suite mutants
 
 .PHONY: check
-check: lint test test-faults test-kafka ## The gate: lint and every test
+check: lint test test-long test-kafka ## The gate: lint and every test
 
 .PHONY: lint
 lint: ## Check format, vet, staticcheck, module files and scripts

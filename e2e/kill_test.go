@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var kills = flag.Int("kills", 4, "how often to kill the consumer at random times, as a dynamic and as a static member")
+var kills = flag.Int("kills", 4, "how often to kill the consumer at random times, restarted in place and replaced on another host")
 
 // killRates are the events a second under which consumers are killed.
 var killRates = [...]string{"2000", "20000"}
@@ -18,20 +18,24 @@ func TestKilledConsumerLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	for i, c := range []struct {
 		name, rate string
-		options    []string // of the consumer
+		sameHost   bool // the next consumer finds the instance id that the killed one kept in its state directory
 	}{
-		{"dynamic member", killRates[0], nil},
-		{"static member", killRates[1], []string{"--instance-id", "killed"}},
+		{"restarted in place", killRates[0], true},
+		{"replaced on another host", killRates[1], false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			proves(t, "P1, P2, P6")
-			runRounds(t, fmt.Sprintf("consumer killed at random times, %s, %s events/s", c.name, c.rate), func(t *testing.T) *fixture {
+			runRounds(t, fmt.Sprintf("consumer killed at random times and %s, %s events/s", c.name, c.rate), func(t *testing.T) *fixture {
 				f := newFixture(t)
 				producer := f.produce("--rate", c.rate, "--seed", fmt.Sprint(1+i))
+				home := t.TempDir()
 				var last outage
 				for kill := range *kills {
-					consumer := f.consumeWithProducerPaused(producer, command{arguments: f.consumeArguments(c.options...)})
+					if !c.sameHost {
+						home = t.TempDir()
+					}
+					consumer := f.consumeWithProducerPaused(producer, command{arguments: f.consumeArguments(), home: home})
 					if kill > 0 {
 						f.waitStoredAgain(last)
 					}
@@ -40,7 +44,7 @@ func TestKilledConsumerLosesAndDoublesNothing(t *testing.T) {
 					f.wantLag()
 				}
 				producer.interrupt()
-				f.drain(c.options...)
+				f.drain()
 				read := f.audit()
 				auditSending(t, read)
 				if acknowledged := len(readAckLog(t, f.ackLogs[0])); acknowledged != len(read.records) {

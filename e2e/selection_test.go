@@ -14,22 +14,22 @@ import (
 	"testing"
 )
 
-var suiteName = flag.String("suite", "", "run only the tests that selection_test.go assigns to this suite: test, faults, kafka, soak or mutants")
+var suiteName = flag.String("suite", "", "run only the tests that selection_test.go assigns to this suite: test, long, kafka, soak or mutants")
 
 // suite is a set of tests that one make target runs.
 type suite uint8
 
 const (
 	onTest    suite = 1 << iota // make test: the embedded broker
-	onFaults                    // make test-faults: the embedded broker, scenarios that take minutes
+	onLong                      // make test-long: the embedded broker, scenarios that take minutes
 	onKafka                     // make test-kafka: Apache Kafka
 	onSoak                      // make soak: in rounds on Apache Kafka
 	onMutants                   // make mutants
 )
 
-var suiteNames = map[string]suite{"test": onTest, "faults": onFaults, "kafka": onKafka, "soak": onSoak, "mutants": onMutants}
+var suiteNames = map[string]suite{"test": onTest, "long": onLong, "kafka": onKafka, "soak": onSoak, "mutants": onMutants}
 
-// selection assigns every test of this package to suites. The gate runs test, faults and kafka.
+// selection assigns every test of this package to suites. The gate runs test, long and kafka.
 var selection = map[string]suite{
 	"TestAbortedTransactionsAreAccountedFor":        onTest | onKafka,
 	"TestApacheBrokerKilledAndRestarted":            onKafka | onSoak,
@@ -37,10 +37,10 @@ var selection = map[string]suite{
 	"TestApacheKafkaACLs":                           onKafka,
 	"TestApacheLeaderOfThreeKilled":                 onKafka | onSoak,
 	"TestApacheSecuredKafka":                        onKafka,
-	"TestBlindAfterKillAndRestart":                  onFaults | onKafka,
-	"TestBlindAfterTenKills":                        onFaults | onKafka,
-	"TestBlindWhenAMemberDies":                      onFaults | onKafka,
-	"TestBlindDuringARollingRestart":                onFaults | onKafka,
+	"TestBlindAfterKillAndRestart":                  onLong | onKafka,
+	"TestBlindAfterTenKills":                        onLong | onKafka,
+	"TestBlindWhenAMemberDies":                      onLong | onKafka,
+	"TestBlindDuringARollingRestart":                onLong | onKafka,
 	"TestClientLibrariesReadTheTopic":               onTest | onKafka,
 	"TestRecordsWithoutAKafkaTimestamp":             onTest | onKafka,
 	"TestClaimWaitsForTheBatchUnderWay":             onTest | onSoak,
@@ -50,32 +50,32 @@ var selection = map[string]suite{
 	"TestConsumerRefusesAForeignSchema":             onTest | onKafka | onSoak,
 	"TestConsumersShareThePartitions":               onTest | onKafka,
 	"TestConsumerHandsOverWithoutAReader":           onTest | onKafka,
-	"TestCrashAtNamedPointsLosesAndDoublesNothing":  onFaults | onKafka | onSoak,
-	"TestDatabaseAwayForLong":                       onFaults | onSoak,
-	"TestDatabaseDiskFull":                          onFaults | onSoak,
-	"TestDatabaseStoppedUnderLoad":                  onFaults | onSoak,
+	"TestCrashAtNamedPointsLosesAndDoublesNothing":  onLong | onKafka | onSoak,
+	"TestDatabaseAwayForLong":                       onLong | onSoak,
+	"TestDatabaseDiskFull":                          onLong | onSoak,
+	"TestDatabaseStoppedUnderLoad":                  onLong | onSoak,
 	"TestDeadlockIsWaitedOut":                       onTest | onSoak,
 	"TestEveryMutantCanBePutIntoTheProduct":         onTest,
 	"TestEveryNamedValueThroughTheWholePath":        onTest | onKafka,
 	"TestEveryTestIsInTheSelection":                 onTest,
 	"TestForeignProducersAreUnderstood":             onTest | onKafka,
 	"TestInterruptedConsumerLeavesNothingToRepair":  onTest,
-	"TestInterruptedStartLeavesNothingBehind":       onFaults,
+	"TestInterruptedStartLeavesNothingBehind":       onLong,
 	"TestKcatFeedsTheConsumer":                      onTest | onKafka,
 	"TestKcatReadsTheTopic":                         onTest | onKafka,
 	"TestKilledConsumerLosesAndDoublesNothing":      onTest | onKafka | onSoak,
-	"TestKilledProducer":                            onFaults | onKafka | onSoak,
-	"TestKilledUpLosesNothing":                      onFaults,
+	"TestKilledProducer":                            onLong | onKafka | onSoak,
+	"TestKilledUpLosesNothing":                      onLong,
 	"TestLiveTrafficFillsViewsAndMetrics":           onTest | onKafka,
-	"TestMembersComeAndGo":                          onFaults | onSoak,
-	"TestMigrationKilledHalfWay":                    onFaults | onSoak,
+	"TestMembersComeAndGo":                          onLong | onSoak,
+	"TestMigrationKilledHalfWay":                    onLong | onSoak,
 	"TestMigrationsAtOnce":                          onTest | onSoak,
 	"TestMutantsAreFound":                           onMutants,
 	"TestOracleFollowsTheContract":                  onTest,
 	"TestOracleSharesNoCodeWithTheConsumer":         onTest,
-	"TestPartitionsAdded":                           onFaults | onKafka | onSoak,
-	"TestPassingErrorsAreWaitedOut":                 onFaults | onSoak,
-	"TestPoisonAmongGood":                           onFaults | onSoak,
+	"TestPartitionsAdded":                           onLong | onKafka | onSoak,
+	"TestPassingErrorsAreWaitedOut":                 onLong | onSoak,
+	"TestPoisonAmongGood":                           onLong | onSoak,
 	"TestRecordRefusedByTheDatabase":                onTest | onSoak,
 	"TestReplayGivesTheSameTables":                  onTest | onKafka | onSoak,
 	"TestReportAccumulatesOverRuns":                 onTest,
@@ -84,20 +84,20 @@ var selection = map[string]suite{
 	"TestSchemaHasTheContractsNames":                onTest | onKafka,
 	"TestSecondUpIsRefused":                         onTest,
 	"TestSerializationFailureIsWaitedOut":           onTest | onSoak,
-	"TestSlowDatabaseMakesLagNotMemory":             onFaults | onSoak,
+	"TestSlowDatabaseMakesLagNotMemory":             onLong | onSoak,
 	"TestStatementTimeoutIsWaitedOut":               onTest | onSoak,
 	"TestStockClientsWorkAgainstUp":                 onTest,
 	"TestStrayClocksStayBounded":                    onTest | onSoak,
-	"TestTableLockedForLong":                        onFaults | onSoak,
+	"TestTableLockedForLong":                        onLong | onSoak,
 	"TestTablesRefuseWhatTheContractRulesOut":       onTest,
-	"TestTooManyConnectionsAreWaitedOut":            onFaults | onSoak,
+	"TestTooManyConnectionsAreWaitedOut":            onLong | onSoak,
 	"TestTopicRecreatedUnderItsName":                onTest | onKafka | onSoak,
-	"TestUnforeseenErrorStopsLoudlyAndLosesNothing": onFaults | onSoak,
+	"TestUnforeseenErrorStopsLoudlyAndLosesNothing": onLong | onSoak,
 	"TestUpInAnOrdinaryShell":                       onTest,
 	"TestUpStopsInOrderWithoutAReader":              onTest,
 	"TestUpAsUnprivilegedUser":                      onTest,
 	"TestUpTwiceOnTheSameData":                      onTest,
-	"TestZombieCannotWrite":                         onFaults | onSoak,
+	"TestZombieCannotWrite":                         onLong | onSoak,
 }
 
 // selectSuite restricts the test run to a suite: to those of its tests that -run selects.
