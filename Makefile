@@ -30,6 +30,7 @@ console: ## Build the web console where Node is installed
 test: build ## Run the tests against the embedded broker and a real PostgreSQL (10 min)
 	scripts/require go kcat psql java mvn
 	scripts/fetch-kafka
+	scripts/fetch-kafka-clients
 	go test -race -tags synctests -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench)$$')
 	go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite test
 	cd deploy && go test -count=1 ./...
@@ -49,6 +50,7 @@ test-long: ## Run the long tests: fault scenarios on the embedded broker, and th
 test-kafka: ## Run the whole-system tests against a real Apache Kafka and PostgreSQL 18
 	scripts/require go java mvn kcat
 	scripts/fetch-kafka
+	scripts/fetch-kafka-clients
 	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite kafka
 
 .PHONY: test-containers
