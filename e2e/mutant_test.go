@@ -33,28 +33,31 @@ var mutants = []mutant{
 	{
 		name: "dedupe by partition and offset without the topic's identity", scenario: "TestTopicRecreatedUnderItsName/stopped", promise: "P1",
 		message: "of the new topic are stored as",
-		edits:   []edit{{"internal/postgres/log.go", `	return l.topicID == id || l.topicID == anonymous || id == anonymous`, `	return true`}},
+		edits:   []edit{{"internal/postgres/ingest/topiclog.go", `	return l.topicID == id || l.topicID == anonymous || id == anonymous`, `	return true`}},
 	},
 	{
 		name: "alert row outside the transaction", scenario: "TestCrashAtNamedPointsLosesAndDoublesNothing/after-commit", promise: "P6", options: []string{"-crashes", "3"},
 		message: "P6, an alert if and only if its anomaly is stored",
 		edits: []edit{
-			{"internal/postgres/payload.go", `		{"copy_metrics", copyMetrics, p.metrics},
+			{"internal/postgres/ingest/tables.go", `		{"copy_metrics", copyMetricsSQL, encodeMetrics},
 `, ``},
-			{"internal/postgres/payload.go", `// copyRows sends`, `func (p *payload) copyLate(ctx context.Context, conn *pgx.Conn) error {
-	if len(p.metrics) == 0 {
-		return nil
-	}
-	x := newExchange(conn)
-	x.copy(ctx, "copy_late", copyMetrics, p.metrics)
-	return x.run(ctx)
+			{"internal/postgres/ingest/batch.go", `// addRollups adds`, `func (e *encodedBatch) copyLate(ctx context.Context, conn *pgx.Conn, batch *pipeline.Batch) error {
+	rows := encodeMetrics(e, []byte(pgwire.CopyHeader), batch)
+	p := pgwire.NewPipeline(conn)
+	p.Copy(ctx, "copy_late", copyMetricsSQL, append(rows, pgwire.CopyTrailer...))
+	return p.Run(ctx)
 }
 
-// copyRows sends`},
-			{"internal/postgres/write.go", `		return write(ctx, &load.exchange, claim, batch, load)`, `		if err := write(ctx, &load.exchange, claim, batch, load); err != nil {
+// addRollups adds`},
+			{"internal/postgres/ingest/batch.go", `	"heartbeat/internal/pipeline"
+`, `	"github.com/jackc/pgx/v5"
+
+	"heartbeat/internal/pipeline"
+`},
+			{"internal/postgres/ingest/write.go", `		return write(ctx, &encoded.statements, claim, batch, encoded)`, `		if err := write(ctx, &encoded.statements, claim, batch, encoded); err != nil {
 			return err
 		}
-		return load.copyLate(ctx, conn)`},
+		return encoded.copyLate(ctx, conn, batch)`},
 		},
 	},
 	{
@@ -74,18 +77,18 @@ var mutants = []mutant{
 			{"internal/pipeline/worker.go", `	case Stale, OutcomeUnknown:
 		next`, `	case Stale:
 		next`},
-			{"internal/postgres/write.go", `AND fence = $3 AND next_offset = $4`, `AND fence = $3 AND $4::bigint IS NOT NULL`},
+			{"internal/postgres/ingest/write.go", `AND fence = $3 AND next_offset = $4`, `AND fence = $3 AND $4::bigint IS NOT NULL`},
 		},
 	},
 	{
 		name: "no fence", scenario: "TestZombieCannotWrite", promise: "P3", options: []string{"-freezes", "1"},
 		message: "the database has refused no write of the zombie",
-		edits:   []edit{{"internal/postgres/write.go", `AND fence = $3 AND`, `AND $3::bigint IS NOT NULL AND`}},
+		edits:   []edit{{"internal/postgres/ingest/write.go", `AND fence = $3 AND`, `AND $3::bigint IS NOT NULL AND`}},
 	},
 	{
 		name: "fence raised after the read", scenario: "TestClaimWaitsForTheBatchUnderWay", promise: "P3",
 		message: "the last to claim was fenced",
-		edits: []edit{{"internal/postgres/claim.go", `		return s.raiseFence(ctx, conn, &claim, current.identity(partition))`, `		err = s.raiseFence(ctx, conn, &claim, current.identity(partition))
+		edits: []edit{{"internal/postgres/ingest/claim.go", `		return s.raiseFence(ctx, conn, &claim, current.identity(partition))`, `		err = s.raiseFence(ctx, conn, &claim, current.identity(partition))
 		if found {
 			claim.Next = current.next
 		}

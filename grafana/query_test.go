@@ -16,6 +16,7 @@ import (
 
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/postgres/schema"
 )
 
 var (
@@ -274,14 +275,14 @@ func TestTheRoleOfGrafanaMayAskEverything(t *testing.T) {
 	t.Parallel()
 	owner, now := seeded(t, 3_000, 100)
 	const password = "read-only"
-	if err := postgres.ApplyRoles(t.Context(), owner, map[postgres.Role]string{postgres.GrafanaRole: password}); err != nil {
+	if err := schema.ApplyRoles(t.Context(), owner, map[schema.Role]string{schema.GrafanaRole: password}); err != nil {
 		t.Fatal(err)
 	}
 	address, err := url.Parse(pgtest.URL(owner))
 	if err != nil {
 		t.Fatal(err)
 	}
-	address.User = url.UserPassword(string(postgres.GrafanaRole), password)
+	address.User = url.UserPassword(string(schema.GrafanaRole), password)
 	pool, err := postgres.Open(t.Context(), postgres.Options{URL: address.String()})
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/partition"
 	"heartbeat/internal/postgres/pgtest"
 )
 
@@ -18,7 +18,7 @@ func seeded(t testing.TB, readings, customers int) (*pgxpool.Pool, time.Time) {
 	t.Helper()
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	pool := pgtest.Database(t)
-	if err := postgres.NewTables(pool, 0).Maintain(t.Context()); err != nil {
+	if err := partition.New(pool, 0).Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	// Loading a large fleet takes longer than any statement of the product may.

@@ -22,7 +22,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"heartbeat/grafana"
-	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/schema"
 )
 
 // homeVariable names the directory in which a Grafana is installed, 9.4 to 12, such as /usr/share/grafana.
@@ -91,7 +91,7 @@ func startGrafana(t *testing.T, pool *pgxpool.Pool, prometheus string) *grafanaS
 	if _, err := os.Stat(program); err != nil {
 		t.Fatalf("%s must name the directory of a Grafana: %v", homeVariable, err)
 	}
-	if err := postgres.ApplyRoles(t.Context(), pool, map[postgres.Role]string{postgres.GrafanaRole: "read-only"}); err != nil {
+	if err := schema.ApplyRoles(t.Context(), pool, map[schema.Role]string{schema.GrafanaRole: "read-only"}); err != nil {
 		t.Fatal(err)
 	}
 	g := &grafanaServer{t: t, address: freeAddress(t), log: &journal{}, hook: &webhook{}}
@@ -112,7 +112,7 @@ func startGrafana(t *testing.T, pool *pgxpool.Pool, prometheus string) *grafanaS
 		"GF_ANALYTICS_REPORTING_ENABLED=false", "GF_ANALYTICS_CHECK_FOR_UPDATES=false", "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES=false",
 		"GF_PLUGINS_PREINSTALL_DISABLED=true", "GF_NEWS_NEWS_FEED_ENABLED=false", "GF_SNAPSHOTS_EXTERNAL_ENABLED=false",
 		"GRAFANA_POSTGRES_HOST="+config.Host, fmt.Sprintf("GRAFANA_POSTGRES_PORT=%d", config.Port), "GRAFANA_POSTGRES_DB="+config.Database,
-		"GRAFANA_POSTGRES_USER="+string(postgres.GrafanaRole), "GRAFANA_POSTGRES_PASSWORD=read-only",
+		"GRAFANA_POSTGRES_USER="+string(schema.GrafanaRole), "GRAFANA_POSTGRES_PASSWORD=read-only",
 		"GRAFANA_POSTGRES_SSLMODE=disable", "GRAFANA_POSTGRES_SSLROOTCERT=",
 		"GRAFANA_PROMETHEUS_URL=http://"+prometheus, "HEARTBEAT_ALERT_WEBHOOK="+hook.URL,
 	)

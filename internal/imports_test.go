@@ -3,6 +3,7 @@ package internal_test
 
 import (
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,27 +12,36 @@ import (
 // allowed names, for each package of the module, the packages of the module it may import. Imports point inwards:
 // cmd → app → adapters → pipeline → detect and simulate → heartbeat.
 var allowed = map[string][]string{
-	"internal/backoff":         {},
-	"internal/heartbeat":       {},
-	"internal/detect":          {"internal/heartbeat"},
-	"internal/alarm":           {"internal/heartbeat", "internal/detect"},
-	"internal/simulate":        {"internal/heartbeat"},
-	"internal/pipeline":        {"internal/heartbeat", "internal/detect", "internal/backoff"},
-	"internal/crashpoint":      {},
-	"internal/kafka":           {"internal/heartbeat", "internal/pipeline", "internal/crashpoint", "internal/backoff"},
-	"internal/readmodel":       {},
-	"internal/audit":           {"internal/progress"},
-	"internal/postgres/pgtest": {"internal/postgres", "internal/embedded"},
-	"internal/postgres":        {"internal/alarm", "internal/detect", "internal/heartbeat", "internal/pipeline", "internal/progress", "internal/readmodel", "internal/crashpoint"},
-	"internal/live":            {"internal/heartbeat"},
-	"internal/httpserver":      {"internal/port"},
-	"internal/progress":        {},
-	"internal/status":          {"internal/progress", "internal/readmodel"},
-	"internal/stream":          {"internal/httpserver", "internal/live", "internal/status"},
-	"internal/web":             {"internal/heartbeat", "internal/httpserver", "internal/live", "internal/progress", "internal/readmodel", "internal/status", "internal/stream"},
-	"internal/port":            {},
-	"internal/bench/report":    {},
-	"internal/bench/procstat":  {},
+	"internal/backoff":        {},
+	"internal/heartbeat":      {},
+	"internal/detect":         {"internal/heartbeat"},
+	"internal/alarm":          {"internal/heartbeat", "internal/detect"},
+	"internal/simulate":       {"internal/heartbeat"},
+	"internal/pipeline":       {"internal/heartbeat", "internal/detect", "internal/backoff"},
+	"internal/crashpoint":     {},
+	"internal/kafka":          {"internal/heartbeat", "internal/pipeline", "internal/crashpoint", "internal/backoff"},
+	"internal/readmodel":      {},
+	"internal/audit":          {"internal/progress"},
+	"internal/live":           {"internal/heartbeat"},
+	"internal/httpserver":     {"internal/port"},
+	"internal/progress":       {},
+	"internal/status":         {"internal/progress", "internal/readmodel"},
+	"internal/stream":         {"internal/httpserver", "internal/live", "internal/status"},
+	"internal/web":            {"internal/heartbeat", "internal/httpserver", "internal/live", "internal/progress", "internal/readmodel", "internal/status", "internal/stream"},
+	"internal/port":           {},
+	"internal/bench/report":   {},
+	"internal/bench/procstat": {},
+
+	// postgres is the base of the packages below it, and stands on pgwire.
+	"internal/postgres":            {"internal/pipeline"},
+	"internal/postgres/pgwire":     {"internal/crashpoint"},
+	"internal/postgres/schema":     {"internal/postgres"},
+	"internal/postgres/ingest":     {"internal/heartbeat", "internal/pipeline", "internal/postgres", "internal/readmodel", "internal/crashpoint"},
+	"internal/postgres/partition":  {"internal/postgres"},
+	"internal/postgres/query":      {"internal/heartbeat", "internal/postgres", "internal/progress", "internal/readmodel"},
+	"internal/postgres/alarmstore": {"internal/alarm", "internal/detect", "internal/heartbeat", "internal/pipeline", "internal/postgres"},
+	"internal/postgres/pgtest":     {"internal/heartbeat", "internal/pipeline", "internal/postgres", "internal/embedded/pgserver"},
+	"internal/bench/probe":         {"internal/postgres/ingest"},
 
 	"internal/process":           {},
 	"internal/embedded/datadir":  {},
@@ -44,7 +54,7 @@ var allowed = map[string][]string{
 var owners = map[string][]string{
 	"github.com/twmb/franz-go/pkg/kfake": {"internal/embedded/broker"},
 	"github.com/twmb/franz-go":           {"internal/kafka", "internal/embedded/broker"},
-	"github.com/jackc/pgx":               {"internal/postgres"},
+	"github.com/jackc/pgx":               {"internal/postgres", "internal/bench/probe"},
 }
 
 func TestImportsPointInwards(t *testing.T) {
@@ -74,6 +84,26 @@ func TestLibrariesHaveOneOwner(t *testing.T) {
 			if imports && !slices.ContainsFunc(packages, func(p string) bool { return within(name, p) }) {
 				t.Errorf("%s imports %s, which only %s may", name, library, strings.Join(packages, ", "))
 			}
+		}
+	}
+}
+
+// maxFiles is how many source files a package may have, tests aside. A larger package has more than one idea.
+const maxFiles = 15
+
+func TestPackagesAreSmall(t *testing.T) {
+	t.Parallel()
+	for name := range packages(t) {
+		if slices.Contains([]string{"cmd/heartbeat", "internal/app", "internal/kafka"}, name) { // one file for each subcommand, role, part of a client
+			continue
+		}
+		sources, err := filepath.Glob(filepath.Join("..", name, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = slices.DeleteFunc(sources, func(path string) bool { return strings.HasSuffix(path, "_test.go") })
+		if len(sources) > maxFiles {
+			t.Errorf("%s has %d source files, want at most %d: split it by idea", name, len(sources), maxFiles)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"heartbeat/internal/app"
-	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/ingest"
 	"heartbeat/internal/readmodel"
 )
 
@@ -128,7 +128,7 @@ func (c *deadletterReplay) Run(ctx context.Context, env *environment) error {
 		if err != nil {
 			return err
 		}
-		failed = failed || outcome.Outcome == postgres.ReplayRejected
+		failed = failed || outcome.Outcome == ingest.ReplayRejected
 		outcomes = append(outcomes, outcome)
 	}
 	if c.JSON {

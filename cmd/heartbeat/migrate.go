@@ -8,6 +8,7 @@ import (
 
 	"heartbeat/internal/app"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/schema"
 )
 
 type migrateCommand struct {
@@ -18,10 +19,10 @@ type migrateCommand struct {
 }
 
 // rolePasswords names the variables of the roles' passwords.
-var rolePasswords = map[postgres.Role]string{
-	postgres.IngestRole:    "HEARTBEAT_INGEST_PASSWORD",
-	postgres.DashboardRole: "HEARTBEAT_DASHBOARD_PASSWORD",
-	postgres.GrafanaRole:   "HEARTBEAT_GRAFANA_PASSWORD",
+var rolePasswords = map[schema.Role]string{
+	schema.IngestRole:    "HEARTBEAT_INGEST_PASSWORD",
+	schema.DashboardRole: "HEARTBEAT_DASHBOARD_PASSWORD",
+	schema.GrafanaRole:   "HEARTBEAT_GRAFANA_PASSWORD",
 }
 
 // Run applies what is pending, or shows it.
@@ -50,7 +51,7 @@ func (c *migrateCommand) Run(ctx context.Context, env *environment) error {
 }
 
 func applyRoles(ctx context.Context, env *environment, database postgres.Options) error {
-	passwords := map[postgres.Role]string{}
+	passwords := map[schema.Role]string{}
 	for role, variable := range rolePasswords {
 		password, found, err := secret(variable)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"heartbeat/internal/app"
-	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/partition"
 )
 
 type partitionsCommand struct {
@@ -43,7 +43,7 @@ func (c *partitionsCommand) Run(ctx context.Context, env *environment) error {
 	return c.print(env.stdout, parts)
 }
 
-func (c *partitionsCommand) print(w io.Writer, parts []postgres.Part) error {
+func (c *partitionsCommand) print(w io.Writer, parts []partition.Info) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "PARTITION\tFROM\tTO\tROWS (ABOUT)\tTABLE\tINDEXES\tAGE\tDROPPED")
 	var shown, rows, bytes int64
@@ -72,7 +72,7 @@ func bound(at *time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04Z")
 }
 
-func age(part postgres.Part) string {
+func age(part partition.Info) string {
 	if part.Age == 0 {
 		return "in use"
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/query"
 )
 
 // DefaultPassword is the published password of a database on the user's own machine.
@@ -79,7 +80,7 @@ func (u *up) summary() error {
 		return err
 	}
 	defer pool.Close()
-	after, err := postgres.ReadTotals(ctx, pool)
+	after, err := query.ReadTotals(ctx, pool)
 	if err != nil {
 		return fmt.Errorf("sum up: %w", err)
 	}

@@ -15,6 +15,8 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/ingest"
+	"heartbeat/internal/postgres/partition"
 )
 
 // ConsumeOptions set up the consumer role.
@@ -44,8 +46,8 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 		return err
 	}
 	defer pool.Close()
-	tables := postgres.NewTables(pool, options.Retention)
-	if err := tables.Maintain(ctx); err != nil {
+	maintainer := partition.New(pool, options.Retention)
+	if err := maintainer.Maintain(ctx); err != nil {
 		return err
 	}
 	meter := pipeline.NewMeter(options.Logger, options.Registry) // its lines are for people: no component
@@ -79,11 +81,11 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	}
 	group.Go(func() error { return consumer.Run(ctx) })
 	group.Go(func() error {
-		backoff.Every(ctx, maintainEvery, func() { maintain(ctx, tables, logger) })
+		backoff.Every(ctx, maintainEvery, func() { maintain(ctx, maintainer, logger) })
 		return nil
 	})
 	group.Go(func() error {
-		return packIndexes(ctx, packSettledIndexes(tables, logger), monitor.waiting.Load, logger)
+		return reindexLoop(ctx, reindexSettledPartitions(maintainer, logger), monitor.waiting.Load, logger)
 	})
 	group.Go(func() error { return monitor.run(ctx) })
 	if options.UntilCaughtUp {
@@ -107,7 +109,7 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 var errCaughtUp = errors.New("caught up")
 
 func newConsumer(client *kafka.Client, instance instanceID, options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) (*kafka.Consumer, error) {
-	store := postgres.NewStore(pool, owner())
+	store := ingest.NewStore(pool, owner())
 	return kafka.NewConsumer(client, kafka.ConsumerConfig{
 		Group: options.Group, InstanceID: instance.name, InstanceIDChosen: instance.chosen,
 		SessionTimeout: options.SessionTimeout, Background: options.Background,
@@ -131,8 +133,8 @@ func owner() string {
 
 // maintain creates table partitions ahead of time. A failure has no immediate effect: rows without a partition of their
 // own go to the default partition and are moved later.
-func maintain(ctx context.Context, tables *postgres.Tables, logger *slog.Logger) {
-	if err := tables.Maintain(ctx); err != nil && ctx.Err() == nil {
+func maintain(ctx context.Context, maintainer *partition.Maintainer, logger *slog.Logger) {
+	if err := maintainer.Maintain(ctx); err != nil && ctx.Err() == nil {
 		logger.Warn("table partitions not maintained, trying again in a minute", "error", err)
 	}
 }

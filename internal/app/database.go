@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/schema"
 )
 
 const (
@@ -33,7 +34,7 @@ func openDatabase(ctx context.Context, options postgres.Options, logger *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	if err := postgres.CheckSchema(ctx, pool); err != nil {
+	if err := schema.Check(ctx, pool); err != nil {
 		pool.Close()
 		return nil, err
 	}

@@ -6,14 +6,16 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/ingest"
+	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/readmodel"
 )
 
 // DeadLetters is the role that looks at dead letters and replays them. It must be closed.
 type DeadLetters struct {
 	pool      *postgres.Pool
-	dashboard *postgres.Dashboard
-	replayer  *postgres.Replayer
+	dashboard *query.Dashboard
+	replayer  *ingest.Replayer
 }
 
 // OpenDeadLetters connects to the database.
@@ -22,12 +24,12 @@ func OpenDeadLetters(ctx context.Context, options postgres.Options, logger *slog
 	if err != nil {
 		return nil, err
 	}
-	return &DeadLetters{pool: pool, dashboard: postgres.NewDashboard(pool), replayer: newReplayer(pool)}, nil
+	return &DeadLetters{pool: pool, dashboard: query.NewDashboard(pool), replayer: newReplayer(pool)}, nil
 }
 
 // newReplayer judges by the same rules as the consumer, but for retention: who replays an old record wants it.
-func newReplayer(pool *postgres.Pool) *postgres.Replayer {
-	return postgres.NewReplayer(postgres.NewStore(pool, owner()), func(record heartbeat.Record) (heartbeat.Reading, *heartbeat.Rejection) {
+func newReplayer(pool *postgres.Pool) *ingest.Replayer {
+	return ingest.NewReplayer(ingest.NewStore(pool, owner()), func(record heartbeat.Record) (heartbeat.Reading, *heartbeat.Rejection) {
 		var decoder heartbeat.Decoder
 		return decoder.Decode(record)
 	})
@@ -46,7 +48,7 @@ func (d *DeadLetters) Show(ctx context.Context, id int64) (readmodel.RawDeadLett
 	return d.dashboard.DeadLetter(ctx, id)
 }
 
-// Replay decides anew about one dead letter, see postgres.Replayer.
+// Replay decides anew about one dead letter, see ingest.Replayer.
 func (d *DeadLetters) Replay(ctx context.Context, id int64) (readmodel.Replay, error) {
 	return d.replayer.Replay(ctx, id)
 }

@@ -13,6 +13,8 @@ import (
 	"heartbeat/internal/backoff"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/postgres/schema"
 	"heartbeat/internal/progress"
 )
 
@@ -162,9 +164,9 @@ func (d *doctor) database(ctx context.Context) *postgres.Pool {
 	}
 	d.version(server)
 	d.clock(server)
-	if err := postgres.CheckSchema(ctx, pool); err != nil {
+	if err := schema.Check(ctx, pool); err != nil {
 		advice := "look at the server's log"
-		if _, ok := errors.AsType[*postgres.SchemaError](err); ok {
+		if _, ok := errors.AsType[*schema.Error](err); ok {
 			advice = "" // the error says it
 		}
 		d.say("schema", Failure, err.Error(), advice)
@@ -226,7 +228,7 @@ func (d *doctor) consumer(ctx context.Context, pool *postgres.Pool, topic kafka.
 func (d *doctor) observe(ctx context.Context, pool *postgres.Pool, topic kafka.TopicState, group *progress.Group) (report progress.Report, err error) {
 	var tracker progress.Tracker
 	for {
-		rows, err := postgres.ListProgress(ctx, pool)
+		rows, err := query.ListProgress(ctx, pool)
 		if err != nil {
 			return report, err
 		}
@@ -246,7 +248,7 @@ func (d *doctor) accounts(ctx context.Context, pool *postgres.Pool, report progr
 	if report.Unaccounted != 0 {
 		d.say("accounts", Failure, fmt.Sprintf("%d offsets are unaccounted for", report.Unaccounted), "run heartbeat verify")
 	}
-	totals, err := postgres.ReadTotals(ctx, pool)
+	totals, err := query.ReadTotals(ctx, pool)
 	if err != nil {
 		d.say("accounts", Warning, err.Error(), "")
 		return

@@ -16,6 +16,8 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/ingest"
+	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/progress"
 )
 
@@ -111,7 +113,7 @@ func (m *lagMonitor) observe(ctx context.Context, now time.Time) (report progres
 	if err != nil {
 		return report, nil, err
 	}
-	rows, err := postgres.ListProgress(ctx, m.pool)
+	rows, err := query.ListProgress(ctx, m.pool)
 	if err != nil {
 		return report, nil, err
 	}
@@ -140,7 +142,7 @@ func (m *lagMonitor) record(ctx context.Context, now time.Time, lag int64) error
 	if now.Before(m.due) {
 		return nil
 	}
-	if err := postgres.RecordLag(ctx, m.pool, m.largest); err != nil {
+	if err := ingest.RecordLag(ctx, m.pool, m.largest); err != nil {
 		return err
 	}
 	m.largest, m.due = 0, now.Add(recordEvery)

@@ -5,24 +5,25 @@ import (
 	"log/slog"
 
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/schema"
 )
 
 // Migrate brings the schema of the database up to this binary's and returns what it applied.
-func Migrate(ctx context.Context, options postgres.Options, logger *slog.Logger) ([]postgres.Migration, error) {
+func Migrate(ctx context.Context, options postgres.Options, logger *slog.Logger) ([]schema.Migration, error) {
 	pool, err := openServer(ctx, options, logger)
 	if err != nil {
 		return nil, err
 	}
 	defer pool.Close()
-	return postgres.Migrate(ctx, pool)
+	return schema.Migrate(ctx, pool)
 }
 
 // MigrationStatus returns this binary's migrations and which of them are applied.
-func MigrationStatus(ctx context.Context, options postgres.Options, logger *slog.Logger) ([]postgres.Migration, error) {
+func MigrationStatus(ctx context.Context, options postgres.Options, logger *slog.Logger) ([]schema.Migration, error) {
 	pool, err := openServer(ctx, options, logger)
 	if err != nil {
 		return nil, err
 	}
 	defer pool.Close()
-	return postgres.SchemaState(ctx, pool)
+	return schema.State(ctx, pool)
 }

@@ -7,6 +7,7 @@ import (
 	"heartbeat/internal/backoff"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/progress"
 )
 
@@ -51,7 +52,7 @@ func awaitCaughtUp(ctx context.Context, client *kafka.Client, pool *postgres.Poo
 		return err
 	}
 	for {
-		if rows, err := postgres.ListProgress(ctx, pool); err == nil {
+		if rows, err := query.ListProgress(ctx, pool); err == nil {
 			if lag, _ := progress.Lag(progress.Compare(target, rows)); lag == 0 {
 				return nil
 			}

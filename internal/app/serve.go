@@ -18,6 +18,7 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/live"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
 	"heartbeat/internal/web"
@@ -69,7 +70,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 		return errors.Join(err, options.Listener.Close())
 	}
 	defer pool.Close()
-	dashboard := postgres.NewDashboard(pool)
+	dashboard := query.NewDashboard(pool)
 	hub := live.New(live.Options{})
 	follower := kafka.NewFollower(options.Kafka, hub.Observe)
 	monitor := &topicMonitor{config: options.Kafka, group: options.Group}
@@ -102,17 +103,17 @@ func Serve(ctx context.Context, options ServeOptions) error {
 
 // consoleStore answers the console from the database.
 type consoleStore struct {
-	*postgres.Dashboard
+	*query.Dashboard
 	pool *postgres.Pool
 }
 
 func (s consoleStore) Progress(ctx context.Context) ([]progress.Stored, error) {
-	return postgres.ListProgress(ctx, s.pool)
+	return query.ListProgress(ctx, s.pool)
 }
 
 // restore fills the wall with what is stored before live readings come on top. Where the database does not answer, the live ones
 // come first and the stored ones follow: without them the wall of a fleet that reports once an hour would stay empty.
-func restore(ctx context.Context, hub *live.Hub, dashboard *postgres.Dashboard, logger *slog.Logger, tried func()) error {
+func restore(ctx context.Context, hub *live.Hub, dashboard *query.Dashboard, logger *slog.Logger, tried func()) error {
 	for {
 		err := restoreOnce(ctx, hub, dashboard)
 		tried()
@@ -128,7 +129,7 @@ func restore(ctx context.Context, hub *live.Hub, dashboard *postgres.Dashboard, 
 	}
 }
 
-func restoreOnce(ctx context.Context, hub *live.Hub, dashboard *postgres.Dashboard) error {
+func restoreOnce(ctx context.Context, hub *live.Hub, dashboard *query.Dashboard) error {
 	ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
 	defer cancel()
 	readings, err := dashboard.Fleet(ctx)

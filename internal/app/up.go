@@ -20,6 +20,8 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/port"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/postgres/schema"
 )
 
 // UpOptions set up the whole system on one machine.
@@ -78,7 +80,7 @@ type up struct {
 	failed  <-chan struct{} // closed when the private database has ended
 
 	ownBroker, ownDatabase bool
-	before                 postgres.Totals // what was stored when we began
+	before                 query.Totals // what was stored when we began
 	console                net.Listener
 }
 
@@ -180,10 +182,10 @@ func (u *up) migrate(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
-	if _, err := postgres.Migrate(ctx, pool); err != nil {
+	if _, err := schema.Migrate(ctx, pool); err != nil {
 		return err
 	}
-	u.before, err = postgres.ReadTotals(ctx, pool)
+	u.before, err = query.ReadTotals(ctx, pool)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"heartbeat/internal/audit"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/query"
 )
 
 // VerifyOptions say what to audit.
@@ -24,7 +25,7 @@ func Verify(ctx context.Context, options VerifyOptions) (audit.Report, error) {
 		return audit.Report{}, err
 	}
 	defer pool.Close()
-	snapshot, err := postgres.NewAudit(ctx, pool)
+	snapshot, err := query.NewAuditSnapshot(ctx, pool)
 	if err != nil {
 		return audit.Report{}, err
 	}
@@ -35,10 +36,10 @@ func Verify(ctx context.Context, options VerifyOptions) (audit.Report, error) {
 }
 
 // auditedDatabase speaks the audit's words for the database.
-type auditedDatabase struct{ *postgres.Audit }
+type auditedDatabase struct{ *query.AuditSnapshot }
 
 func (d auditedDatabase) Logs(ctx context.Context) ([]audit.Log, error) {
-	states, err := d.Audit.Logs(ctx)
+	states, err := d.AuditSnapshot.Logs(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func (d auditedDatabase) Logs(ctx context.Context) ([]audit.Log, error) {
 }
 
 func (d auditedDatabase) Contradictions(ctx context.Context) ([]audit.Problem, error) {
-	found, err := d.Audit.Contradictions(ctx)
+	found, err := d.AuditSnapshot.Contradictions(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"heartbeat/internal/bench/probe"
 	"heartbeat/internal/bench/report"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/pgtest"
@@ -141,11 +142,11 @@ func checkOutput(t *testing.T, measured *report.Report) {
 
 func TestWrongCountIsAnError(t *testing.T) {
 	t.Parallel()
-	d := &database{probe: postgres.NewYardstick(pgtest.Database(t))}
-	if _, err := d.verify(t.Context(), postgres.Content{}); err != nil {
+	d := &database{probe: probe.New(pgtest.Database(t))}
+	if _, err := d.verify(t.Context(), probe.Content{}); err != nil {
 		t.Errorf("an empty database is refused although nothing was sent: %v", err)
 	}
-	for _, want := range []postgres.Content{{Records: 1}, {Anomalies: 1}, {Alerts: 1}, {DeadLetters: 1}} {
+	for _, want := range []probe.Content{{Records: 1}, {Anomalies: 1}, {Alerts: 1}, {DeadLetters: 1}} {
 		if _, err := d.verify(t.Context(), want); err == nil {
 			t.Errorf("an empty database passes for %+v", want)
 		}

@@ -7,8 +7,8 @@ import (
 	"syscall"
 	"time"
 
+	"heartbeat/internal/bench/probe"
 	"heartbeat/internal/bench/procstat"
-	"heartbeat/internal/postgres"
 	"heartbeat/internal/process"
 )
 
@@ -128,7 +128,7 @@ func (o observation) untilNext(first observation, want int64) time.Duration {
 }
 
 // examine counts the rows and measures the tables. Lost or doubled rows are an error.
-func (d *database) examine(ctx context.Context, want postgres.Content, result *drainResult) error {
+func (d *database) examine(ctx context.Context, want probe.Content, result *drainResult) error {
 	got, err := d.verify(ctx, want)
 	if err != nil {
 		return err
@@ -143,12 +143,12 @@ func (d *database) examine(ctx context.Context, want postgres.Content, result *d
 	return nil
 }
 
-func recordBytes(sizes postgres.Sizes, content postgres.Content) float64 {
+func recordBytes(sizes probe.Sizes, content probe.Content) float64 {
 	return float64(sizes.RecordTable+sizes.RecordIndexes) / float64(content.Records)
 }
 
 // verify compares the tables with what was sent.
-func (d *database) verify(ctx context.Context, want postgres.Content) (got postgres.Content, err error) {
+func (d *database) verify(ctx context.Context, want probe.Content) (got probe.Content, err error) {
 	if got, err = d.probe.Count(ctx); err != nil {
 		return got, err
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"heartbeat/internal/bench/probe"
 	"heartbeat/internal/bench/procstat"
 	"heartbeat/internal/embedded/broker"
 	"heartbeat/internal/embedded/pgserver"
@@ -20,6 +21,9 @@ import (
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/port"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/partition"
+	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/postgres/schema"
 	"heartbeat/internal/process"
 )
 
@@ -36,8 +40,8 @@ type environment struct {
 	brokers    []string
 	brokerPid  int // 0: on another machine
 	server     postgres.Options
-	admin      *postgres.Yardstick
-	facts      postgres.ServerFacts
+	admin      *probe.Probe
+	facts      probe.Server
 	postmaster int    // process id; 0: on another machine
 	prefix     string // of the names of all databases and topics of this run
 	databases  int
@@ -166,7 +170,7 @@ func (e *environment) inspect(ctx context.Context) error {
 	if err := postgres.Ping(ctx, pool); err != nil {
 		return err
 	}
-	e.admin = postgres.NewYardstick(pool)
+	e.admin = probe.New(pool)
 	if e.facts, err = e.admin.Server(ctx); err != nil {
 		return err
 	}
@@ -181,9 +185,9 @@ type database struct {
 	environment *environment
 	name        string
 	url         string
-	probe       *postgres.Yardstick
-	dashboard   *postgres.Dashboard
-	tables      *postgres.Tables
+	probe       *probe.Probe
+	dashboard   *query.Dashboard
+	tables      *partition.Maintainer
 	close       func()
 }
 
@@ -207,11 +211,11 @@ func (e *environment) partitioned(ctx context.Context, width time.Duration) (*da
 		return nil, errors.Join(err, d.drop())
 	}
 	d.url, d.close = options.URL, pool.Close
-	d.probe, d.dashboard = postgres.NewYardstick(pool), postgres.NewDashboard(pool)
-	if _, err := postgres.Migrate(ctx, pool); err != nil {
+	d.probe, d.dashboard = probe.New(pool), query.NewDashboard(pool)
+	if _, err := schema.Migrate(ctx, pool); err != nil {
 		return nil, errors.Join(err, d.drop())
 	}
-	d.tables = postgres.NewTables(pool, 0)
+	d.tables = partition.New(pool, 0)
 	d.tables.Width = width
 	if err := d.tables.Maintain(ctx); err != nil {
 		return nil, errors.Join(err, d.drop())
@@ -261,8 +265,8 @@ type topic struct {
 	name       string
 	id         [16]byte
 	partitions int
-	content    postgres.Content // expected rows of a database that has stored all of it
-	began      time.Time        // timestamp of the first event, where events have equal distances
+	content    probe.Content // expected rows of a database that has stored all of it
+	began      time.Time     // timestamp of the first event, where events have equal distances
 	every      time.Duration
 
 	readings [][]pipeline.Reading // by partition; nil unless kept

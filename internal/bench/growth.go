@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"heartbeat/internal/bench/report"
-	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/partition"
 	"heartbeat/internal/readmodel"
 )
 
@@ -47,7 +47,7 @@ func (e *environment) growing(ctx context.Context, rows int64) (*database, *topi
 	}
 	t.every = min(time.Second/time.Duration(e.options.Customers), almostDay/time.Duration(rows))
 	t.began = time.Now().Add(-time.Duration(rows) * t.every)
-	db, err := e.partitioned(ctx, postgres.Narrow)
+	db, err := e.partitioned(ctx, partition.Narrow)
 	return db, t, err
 }
 
@@ -118,7 +118,7 @@ func (e *environment) small(ctx context.Context, first, measured int64) (through
 func (d *database) reindex(ctx context.Context) (*report.Reindexed, error) {
 	d.environment.progress("growth: rebuilding indexes")
 	began := time.Now()
-	if err := d.tables.Pack(ctx, began.Add(24*time.Hour)); err != nil {
+	if err := d.tables.Reindex(ctx, began.Add(24*time.Hour)); err != nil {
 		return nil, err
 	}
 	took := time.Since(began)

@@ -72,7 +72,7 @@ func TestOptionsNameTheDatabase(t *testing.T) {
 func TestSessionsKeepToTheRules(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Database(t)
-	wantRows(t, pool, `
+	pgtest.WantRows(t, pool, `
 SELECT name, setting FROM pg_settings
  WHERE name IN ('application_name', 'TimeZone', 'search_path', 'statement_timeout', 'idle_in_transaction_session_timeout', 'synchronous_commit', 'jit')
  ORDER BY lower(name)`,

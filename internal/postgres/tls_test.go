@@ -49,7 +49,7 @@ func tlsServer(t *testing.T) (options postgres.Options, directory string) {
 		pgtest.Exec(t, pool, "ALTER SYSTEM SET "+setting)
 	}
 	pgtest.Exec(t, pool, "SELECT pg_reload_conf()")
-	await(t, "the server to speak TLS", func() bool { return pgtest.Value[string](t, pool, "SHOW ssl") == "on" })
+	pgtest.Await(t, "the server to speak TLS", func() bool { return pgtest.Value[string](t, pool, "SHOW ssl") == "on" })
 	return postgres.Options{
 		Host: port.Host, Port: server.Port, Database: server.Database, User: server.User, Password: server.Password,
 	}, directory

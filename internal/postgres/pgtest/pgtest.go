@@ -22,6 +22,7 @@ import (
 
 	"heartbeat/internal/embedded/pgserver"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/schema"
 )
 
 const (
@@ -82,6 +83,25 @@ func Admin(t testing.TB) *pgxpool.Pool {
 		t.Fatalf("start a server for tests: %v", server.err)
 	}
 	return server.admin
+}
+
+// SignIn returns a pool on the owner's database whose sessions belong to another database user. It goes with the test.
+func SignIn(t testing.TB, owner *pgxpool.Pool, user, password string) *pgxpool.Pool {
+	t.Helper()
+	address, err := url.Parse(URL(owner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.User = url.UserPassword(user, password)
+	pool, err := postgres.Open(t.Context(), postgres.Options{URL: address.String(), Role: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	if err := postgres.Ping(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	return pool
 }
 
 // Exec runs a statement that must succeed.
@@ -145,7 +165,7 @@ func migrate(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close() // nobody may be connected to a template
-	_, err = postgres.Migrate(ctx, pool)
+	_, err = schema.Migrate(ctx, pool)
 	return err
 }
 

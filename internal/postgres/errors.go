@@ -1,0 +1,82 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"heartbeat/internal/pipeline"
+	"heartbeat/internal/postgres/pgwire"
+)
+
+// Classify wraps an error of doing something and says what to do about it. When the caller gave up it is the context's.
+func Classify(ctx context.Context, doing string, err error) error {
+	if _, classed := errors.AsType[*pipeline.Fault](err); classed {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	ended := ctx.Err()
+	if commit, ok := errors.AsType[*pgwire.CommitError](err); ok && commit.Sent {
+		return &pipeline.Fault{Kind: pipeline.OutcomeUnknown, Err: fmt.Errorf("%s: %w", doing, errors.Join(err, ended))}
+	}
+	if ended != nil {
+		return fmt.Errorf("%s: %w (%w)", doing, ended, err)
+	}
+	return &pipeline.Fault{Kind: kindOf(err), Err: fmt.Errorf("%s: %w", doing, err)}
+}
+
+// kindOf classes an error of pgx. The table is design's: outages are waited out, bad data is searched for, and what
+// nobody foresaw stops the partition.
+func kindOf(err error) pipeline.Kind {
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return kindOfState(refusal.Code)
+	}
+	if isOutage(err) {
+		return pipeline.Transient
+	}
+	return pipeline.Fatal
+}
+
+func kindOfState(sqlstate string) pipeline.Kind {
+	switch sqlstate {
+	case "57014", // statement_timeout
+		"25P03", "25P04": // idle_in_transaction_session_timeout, transaction_timeout
+		return pipeline.Transient
+	}
+	if len(sqlstate) < 3 {
+		return pipeline.Fatal
+	}
+	switch sqlstate[:2] {
+	case "08", // connection
+		"40", // serialization, deadlock
+		"53", // out of resources
+		"55": // lock not available
+		return pipeline.Transient
+	case "22", "23":
+		return pipeline.BadData
+	}
+	if sqlstate[:3] == "57P" { // shutdown, start-up, crash
+		return pipeline.Transient
+	}
+	return pipeline.Fatal
+}
+
+// isOutage tells whether an error that is no answer of the server comes from the network or from waiting too long.
+func isOutage(err error) bool {
+	_, network := errors.AsType[net.Error](err)
+	_, connecting := errors.AsType[*pgconn.ConnectError](err)
+	return network || connecting || pgconn.Timeout(err) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// Unavailable tells whether an error is of a kind that passes by itself: an outage, not a wrong password.
+func Unavailable(err error) bool {
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return kindOfState(refusal.Code) == pipeline.Transient
+	}
+	return isOutage(err) && !untrusted(err) && !speaksNoTLS(err)
+}

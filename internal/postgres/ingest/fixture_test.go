@@ -1,0 +1,5 @@
+package ingest_test
+
+import "heartbeat/internal/postgres/pgtest"
+
+const topic = pgtest.Topic

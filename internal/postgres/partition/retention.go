@@ -1,0 +1,82 @@
+package partition
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// dropExpired drops the partitions that lie wholly beyond the retention, oldest first, and extends history up to the remaining ones.
+func (m *Maintainer) dropExpired(ctx context.Context, table table) error {
+	state, err := list(ctx, m.pool, table)
+	if err != nil {
+		return err
+	}
+	oldest := state.now.Add(-m.retention)
+	for len(state.regular) > 0 && !state.regular[0].to.After(oldest) {
+		old := state.regular[0]
+		err := m.change(ctx, func(tx pgx.Tx) error { return drop(ctx, tx, table, old.name, old.to) })
+		if err != nil {
+			return fmt.Errorf("drop %s: %w", old.name, err)
+		}
+		state.regular = state.regular[1:]
+	}
+	if state.history.to.After(oldest) {
+		return nil
+	}
+	if err := m.moveHistory(ctx, table, state); err != nil {
+		return fmt.Errorf("drop %s: %w", table.history(), err)
+	}
+	return m.forgetMinutes(ctx, table, state.begin())
+}
+
+// drop counts a partition's rows and drops it in one transaction, so that the audit still adds up. While it counts, only writers to
+// this partition wait; the lock on the whole table comes last and is short.
+func drop(ctx context.Context, tx pgx.Tx, table table, name string, to time.Time) error {
+	_, err := tx.Exec(ctx, fmt.Sprintf(`
+SET LOCAL lock_timeout = '3s'; -- longer than deadlock_timeout, after which the server cancels an autovacuum that holds the lock
+LOCK TABLE %[1]s IN SHARE MODE;
+INSERT INTO retired_rows AS held (table_name, kafka_topic, kafka_partition, row_count, up_to)
+SELECT '%[2]s', kafka_topic, kafka_partition, count(*), '%[3]s'
+  FROM %[1]s
+ WHERE kafka_topic IS NOT NULL
+ GROUP BY kafka_topic, kafka_partition
+    ON CONFLICT (table_name, kafka_topic, kafka_partition) DO UPDATE
+   SET row_count = held.row_count + EXCLUDED.row_count,
+       up_to     = greatest(held.up_to, EXCLUDED.up_to);
+SET LOCAL lock_timeout = '500ms';
+DROP TABLE %[1]s`,
+		name, table.name, literal(to)))
+	return err
+}
+
+// moveHistory drops the rows of history, which are all expired, and extends it to the oldest regular partition.
+func (m *Maintainer) moveHistory(ctx context.Context, table table, state *partitions) error {
+	return m.change(ctx, func(tx pgx.Tx) error {
+		var holdsRows bool
+		if err := tx.QueryRow(ctx, fmt.Sprintf(`SELECT EXISTS (SELECT FROM %s)`, table.history())).Scan(&holdsRows); err != nil {
+			return err
+		}
+		reaches := span{to: state.begin()}
+		if !holdsRows && reaches == state.history {
+			return nil
+		}
+		if err := drop(ctx, tx, table, table.history(), state.history.to); err != nil {
+			return err
+		}
+		return attach(ctx, tx, table, table.history(), reaches)
+	})
+}
+
+// forgetMinutes deletes the minutes of dropped readings. A minute has one row for each Kafka partition, so DELETE is cheap.
+func (m *Maintainer) forgetMinutes(ctx context.Context, table table, before time.Time) error {
+	if table.name != "heartbeat_records" {
+		return nil
+	}
+	if _, err := m.pool.Exec(ctx, `DELETE FROM fleet_minute WHERE minute < $1`, before); err != nil {
+		return fmt.Errorf("drop minutes: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,5 @@
+package query_test
+
+import "heartbeat/internal/postgres/pgtest"
+
+const topic = pgtest.Topic
