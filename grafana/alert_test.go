@@ -52,7 +52,7 @@ func (d *duration) UnmarshalYAML(node *yaml.Node) error {
 
 func (r *alertRule) sql() string { return r.Data[0].Model.RawSQL }
 
-// limit is what the query's value must be above.
+// limit is the threshold of the query's value.
 func (r *alertRule) limit() float64 { return r.Data[1].Model.Conditions[0].Evaluator.Params[0] }
 
 func readFile(t testing.TB, name string) []byte {
@@ -86,7 +86,7 @@ func alertRules(t testing.TB) []alertRule {
 	return file.Groups[0].Rules
 }
 
-func TestFiveAlertRulesSayWhatGrafanaNeeds(t *testing.T) {
+func TestFiveAlertRulesAreComplete(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
 		"invalid": "warning", "tachycardia": "warning", "bradycardia": "warning",
@@ -103,7 +103,7 @@ func TestFiveAlertRulesSayWhatGrafanaNeeds(t *testing.T) {
 	seen := map[string]bool{}
 	for _, rule := range rules {
 		if seen[rule.UID] || len(rule.UID) == 0 || len(rule.UID) > 40 {
-			t.Errorf("rule %q: the uid %q is not new, of 1 to 40 characters", rule.Title, rule.UID)
+			t.Errorf("rule %q: the uid %q is not unique, or not of 1 to 40 characters", rule.Title, rule.UID)
 		}
 		seen[rule.UID] = true
 		kind := rule.Labels["type"]
@@ -121,7 +121,7 @@ func TestFiveAlertRulesSayWhatGrafanaNeeds(t *testing.T) {
 	}
 }
 
-// checkChain holds a rule against its form: a query that gives one number, and a threshold on it.
+// checkChain checks that a rule is a query for one number and a threshold on it.
 func checkChain(t *testing.T, rule alertRule) {
 	t.Helper()
 	if len(rule.Data) != 2 || rule.Condition != "B" {
@@ -140,7 +140,7 @@ func checkChain(t *testing.T, rule alertRule) {
 	}
 }
 
-// What is down must be heard of, and once.
+// An outage raises one alert.
 func TestOnlyTheStalledRuleFiresWithoutADatabase(t *testing.T) {
 	t.Parallel()
 	for _, rule := range alertRules(t) {
@@ -154,7 +154,7 @@ func TestOnlyTheStalledRuleFiresWithoutADatabase(t *testing.T) {
 	}
 }
 
-func TestAlertRulesHaveNothingThatGrafanaCouldTakeForAVariable(t *testing.T) {
+func TestAlertRulesHaveNoDollarSign(t *testing.T) {
 	t.Parallel()
 	if strings.Contains(string(readFile(t, "alerting/rules.yaml")), "$") {
 		t.Error("rules.yaml has a dollar sign: some versions of Grafana expand it, some do not")

@@ -12,16 +12,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// With -readings=20000000 the test loads as many and holds the time of each query against the limit: the fastest of many
-// runs, because the others also measure what else the machine does. Loading takes minutes; by default the test holds the amount of
-// work against a limit instead.
+// With -readings=20000000 the test loads that many, which takes minutes, and limits the duration of each query: the fastest of
+// many runs, which other load disturbs least. By default the test limits the number of rows that a query reads instead.
 var manyReadings = flag.Int("readings", 0, "load this many readings and measure the time that queries take")
 
 const (
-	// The limits are for planning and execution together. A rule is asked once a minute, and nobody waits for it.
+	// The limits include planning. A rule runs once a minute in the background.
 	panelLimit = 10 * time.Millisecond
 	ruleLimit  = 20 * time.Millisecond
-	// workLimit is how many rows a query may read: about what fits into the limit.
+	// workLimit is how many rows a query may read, about as many as the time limit allows.
 	workLimit = 40_000
 )
 
@@ -54,8 +53,8 @@ func (n node) work() float64 {
 	return work
 }
 
-// scansWhole names a table of readings that is read from its beginning to its end, mostly for nothing. What has only just
-// begun, as the table partition of an hour does, may be read whole: all of it is recent.
+// scansWhole names a table of readings that a plan reads completely and mostly discards. A new partition may be read
+// completely: all of its rows are recent.
 func (n node) scansWhole() string {
 	readings := strings.HasPrefix(n.Relation, "heartbeat_") || strings.HasPrefix(n.Relation, "pipeline_metrics")
 	if n.NodeType == "Seq Scan" && readings && n.Loops*n.Filtered > 1000 {
@@ -82,7 +81,7 @@ func explain(t testing.TB, pool *pgxpool.Pool, sql string) plan {
 	return plans[0]
 }
 
-func TestNoQueryNeedsLongHoweverMuchIsStored(t *testing.T) {
+func TestQueryCostIsBounded(t *testing.T) {
 	readings, customers := 300_000, 10_000
 	if *manyReadings > 0 {
 		readings = *manyReadings

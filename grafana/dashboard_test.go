@@ -14,7 +14,7 @@ import (
 	"heartbeat/grafana"
 )
 
-// dashboard is what the tests look at in a dashboard's JSON.
+// dashboard is the part of a dashboard's JSON that the tests check.
 type dashboard struct {
 	UID           string
 	Title         string
@@ -92,7 +92,7 @@ func readDashboard(t testing.TB, name string) dashboard {
 	return d
 }
 
-func TestMainDashboardIsTheContracts(t *testing.T) {
+func TestMainDashboardMatchesTheContract(t *testing.T) {
 	t.Parallel()
 	d := readDashboard(t, "main.json")
 	if d.UID != "heartbeat-main" || d.Title != "Customer Heartbeat Monitoring" || d.Refresh != "10s" || d.Time.From != "now-1h" || d.Time.To != "now" {
@@ -132,7 +132,7 @@ func TestDashboardsAreWellFormed(t *testing.T) {
 	for _, name := range dashboards {
 		d := readDashboard(t, name)
 		if uids[d.UID] || d.UID == "" || d.Title == "" || d.Description == "" || d.SchemaVersion != 37 {
-			t.Errorf("%s: uid %q, title %q, schema %d: want a new uid, a title, a description, and the schema of Grafana 9.4", name, d.UID, d.Title, d.SchemaVersion)
+			t.Errorf("%s: uid %q, title %q, schema %d: want a unique uid, a title, a description, and the schema of Grafana 9.4", name, d.UID, d.Title, d.SchemaVersion)
 		}
 		uids[d.UID] = true
 	}
@@ -140,7 +140,7 @@ func TestDashboardsAreWellFormed(t *testing.T) {
 		d := readDashboard(t, name)
 		for _, link := range d.Links {
 			if !uids[strings.TrimPrefix(link.URL, "/d/")] {
-				t.Errorf("%s links to %s, which is none of the dashboards", name, link.URL)
+				t.Errorf("%s links to %s, which is not a dashboard", name, link.URL)
 			}
 		}
 		for i, panel := range d.Panels {
@@ -149,7 +149,7 @@ func TestDashboardsAreWellFormed(t *testing.T) {
 	}
 }
 
-// known are the panels that Grafana 9.4 and 12 both have.
+// known are the panel types that Grafana 9.4 and 12 both have.
 var known = []string{"stat", "timeseries", "piechart", "table", "bargauge"}
 
 func checkPanel(t *testing.T, d dashboard, i int) {
@@ -160,7 +160,7 @@ func checkPanel(t *testing.T, d dashboard, i int) {
 			t.Errorf("panel %q has the same id", other.Title)
 		}
 		if p.GridPos.overlaps(other.GridPos) {
-			t.Errorf("panel %q lies under it: %+v, %+v", other.Title, other.GridPos, p.GridPos)
+			t.Errorf("panel %q overlaps it: %+v, %+v", other.Title, other.GridPos, p.GridPos)
 		}
 	}
 	if p.ID <= 0 || p.GridPos.W <= 0 || p.GridPos.H <= 0 || p.GridPos.X < 0 || p.GridPos.X+p.GridPos.W > 24 {
@@ -175,7 +175,7 @@ func checkPanel(t *testing.T, d dashboard, i int) {
 	refs := map[string]bool{}
 	for _, target := range p.Targets {
 		if refs[target.RefID] || target.RefID == "" || target.Datasource != p.Datasource || (target.RawSQL == "") == (target.Expr == "") {
-			t.Errorf("target %+v: want a new refId, the panel's datasource, and one statement", target)
+			t.Errorf("target %+v: want a unique refId, the panel's datasource, and one statement", target)
 		}
 		refs[target.RefID] = true
 	}
@@ -247,10 +247,10 @@ func TestProviderShowsTheDashboardsInTheirFolder(t *testing.T) {
 	}
 }
 
-// declared finds the metrics that the code registers.
+// declared matches metrics that the code registers.
 var declared = regexp.MustCompile(`Name:\s*"(heartbeat_[a-z_]+)"`)
 
-// used finds the metrics in an expression; a histogram's series have a suffix.
+// used matches metrics in an expression; a histogram's series have a suffix.
 var used = regexp.MustCompile(`heartbeat_[a-z_]+`)
 
 func TestEveryMetricOnThePipelineDashboardExists(t *testing.T) {
@@ -308,7 +308,7 @@ func TestWriteLeavesTheFilesOfTheBinary(t *testing.T) {
 	}
 }
 
-func TestWriteNamesWhatIsInTheWay(t *testing.T) {
+func TestWriteNamesAFileInItsWay(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "grafana")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -17,17 +17,17 @@ import (
 // classes are the anomalies in the order of shares.
 var classes = [...]string{"BRADYCARDIA", "TACHYCARDIA", "INVALID"}
 
-// usualShares are those of the simulator.
-var usualShares = [...]float64{0.995 * 0.025, 0.995 * 0.025, 0.005}
+// defaultShares are the simulator's.
+var defaultShares = [...]float64{0.995 * 0.025, 0.995 * 0.025, 0.005}
 
-// traffic is what a fleet does in one minute.
+// traffic is the traffic of a fleet in one minute.
 type traffic struct {
 	silent bool       // nothing arrives
 	shares [3]float64 // of the readings, by class
-	device int        // INVALID readings of one device, beyond all others
+	device int        // additional INVALID readings of one device
 }
 
-// fleet writes what a fleet of a rate leaves behind in the database, minute by minute.
+// fleet writes the rows that a fleet's readings leave in the database, minute by minute.
 type fleet struct {
 	t         testing.TB
 	pool      *pgxpool.Pool
@@ -51,8 +51,8 @@ SELECT 'heartbeat-events', partition, gen_random_uuid(), 'heartbeat-events', 1, 
 const (
 	partitions   = 3
 	faultyDevice = "CUST_04242"
-	// sampled is how much of a fast fleet's minute is written as rows: more than the newest 5,000 anomalies that the rules look
-	// at. A slow fleet is written whole.
+	// sampled bounds the rows written for a minute of a fast fleet, above the newest 5,000 anomalies that the rules read. All
+	// rows of a slow fleet are written.
 	sampled = 10 * time.Second
 )
 
@@ -88,7 +88,7 @@ VALUES ($1, 'heartbeat-events', $2, $3::bigint, $3::bigint * 75, 40, 140, $4, $5
 	}
 }
 
-// rows stores the anomalies themselves, and the readings of a faulty device that are not.
+// rows stores the anomalies, and the valid readings of a faulty device.
 func (f *fleet) rows(at time.Time, counts [3]int64, device int) {
 	f.t.Helper()
 	span := time.Minute
@@ -116,7 +116,7 @@ func (f *fleet) rows(at time.Time, counts [3]int64, device int) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	// Every customer has valid readings too, the faulty one included: one in ten of what it sends.
+	// The faulty device sends one valid reading in ten.
 	pgtest.Exec(f.t, f.pool, `
 INSERT INTO heartbeat_records (customer_id, heart_rate, event_timestamp, kafka_topic, kafka_partition, kafka_offset)
 SELECT $1, 70, $2::timestamptz + n * interval '1 second', 'heartbeat-events', 0, n
@@ -133,7 +133,7 @@ SELECT 'valid_processed', $1::bigint + $2::bigint * step / 6, 'records', $3::tim
 	f.stored += valid
 }
 
-// poisson draws a number of events whose mean is known; a large one from the normal distribution that it then resembles.
+// poisson draws a number of events with the given mean; a large one from the normal distribution, which is close to it.
 func (f *fleet) poisson(mean float64) int64 {
 	if mean > 500 {
 		return max(0, int64(math.Round(mean+math.Sqrt(mean)*f.random.NormFloat64())))

@@ -1,10 +1,10 @@
-// Package grafana carries what a Grafana server must be told to show Heartbeat: datasources, dashboards, alert rules and
-// whom to notify. They are plain files under provisioning, which Grafana reads at its start; the binary embeds the same
-// files, so that they always fit its schema.
+// Package grafana provides the provisioning files of a Grafana server for Heartbeat: datasources, dashboards, alert rules and
+// notification. They are plain files under provisioning, which Grafana reads at its start; the binary embeds the same files,
+// so that they always match its schema.
 //
-// It refuses to know Grafana's API or any password: what differs between installations are variables of the Grafana
-// server's environment. Nothing here is mutable, so everything may be used concurrently. On the path of a reading it is
-// one of the ends: it looks at what is stored.
+// It does not use Grafana's API and contains no password: settings that differ between installations are variables of the
+// Grafana server's environment. The package has no mutable state and may be used concurrently. It is at the end of a
+// reading's path: Grafana queries what is stored.
 package grafana
 
 import (
@@ -22,13 +22,13 @@ var files embed.FS
 func Files() fs.FS {
 	provisioning, err := fs.Sub(files, "provisioning")
 	if err != nil {
-		panic(err) // the name is not valid, which the compiler's embedding excludes
+		panic(err) // an invalid name, which embedding excludes at compile time
 	}
 	return provisioning
 }
 
-// Write puts the provisioning directory's content into a directory, which is created where there is none. It overwrites
-// earlier versions of its own files and leaves all others alone. It returns the names it has written, relative to the directory.
+// Write writes the provisioning files into a directory, which it creates if missing. It overwrites earlier versions of its own
+// files and does not touch others. It returns the names of the written files, relative to the directory.
 func Write(directory string) (written []string, err error) {
 	provisioning := Files()
 	err = fs.WalkDir(provisioning, ".", func(name string, entry fs.DirEntry, err error) error {

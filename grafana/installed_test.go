@@ -14,10 +14,10 @@ import (
 	"heartbeat/internal/postgres/pgtest"
 )
 
-// wrong is a line of Grafana's log that tells of an error.
-var wrong = regexp.MustCompile(`(?m)^.*(level|lvl)=(error|eror|crit).*$`)
+// errorLine matches an error in Grafana's log.
+var errorLine = regexp.MustCompile(`(?m)^.*(level|lvl)=(error|eror|crit).*$`)
 
-func TestGrafanaTakesTheFilesAndAnswersEveryPanel(t *testing.T) {
+func TestGrafanaLoadsTheFilesAndAnswersEveryPanel(t *testing.T) {
 	directory, prometheus := t.TempDir(), freeAddress(t)
 	config := filepath.Join(directory, "prometheus.yaml")
 	writeScrapes(t, config, startRoles(t, directory))
@@ -35,26 +35,26 @@ func TestGrafanaTakesTheFilesAndAnswersEveryPanel(t *testing.T) {
 			}
 			Dashboard struct{ Panels []struct{ ID int } }
 		}
-		g.await(d.Title+" is loaded", func() error { return g.ask(http.MethodGet, "/api/dashboards/uid/"+d.UID, nil, &loaded) })
+		g.await(d.Title+" is loaded", func() error { return g.call(http.MethodGet, "/api/dashboards/uid/"+d.UID, nil, &loaded) })
 		if len(loaded.Dashboard.Panels) != len(d.Panels) || loaded.Meta.FolderTitle != "Heartbeat" || !loaded.Meta.Provisioned {
 			t.Errorf("%s: %d panels of %d in the folder %q", d.Title, len(loaded.Dashboard.Panels), len(d.Panels), loaded.Meta.FolderTitle)
 		}
 		for _, p := range d.Panels {
 			s := spanOf(t, p, now)
 			g.await(d.Title+"/"+p.Title, func() error {
-				if name == "pipeline.json" { // Prometheus has only begun to ask
+				if name == "pipeline.json" { // Prometheus has just begun to scrape
 					s.to = time.Now()
 				}
 				return g.checkPanel(p, s)
 			})
 		}
 	}
-	for _, line := range wrong.FindAllString(g.log.String(), -1) {
+	for _, line := range errorLine.FindAllString(g.log.String(), -1) {
 		t.Errorf("Grafana's log: %s", line)
 	}
 }
 
-// checkPanel wants an answer to each query of a panel, which has rows but for what counts troubles that there are none of.
+// checkPanel checks that each query of a panel returns rows, except metrics of failures that have not happened.
 func (g *grafanaServer) checkPanel(p panel, s span) error {
 	answer, err := g.query(p, s)
 	if err != nil {
@@ -63,14 +63,14 @@ func (g *grafanaServer) checkPanel(p panel, s span) error {
 	for _, target := range p.Targets {
 		result := answer.Results[target.RefID]
 		empty := len(result.Frames) == 0 || len(result.Frames[0].Data.Values) == 0
-		if result.Error != "" || empty && !isQuiet(target.Expr) {
+		if result.Error != "" || empty && !isFailureMetric(target.Expr) {
 			return fmt.Errorf("query %s gives %d frames, error %q", target.RefID, len(result.Frames), result.Error)
 		}
 	}
 	return nil
 }
 
-// states are those of the rules, by their type; an error in place of the state where a rule could not be evaluated.
+// states returns the state of each rule by its type, or an error if a rule could not be evaluated.
 func (g *grafanaServer) states() (map[string]string, error) {
 	var answer struct {
 		Data struct {
@@ -82,7 +82,7 @@ func (g *grafanaServer) states() (map[string]string, error) {
 			}
 		}
 	}
-	if err := g.ask(http.MethodGet, "/api/prometheus/grafana/api/v1/rules", nil, &answer); err != nil {
+	if err := g.call(http.MethodGet, "/api/prometheus/grafana/api/v1/rules", nil, &answer); err != nil {
 		return nil, err
 	}
 	states := map[string]string{}
@@ -120,8 +120,9 @@ func (g *grafanaServer) expect(what string, firing ...string) {
 	g.t.Logf("%s: fires %v after %v", what, firing, time.Since(began).Round(time.Second))
 }
 
-// present rewrites what is stored: a quiet hour, five minutes of some traffic, and the same for minutes to come.
-func (f *fleet) present(traffic traffic) {
+// replaceTraffic rewrites the stored rows: an hour of normal traffic, five minutes of the given traffic, and the same for
+// the next minutes.
+func (f *fleet) replaceTraffic(traffic traffic) {
 	f.t.Helper()
 	pgtest.Exec(f.t, f.pool, `TRUNCATE fleet_minute, heartbeat_records, heartbeat_anomalies, pipeline_metrics`)
 	now := time.Now().UTC().Truncate(time.Minute)
@@ -136,32 +137,32 @@ func (f *fleet) present(traffic traffic) {
 
 func TestGrafanasRulesFireAndResolve(t *testing.T) {
 	fleet := newFleet(t, 2)
-	fleet.present(normal())
+	fleet.replaceTraffic(normal())
 	g := startGrafana(t, fleet.pool, "127.0.0.1:1")
 	g.expect("a quiet hour")
 	for _, episode := range episodes(30) {
 		if len(episode.fires) == 0 {
 			continue
 		}
-		fleet.present(episode.traffic)
+		fleet.replaceTraffic(episode.traffic)
 		g.expect(episode.name, episode.fires...)
 		for _, kind := range episode.fires {
-			g.await("the webhook hears of "+kind, func() error { return g.heard("firing " + kind) })
+			g.await("the webhook hears of "+kind, func() error { return g.wantReceived("firing " + kind) })
 		}
-		fleet.present(normal())
+		fleet.replaceTraffic(normal())
 		g.expect("calm after: " + episode.name)
 		for _, kind := range episode.fires {
-			g.await("the webhook hears the end of "+kind, func() error { return g.heard("resolved " + kind) })
+			g.await("the webhook hears the end of "+kind, func() error { return g.wantReceived("resolved " + kind) })
 		}
 	}
-	for _, line := range wrong.FindAllString(g.log.String(), -1) {
+	for _, line := range errorLine.FindAllString(g.log.String(), -1) {
 		t.Errorf("Grafana's log: %s", line)
 	}
 }
 
-func (g *grafanaServer) heard(word string) error {
-	if g.hook.heard(word) {
+func (g *grafanaServer) wantReceived(word string) error {
+	if g.hook.hasReceived(word) {
 		return nil
 	}
-	return fmt.Errorf("no %q was told", word)
+	return fmt.Errorf("no notification %q was received", word)
 }

@@ -29,15 +29,15 @@ type scrape struct {
 	Targets       []map[string][]string `yaml:"static_configs"`
 }
 
-// quiet are the metrics that have no series while nothing goes wrong.
-var quiet = []string{"heartbeat_dead_letters_total", "heartbeat_store_retries_total"}
+// failureMetrics have no series while nothing fails.
+var failureMetrics = []string{"heartbeat_dead_letters_total", "heartbeat_store_retries_total"}
 
-func isQuiet(expression string) bool {
-	return slices.ContainsFunc(quiet, func(metric string) bool { return strings.Contains(expression, metric) })
+func isFailureMetric(expression string) bool {
+	return slices.ContainsFunc(failureMetrics, func(metric string) bool { return strings.Contains(expression, metric) })
 }
 
-// A real Prometheus asks every role, each a process of its own, as compose.yaml runs them, and answers every expression
-// of the pipeline dashboard.
+// A real Prometheus scrapes every role in its own process, as compose.yaml runs them, and evaluates every expression of the
+// pipeline dashboard.
 func TestPrometheusAnswersThePipelineDashboard(t *testing.T) {
 	t.Parallel()
 	prometheus, err := exec.LookPath("prometheus")
@@ -55,13 +55,13 @@ func TestPrometheusAnswersThePipelineDashboard(t *testing.T) {
 	for _, panel := range readDashboard(t, "pipeline.json").Panels {
 		for _, target := range panel.Targets {
 			expression := strings.NewReplacer("$__rate_interval", "10s", "$__range", "5m").Replace(target.Expr)
-			awaitAnswer(t, own, panel.Title, expression, isQuiet(expression))
+			awaitAnswer(t, own, panel.Title, expression, isFailureMetric(expression))
 		}
 	}
 }
 
-// startRoles runs producer, consumer and console against a broker and a database, and returns where each shows its
-// metrics, by its job.
+// startRoles runs producer, consumer and console against a broker and a database, and returns the
+// metrics address of each by its job.
 func startRoles(t *testing.T, directory string) map[string]string {
 	t.Helper()
 	broker, err := broker.Start(t.Context(), broker.Options{})
@@ -118,7 +118,7 @@ func writeScrapes(t *testing.T, name string, addresses map[string]string) {
 	}
 }
 
-// awaitAnswer asks until there is a number, or an answer at all where there may be none.
+// awaitAnswer queries until the result is a number, or any result if it may be empty.
 func awaitAnswer(t *testing.T, address, title, expression string, empty bool) {
 	t.Helper()
 	deadline, ticker := time.Now().Add(90*time.Second), time.NewTicker(250*time.Millisecond)
@@ -167,7 +167,7 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// launch runs a program until the end of the test, which ends it in good order.
+// launch runs a program until the end of the test, which interrupts it.
 func launch(t *testing.T, environment []string, program string, args ...string) {
 	t.Helper()
 	var said strings.Builder

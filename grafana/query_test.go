@@ -41,22 +41,22 @@ func expand(sql string, s span) string {
 	})
 }
 
-// answer is a result with the kind of each column: time, number or text.
-type answer struct {
+// queryResult is a result with the kind of each column: time, number or text.
+type queryResult struct {
 	names, kinds []string
 	rows         [][]any
 }
 
-func ask(t testing.TB, pool *pgxpool.Pool, sql string) answer {
+func runQuery(t testing.TB, pool *pgxpool.Pool, sql string) queryResult {
 	t.Helper()
 	if strings.Contains(sql, "$") {
-		t.Fatalf("a macro or variable is left that the test does not know:\n%s", sql)
+		t.Fatalf("the test does not know a macro or variable in:\n%s", sql)
 	}
 	rows, err := pool.Query(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, sql)
 	}
-	var a answer
+	var a queryResult
 	for rows.Next() {
 		values, err := rows.Values()
 		if err != nil {
@@ -95,7 +95,7 @@ func TestEveryPanelsQueryAnswersInTheShapeThatThePanelShows(t *testing.T) {
 			t.Run(name+"/"+p.Title, func(t *testing.T) {
 				t.Parallel()
 				for _, target := range p.Targets {
-					a := ask(t, pool, expand(target.RawSQL, spanOf(t, p, now)))
+					a := runQuery(t, pool, expand(target.RawSQL, spanOf(t, p, now)))
 					if len(a.rows) == 0 {
 						t.Fatal("no row")
 					}
@@ -107,7 +107,7 @@ func TestEveryPanelsQueryAnswersInTheShapeThatThePanelShows(t *testing.T) {
 	}
 }
 
-func checkShape(t *testing.T, p panel, target target, a answer) {
+func checkShape(t *testing.T, p panel, target target, a queryResult) {
 	t.Helper()
 	switch {
 	case p.Type == "timeseries" && target.Format == "time_series":
@@ -141,18 +141,18 @@ func checkShape(t *testing.T, p panel, target target, a answer) {
 			}
 		}
 	default:
-		t.Errorf("nothing is known of panels of type %s", p.Type)
+		t.Errorf("the test does not know panels of type %s", p.Type)
 	}
 }
 
-func wantColumns(t *testing.T, a answer, names, kinds string) {
+func wantColumns(t *testing.T, a queryResult, names, kinds string) {
 	t.Helper()
 	if strings.Join(a.names, " ") != names || strings.Join(a.kinds, " ") != kinds {
 		t.Errorf("columns %v are %v, want %s", a.names, a.kinds, names)
 	}
 }
 
-func wantAscending(t *testing.T, a answer) {
+func wantAscending(t *testing.T, a queryResult) {
 	t.Helper()
 	for i := 1; i < len(a.rows); i++ {
 		if fmt.Sprint(a.rows[i-1][0]) > fmt.Sprint(a.rows[i][0]) && seconds(a.rows[i-1][0]) > seconds(a.rows[i][0]) {
@@ -175,8 +175,8 @@ func seconds(value any) float64 {
 	}
 }
 
-// checkOverrides holds the names in overrides against the columns, or series, that there are.
-func checkOverrides(t *testing.T, p panel, target target, a answer) {
+// checkOverrides checks that overrides name existing columns or series.
+func checkOverrides(t *testing.T, p panel, target target, a queryResult) {
 	t.Helper()
 	names := slices.Clone(a.names)
 	if target.Format == "time_series" {
@@ -186,7 +186,7 @@ func checkOverrides(t *testing.T, p panel, target target, a answer) {
 	}
 	for _, override := range p.FieldConfig.Overrides {
 		if override.Matcher.ID != "byName" || !slices.Contains(names, override.Matcher.Options) {
-			t.Errorf("an override is for %q, there is only %v", override.Matcher.Options, slices.Compact(names))
+			t.Errorf("an override names %q, but there is only %v", override.Matcher.Options, slices.Compact(names))
 		}
 	}
 }
@@ -202,13 +202,13 @@ func TestEveryVariableAndAnnotationAnswers(t *testing.T) {
 				t.Errorf("variable %s of %s is of type %s", v.Name, name, v.Type)
 				continue
 			}
-			a := ask(t, pool, expand(v.Query, hour))
+			a := runQuery(t, pool, expand(v.Query, hour))
 			if len(a.names) != 1 || a.kinds[0] != "text" || len(a.rows) != 100 {
 				t.Errorf("variable %s gives columns %v, %d rows, want 100 of one column", v.Name, a.names, len(a.rows))
 			}
 		}
 		for _, annotation := range d.Annotations.List {
-			a := ask(t, pool, expand(annotation.Target.RawSQL, hour))
+			a := runQuery(t, pool, expand(annotation.Target.RawSQL, hour))
 			wantColumns(t, a, "time text tags", "time text text")
 			if len(a.rows) != 1 {
 				t.Errorf("annotation %s gives %d rows, want the incident", annotation.Name, len(a.rows))
@@ -221,7 +221,7 @@ func TestEveryAlertRulesQueryGivesOneNumber(t *testing.T) {
 	t.Parallel()
 	pool, now := seeded(t, 30_000, 1_000)
 	for _, rule := range alertRules(t) {
-		a := ask(t, pool, at(rule.sql(), now))
+		a := runQuery(t, pool, at(rule.sql(), now))
 		if len(a.rows) != 1 || len(a.kinds) != 1 || a.kinds[0] != "number" || a.rows[0][0] == nil {
 			t.Errorf("rule %q gives columns %v of %v and %d rows, want one number", rule.Title, a.names, a.kinds, len(a.rows))
 		}
@@ -234,7 +234,7 @@ func TestNewDatabaseShowsZeroAndNoError(t *testing.T) {
 	for _, name := range []string{"main.json", "customer.json"} {
 		for _, p := range readDashboard(t, name).Panels {
 			for _, target := range p.Targets {
-				a := ask(t, pool, expand(target.RawSQL, spanOf(t, p, now)))
+				a := runQuery(t, pool, expand(target.RawSQL, spanOf(t, p, now)))
 				if p.Type == "stat" && name == "main.json" && (len(a.rows) != 1 || fmt.Sprint(a.rows[0][0]) != "0") {
 					t.Errorf("panel %q shows %v, want 0", p.Title, a.rows)
 				}
@@ -243,7 +243,7 @@ func TestNewDatabaseShowsZeroAndNoError(t *testing.T) {
 	}
 }
 
-// The figures of the main dashboard must be those of the raw rows.
+// The main dashboard's figures equal those of the raw rows.
 func TestStatsAgreeWithTheRows(t *testing.T) {
 	t.Parallel()
 	pool, now := seeded(t, 30_000, 100)
@@ -263,15 +263,15 @@ UNION ALL SELECT customer_id FROM heartbeat_anomalies WHERE event_timestamp >= $
 			continue
 		}
 		s := spanOf(t, p, now)
-		got, want := ask(t, pool, expand(p.Targets[0].RawSQL, s)).rows[0][0], ask(t, pool, expand(truth, s)).rows[0][0]
+		got, want := runQuery(t, pool, expand(p.Targets[0].RawSQL, s)).rows[0][0], runQuery(t, pool, expand(truth, s)).rows[0][0]
 		if got != want || want == int64(0) {
-			t.Errorf("panel %q shows %v, the rows say %v", p.Title, got, want)
+			t.Errorf("panel %q shows %v, the rows have %v", p.Title, got, want)
 		}
 	}
 }
 
-// A datasource that could read more would show it to whoever can edit a dashboard.
-func TestTheRoleOfGrafanaMayAskEverything(t *testing.T) {
+// Grafana's role can read what the dashboards need and no more: anybody who may edit a dashboard could show the rest.
+func TestGrafanasRoleMayRunEveryQuery(t *testing.T) {
 	t.Parallel()
 	owner, now := seeded(t, 3_000, 100)
 	const password = "read-only"
@@ -293,18 +293,18 @@ func TestTheRoleOfGrafanaMayAskEverything(t *testing.T) {
 		for _, p := range d.Panels {
 			for _, target := range p.Targets {
 				if target.RawSQL != "" {
-					ask(t, pool, expand(target.RawSQL, spanOf(t, p, now)))
+					runQuery(t, pool, expand(target.RawSQL, spanOf(t, p, now)))
 				}
 			}
 		}
 		for _, v := range d.Templating.List {
-			ask(t, pool, expand(v.Query, spanOf(t, panel{}, now)))
+			runQuery(t, pool, expand(v.Query, spanOf(t, panel{}, now)))
 		}
 		for _, annotation := range d.Annotations.List {
-			ask(t, pool, expand(annotation.Target.RawSQL, spanOf(t, panel{}, now)))
+			runQuery(t, pool, expand(annotation.Target.RawSQL, spanOf(t, panel{}, now)))
 		}
 	}
 	for _, rule := range alertRules(t) {
-		ask(t, pool, at(rule.sql(), now))
+		runQuery(t, pool, at(rule.sql(), now))
 	}
 }

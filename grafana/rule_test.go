@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// A simulated day begins in the past: no part of a rule may look at the real clock.
+// A simulated day begins in the past, so a rule that uses the real clock fails.
 var noon = time.Date(2026, 2, 20, 12, 0, 0, 0, time.UTC)
 
-// episode is a stretch of time of one traffic, and the rules that must fire in it, once each. All others must not.
+// episode is a period of one kind of traffic. Exactly the rules in fires must fire in it, once each.
 type episode struct {
 	name    string
 	minutes int
@@ -18,7 +18,7 @@ type episode struct {
 	fires   []string
 }
 
-func normal() traffic { return traffic{shares: usualShares} }
+func normal() traffic { return traffic{shares: defaultShares} }
 
 func shares(bradycardia, tachycardia, invalid float64) traffic {
 	return traffic{shares: [3]float64{bradycardia, tachycardia, invalid}}
@@ -26,18 +26,18 @@ func shares(bradycardia, tachycardia, invalid float64) traffic {
 
 func calm() episode { return episode{"calm", 12, normal(), nil} }
 
-// The quiet hour comes first, for a baseline; after each fault there is time for its alert to resolve.
+// An hour without faults comes first as a baseline; after each fault there is time for its alert to resolve.
 func episodes(device int) []episode {
 	faultyDevice := normal()
 	faultyDevice.device = device
 	return []episode{
 		{"a quiet hour", 60, normal(), nil},
 		{"one device sends INVALID readings", 8, faultyDevice, []string{"invalid"}}, calm(),
-		{"tachycardia in many", 8, shares(usualShares[0], 0.09, 0.005), []string{"tachycardia"}}, calm(),
-		{"bradycardia in many", 8, shares(0.09, usualShares[1], 0.005), []string{"bradycardia"}}, calm(),
-		{"INVALID readings of many devices", 8, shares(usualShares[0], usualShares[1], 0.08), []string{"invalid"}}, calm(),
+		{"tachycardia in many", 8, shares(defaultShares[0], 0.09, 0.005), []string{"tachycardia"}}, calm(),
+		{"bradycardia in many", 8, shares(0.09, defaultShares[1], 0.005), []string{"bradycardia"}}, calm(),
+		{"INVALID readings of many devices", 8, shares(defaultShares[0], defaultShares[1], 0.08), []string{"invalid"}}, calm(),
 		{"anomalies of all classes", 8, shares(0.15, 0.15, 0.007), []string{"anomaly_rate", "bradycardia", "tachycardia"}}, calm(),
-		{"tachycardia in half of the fleet", 8, shares(usualShares[0], 0.5, 0.005), []string{"anomaly_rate", "tachycardia"}}, calm(),
+		{"tachycardia in half of the fleet", 8, shares(defaultShares[0], 0.5, 0.005), []string{"anomaly_rate", "tachycardia"}}, calm(),
 		{"nothing arrives", 8, traffic{silent: true}, []string{"stalled"}}, calm(),
 	}
 }
@@ -54,9 +54,9 @@ func TestAlertRulesFireOnTheirFaultAloneAndResolve(t *testing.T) {
 		t.Run(fmt.Sprintf("at %g readings a second", test.rate), func(t *testing.T) {
 			t.Parallel()
 			fleet := newFleet(t, test.rate)
-			watch := newWatch(t, fleet)
+			watch := newRuleEvaluator(t, fleet)
 			at := noon
-			watch.settle(at)
+			watch.checkEmptyDatabase(at)
 			for _, episode := range episodes(test.device) {
 				watch.begin()
 				for range episode.minutes {
@@ -64,88 +64,88 @@ func TestAlertRulesFireOnTheirFaultAloneAndResolve(t *testing.T) {
 					at = at.Add(time.Minute)
 					watch.evaluate(at)
 				}
-				watch.judge(episode)
+				watch.check(episode)
 			}
 		})
 	}
 }
 
-// watch evaluates the rules as Grafana does: each minute, and a rule fires once its condition has held for its time.
-type watch struct {
+// ruleEvaluator evaluates the rules as Grafana does: each minute; a rule fires once its condition has held for its duration.
+type ruleEvaluator struct {
 	t      *testing.T
 	fleet  *fleet
 	rules  []alertRule
-	since  map[string]time.Time // since when a condition holds
+	since  map[string]time.Time // when each condition became true
 	firing map[string]bool
 	fired  []string // in the current episode
 	scores map[string]float64
 }
 
-func newWatch(t *testing.T, fleet *fleet) *watch {
-	return &watch{
+func newRuleEvaluator(t *testing.T, fleet *fleet) *ruleEvaluator {
+	return &ruleEvaluator{
 		t: t, fleet: fleet, rules: alertRules(t),
 		since: map[string]time.Time{}, firing: map[string]bool{}, scores: map[string]float64{},
 	}
 }
 
-// settle holds the rules against an empty database: nothing is a burst, and nothing arrives.
-func (w *watch) settle(at time.Time) {
-	w.t.Helper()
-	for _, rule := range w.rules {
-		if holds := w.score(rule, at) > rule.limit(); holds != (rule.Labels["type"] == "stalled") {
-			w.t.Errorf("on an empty database the condition of %q is %t", rule.Title, holds)
+// checkEmptyDatabase evaluates the rules without readings: only the stalled rule's condition holds.
+func (e *ruleEvaluator) checkEmptyDatabase(at time.Time) {
+	e.t.Helper()
+	for _, rule := range e.rules {
+		if holds := e.score(rule, at) > rule.limit(); holds != (rule.Labels["type"] == "stalled") {
+			e.t.Errorf("on an empty database the condition of %q is %t", rule.Title, holds)
 		}
 	}
 }
 
-func (w *watch) begin() {
-	w.fired = nil
-	clear(w.scores)
+func (e *ruleEvaluator) begin() {
+	e.fired = nil
+	clear(e.scores)
 }
 
-func (w *watch) evaluate(at time.Time) {
-	w.t.Helper()
-	for _, rule := range w.rules {
+func (e *ruleEvaluator) evaluate(at time.Time) {
+	e.t.Helper()
+	for _, rule := range e.rules {
 		kind := rule.Labels["type"]
-		score := w.score(rule, at)
-		w.scores[kind] = max(w.scores[kind], score)
+		score := e.score(rule, at)
+		e.scores[kind] = max(e.scores[kind], score)
 		if score <= rule.limit() {
-			delete(w.since, kind)
-			w.firing[kind] = false
+			delete(e.since, kind)
+			e.firing[kind] = false
 			continue
 		}
-		if _, pending := w.since[kind]; !pending {
-			w.since[kind] = at
+		if _, pending := e.since[kind]; !pending {
+			e.since[kind] = at
 		}
-		if !w.firing[kind] && at.Sub(w.since[kind]) >= time.Duration(rule.For) {
-			w.firing[kind] = true
-			w.fired = append(w.fired, kind)
+		if !e.firing[kind] && at.Sub(e.since[kind]) >= time.Duration(rule.For) {
+			e.firing[kind] = true
+			e.fired = append(e.fired, kind)
 		}
 	}
 }
 
 // score runs the rule's query with the simulated clock.
-func (w *watch) score(rule alertRule, now time.Time) (score float64) {
-	w.t.Helper()
-	if err := w.fleet.pool.QueryRow(w.t.Context(), at(rule.sql(), now)).Scan(&score); err != nil {
-		w.t.Fatalf("rule %q: %v", rule.Title, err)
+func (e *ruleEvaluator) score(rule alertRule, now time.Time) (score float64) {
+	e.t.Helper()
+	if err := e.fleet.pool.QueryRow(e.t.Context(), at(rule.sql(), now)).Scan(&score); err != nil {
+		e.t.Fatalf("rule %q: %v", rule.Title, err)
 	}
 	return score
 }
 
-func (w *watch) judge(episode episode) {
-	w.t.Helper()
-	slices.Sort(w.fired)
-	if !slices.Equal(w.fired, episode.fires) {
-		w.t.Errorf("%s: fired %v, want %v, each once; highest scores: %v", episode.name, w.fired, episode.fires, w.scores)
+func (e *ruleEvaluator) check(episode episode) {
+	e.t.Helper()
+	slices.Sort(e.fired)
+	if !slices.Equal(e.fired, episode.fires) {
+		e.t.Errorf("%s: fired %v, want %v, each once; highest scores: %v", episode.name, e.fired, episode.fires, e.scores)
 	}
 	if len(episode.fires) > 0 {
-		w.t.Logf("%s: highest scores %v", episode.name, w.scores)
+		e.t.Logf("%s: highest scores %v", episode.name, e.scores)
 		return
 	}
-	for kind, firing := range w.firing {
+	for kind, firing := range e.firing {
 		if firing {
-			w.t.Errorf("%s: %s still fires at its end, score %v", episode.name, kind, w.scores[kind])
+			e.t.Errorf("%s: %s still fires at its end, score %v", episode.name, kind, e.scores[kind])
 		}
 	}
 }

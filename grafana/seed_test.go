@@ -12,8 +12,8 @@ import (
 	"heartbeat/internal/postgres/pgtest"
 )
 
-// seeded returns a database that holds the last hour of a fleet, at the simulator's shares: raw rows, rollups, states,
-// statistics and dead letters, which agree with each other. The hour ends at the time that it returns too.
+// seeded returns a database with the last hour of a fleet at the simulator's shares: raw rows, rollups, states, statistics and
+// dead letters that agree with each other. It also returns the end of that hour.
 func seeded(t testing.TB, readings, customers int) (*pgxpool.Pool, time.Time) {
 	t.Helper()
 	now := time.Now().UTC().Truncate(time.Microsecond)
@@ -21,7 +21,7 @@ func seeded(t testing.TB, readings, customers int) (*pgxpool.Pool, time.Time) {
 	if err := partition.New(pool, 0).Maintain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// Loading a large fleet takes longer than any statement of the product may.
+	// Loading a large fleet takes longer than the product's statement timeout.
 	load := func(sql string, args ...any) {
 		t.Helper()
 		connection, err := pool.Acquire(t.Context())
@@ -37,7 +37,7 @@ func seeded(t testing.TB, readings, customers int) (*pgxpool.Pool, time.Time) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	// The last readings are one of each class, of the customer that the tests look at.
+	// The last readings are one of each class, of the customer that the tests query.
 	load(`
 CREATE UNLOGGED TABLE event AS
 SELECT n, CASE WHEN n > $1::bigint - 4 THEN 'CUST_00042' ELSE 'CUST_' || lpad((1 + floor(random() * $2))::integer::text, 5, '0') END AS customer_id,
@@ -46,7 +46,7 @@ SELECT n, CASE WHEN n > $1::bigint - 4 THEN 'CUST_00042' ELSE 'CUST_' || lpad((1
        CASE WHEN dice < 0.005 THEN 400 WHEN dice < 0.03 THEN 30 WHEN dice < 0.055 THEN 200 ELSE 40 + (random() * 100)::integer END AS heart_rate
   FROM (SELECT n, CASE $1::bigint - n WHEN 0 THEN 0 WHEN 1 THEN 0.01 WHEN 2 THEN 0.04 WHEN 3 THEN 1 ELSE random() END AS dice
           FROM generate_series(1, $1::bigint) AS n) AS drawn`, readings, customers)
-	// Rows lie as the writer puts them: batch by batch, and in each by customer.
+	// Rows have the writer's order: batch by batch, sorted by customer within each.
 	load(`
 INSERT INTO heartbeat_records (event_timestamp, ingestion_timestamp, kafka_offset, kafka_partition, heart_rate, customer_id, kafka_topic)
 SELECT at, at + interval '40 milliseconds', n, partition, heart_rate, customer_id, 'heartbeat-events'
@@ -72,7 +72,7 @@ SELECT date_trunc('minute', at), 'heartbeat-events', partition,
        min(heart_rate) FILTER (WHERE class = 'NORMAL'), max(heart_rate) FILTER (WHERE class = 'NORMAL'),
        count(*) FILTER (WHERE class = 'BRADYCARDIA'), count(*) FILTER (WHERE class = 'TACHYCARDIA'), count(*) FILTER (WHERE class = 'INVALID')
   FROM event GROUP BY 1, 3`)
-	// The day before, for what reads more than an hour of minutes.
+	// The day before, for queries of more than an hour.
 	load(`
 INSERT INTO fleet_minute
 SELECT minute, 'heartbeat-events', partition, 1000, 75000, 40, 140, 26, 26, 5
@@ -99,18 +99,18 @@ VALUES ('retention_passed', 'heartbeat-events', 0, 5, 7, 'two records were never
 	return pool, now
 }
 
-// at puts a time in the place of the database's clock.
+// at replaces the database's clock by a time.
 func at(sql string, now time.Time) string {
 	return strings.ReplaceAll(sql, "now()", "'"+now.Format(time.RFC3339Nano)+"'::timestamptz")
 }
 
-// span is the time range that a panel is asked for.
+// span is the time range of a panel's query.
 type span struct {
 	from, to time.Time
 	interval time.Duration
 }
 
-// spanOf returns the range of a panel: the dashboard's hour unless the panel has its own.
+// spanOf returns the range of a panel: its own, or the dashboard's hour.
 func spanOf(t testing.TB, p panel, now time.Time) span {
 	t.Helper()
 	length := time.Hour

@@ -25,39 +25,39 @@ import (
 	"heartbeat/internal/postgres/schema"
 )
 
-// homeVariable names the directory in which a Grafana is installed, 9.4 to 12, such as /usr/share/grafana.
+// homeVariable names the directory of an installed Grafana 9.4 to 12, such as /usr/share/grafana.
 const homeVariable = "HEARTBEAT_TEST_GRAFANA"
 
-// grafanaServer is a Grafana that was told of Heartbeat by the files that ship.
+// grafanaServer is a Grafana with Heartbeat's provisioning files.
 type grafanaServer struct {
 	t       *testing.T
 	address string
-	log     *journal
+	log     *outputBuffer
 	hook    *webhook
 }
 
-// journal keeps what a process says.
-type journal struct {
+// outputBuffer is the output of a process.
+type outputBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (j *journal) Write(text []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(text)
+func (b *outputBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(text)
 }
 
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
+func (b *outputBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
-// webhook is whom the alerts are told to.
+// webhook receives the notifications.
 type webhook struct {
-	mu   sync.Mutex
-	told []string // the status and the rule of each alert, in order
+	mu       sync.Mutex
+	received []string // the status and the rule of each alert, in order
 }
 
 func (w *webhook) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
@@ -73,17 +73,17 @@ func (w *webhook) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, alert := range message.Alerts {
-		w.told = append(w.told, alert.Status+" "+alert.Labels["type"])
+		w.received = append(w.received, alert.Status+" "+alert.Labels["type"])
 	}
 }
 
-func (w *webhook) heard(word string) bool {
+func (w *webhook) hasReceived(word string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Contains(w.told, word)
+	return slices.Contains(w.received, word)
 }
 
-// startGrafana runs the server on a database, which it sees as its own role does, and on a Prometheus.
+// startGrafana runs the server with a database, as Grafana's role, and with a Prometheus.
 func startGrafana(t *testing.T, pool *pgxpool.Pool, prometheus string) *grafanaServer {
 	t.Helper()
 	home := os.Getenv(homeVariable)
@@ -94,7 +94,7 @@ func startGrafana(t *testing.T, pool *pgxpool.Pool, prometheus string) *grafanaS
 	if err := schema.ApplyRoles(t.Context(), pool, map[schema.Role]string{schema.GrafanaRole: "read-only"}); err != nil {
 		t.Fatal(err)
 	}
-	g := &grafanaServer{t: t, address: freeAddress(t), log: &journal{}, hook: &webhook{}}
+	g := &grafanaServer{t: t, address: freeAddress(t), log: &outputBuffer{}, hook: &webhook{}}
 	hook := httptest.NewServer(g.hook)
 	t.Cleanup(hook.Close)
 	host, port, _ := strings.Cut(g.address, ":")
@@ -105,10 +105,10 @@ func startGrafana(t *testing.T, pool *pgxpool.Pool, prometheus string) *grafanaS
 	command.Stdout, command.Stderr = g.log, g.log
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	command.Env = append(os.Environ(),
-		"GF_PATHS_PROVISIONING="+hasten(t, filepath.Join(directory, "provisioning")),
+		"GF_PATHS_PROVISIONING="+shortenIntervals(t, filepath.Join(directory, "provisioning")),
 		"GF_PATHS_DATA="+directory, "GF_PATHS_LOGS="+directory, "GF_PATHS_PLUGINS="+filepath.Join(directory, "plugins"),
 		"GF_SERVER_HTTP_ADDR="+host, "GF_SERVER_HTTP_PORT="+port, "GF_SECURITY_ADMIN_PASSWORD=heartbeat_pass", "GF_LOG_MODE=console",
-		"GF_UNIFIED_ALERTING_ALERTMANAGER_CONFIG_POLL_INTERVAL=1s", // until then it knows its own contact point alone
+		"GF_UNIFIED_ALERTING_ALERTMANAGER_CONFIG_POLL_INTERVAL=1s", // until then it uses its default contact point
 		"GF_ANALYTICS_REPORTING_ENABLED=false", "GF_ANALYTICS_CHECK_FOR_UPDATES=false", "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES=false",
 		"GF_PLUGINS_PREINSTALL_DISABLED=true", "GF_NEWS_NEWS_FEED_ENABLED=false", "GF_SNAPSHOTS_EXTERNAL_ENABLED=false",
 		"GRAFANA_POSTGRES_HOST="+config.Host, fmt.Sprintf("GRAFANA_POSTGRES_PORT=%d", config.Port), "GRAFANA_POSTGRES_DB="+config.Database,
@@ -123,16 +123,16 @@ func startGrafana(t *testing.T, pool *pgxpool.Pool, prometheus string) *grafanaS
 		_ = command.Process.Signal(syscall.SIGTERM)
 		_ = command.Wait()
 		if t.Failed() {
-			t.Logf("Grafana said:\n%s", g.log)
+			t.Logf("output of Grafana:\n%s", g.log)
 		}
 	})
-	g.await("Grafana answers", func() error { return g.ask(http.MethodGet, "/api/health", nil, nil) })
+	g.await("Grafana answers", func() error { return g.call(http.MethodGet, "/api/health", nil, nil) })
 	return g
 }
 
-// hasten writes the provisioning files with rules that are evaluated every ten seconds, Grafana's least, and alerts that are told
-// at once: what takes a minute takes ten seconds.
-func hasten(t *testing.T, directory string) string {
+// shortenIntervals writes the provisioning files with rules that are evaluated every ten seconds, Grafana's minimum, and
+// notifications without a delay.
+func shortenIntervals(t *testing.T, directory string) string {
 	t.Helper()
 	if _, err := grafana.Write(directory); err != nil {
 		t.Fatal(err)
@@ -153,8 +153,8 @@ func hasten(t *testing.T, directory string) string {
 	return directory
 }
 
-// ask calls Grafana's API as its administrator.
-func (g *grafanaServer) ask(method, path string, question, answer any) error {
+// call calls Grafana's API as its administrator.
+func (g *grafanaServer) call(method, path string, question, answer any) error {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func (g *grafanaServer) await(what string, try func() error) {
 	}
 }
 
-// frames is the answer to a panel's queries.
+// frames is the result of a panel's queries.
 type frames struct {
 	Results map[string]struct {
 		Error  string
@@ -209,7 +209,7 @@ type frames struct {
 	}
 }
 
-// query has Grafana run a panel's queries, its variables put in as the browser does.
+// query runs a panel's queries in Grafana, with variables interpolated as the browser does.
 func (g *grafanaServer) query(p panel, s span) (frames, error) {
 	var queries []map[string]any
 	for _, target := range p.Targets {
@@ -221,7 +221,7 @@ func (g *grafanaServer) query(p panel, s span) (frames, error) {
 		})
 	}
 	var answer frames
-	err := g.ask(http.MethodPost, "/api/ds/query", map[string]any{
+	err := g.call(http.MethodPost, "/api/ds/query", map[string]any{
 		"queries": queries, "from": fmt.Sprint(s.from.UnixMilli()), "to": fmt.Sprint(s.to.UnixMilli()),
 	}, &answer)
 	return answer, err
