@@ -174,6 +174,16 @@ func TestConsumersStopInOrderAndSayWhetherTheyStore(t *testing.T) {
 			t.Errorf("%s: ready by %s, alive by %s", name, ready.Path, live.Path)
 		}
 	}
+	container, kept := deployment.Spec.Template.Spec.Containers[0], false
+	for _, mount := range container.VolumeMounts {
+		isState := slices.ContainsFunc(container.Env, func(v corev1.EnvVar) bool { return v.Name == "XDG_STATE_HOME" && v.Value == mount.MountPath })
+		kept = kept || isState && !mount.ReadOnly && slices.ContainsFunc(deployment.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool {
+			return v.Name == mount.Name && v.EmptyDir != nil // of the pod, so that no other has the same instance id
+		})
+	}
+	if !kept {
+		t.Error("a consumer's instance id does not survive the container")
+	}
 	budget := all["PodDisruptionBudget/heartbeat-consume"].(*policyv1.PodDisruptionBudget)
 	if !matches(budget.Spec.Selector, deployment.Spec.Template.Labels) {
 		t.Error("the disruption budget is for other pods")
