@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"internal/postgres/ingest":     {"internal/heartbeat", "internal/pipeline", "internal/postgres", "internal/readmodel", "internal/crashpoint"},
 	"internal/postgres/partition":  {"internal/postgres"},
 	"internal/postgres/query":      {"internal/heartbeat", "internal/postgres", "internal/progress", "internal/readmodel"},
-	"internal/postgres/alarmstore": {"internal/alarm", "internal/detect", "internal/heartbeat", "internal/pipeline", "internal/postgres"},
+	"internal/postgres/alarmstore": {"internal/alarm", "internal/detect", "internal/heartbeat", "internal/pipeline", "internal/postgres/pgwire"},
 	"internal/postgres/pgtest":     {"internal/heartbeat", "internal/pipeline", "internal/postgres", "internal/embedded/pgserver"},
 	"internal/bench/probe":         {"internal/postgres/ingest"},
 

@@ -7,25 +7,26 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"heartbeat/internal/alarm"
+	"heartbeat/internal/postgres/pgwire"
 )
 
 // Apply applies transitions in a transaction of their own.
 func Apply(ctx context.Context, pool *pgxpool.Pool, log string, partition int32, transitions []alarm.Transition) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		for _, round := range alarm.Rounds(transitions) {
-			parameters, err := applyParameters(log, partition, round)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.Conn().Prepare(ctx, ApplyStatement, applySQL); err != nil {
-				return err
-			}
-			if _, err := tx.Conn().PgConn().ExecPrepared(ctx, ApplyStatement, parameters, []int16{1}, nil).Close(); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	p := pgwire.NewPipeline(conn.Conn())
+	p.Execute(ctx, "begin", `BEGIN`)
+	if err := AddTransitions(ctx, p, log, partition, transitions); err != nil {
+		return err
+	}
+	err = p.Commit(ctx)
+	if err != nil {
+		_, _ = conn.Exec(ctx, `ROLLBACK`)
+	}
+	return Classify(err)
 }
 
 // Subjects returns all alarms of some subjects.
