@@ -28,9 +28,10 @@ console: ## Build the web console where Node is installed
 
 .PHONY: test
 test: build ## Run the tests against the embedded broker and a real PostgreSQL (10 min)
-	scripts/require go kcat psql java mvn
+	scripts/require go kcat psql java mvn nginx
 	scripts/fetch-kafka
 	scripts/fetch-kafka-clients
+	scripts/fetch-schemathesis
 	go test -race -tags synctests -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench)$$')
 	go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite test
 	cd deploy && go test -count=1 ./...

@@ -29,6 +29,8 @@ func TestWrongParametersAreNamed(t *testing.T) {
 		"/api/v1/trends?range=1y":                                        "range",
 		"/api/v1/alerts?before=%00":                                      "before",
 		"/api/v1/alerts?before=AAAA":                                     "before",
+		"/api/v1/alerts?before=LTF5MnAwaWozMmU4ZTguMQ":                   "before", // the earliest time that the cursor can hold
+		"/api/v1/alerts?before=MXkycDBpajMyZThlNy4x":                     "before", // the latest
 		"/api/v1/alerts?type=NORMAL":                                     "type",
 		"/api/v1/customers/CUST_123":                                     "CUST_123",
 		"/api/v1/customers/CUST_00042/readings?from=yesterday":           "from",

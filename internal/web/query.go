@@ -120,12 +120,15 @@ func (q *query) time(name string, fallback time.Time) time.Time {
 		return fallback
 	}
 	at = at.UTC() // an offset can move a time into another year
-	if at.Year() < 1 || at.Year() > 9999 {
+	if !inCalendar(at) {
 		q.fail("%s is outside the years 1 to 9999 in UTC", name)
 		return fallback
 	}
 	return at
 }
+
+// inCalendar tells whether both JSON and the database can hold a time in UTC.
+func inCalendar(at time.Time) bool { return at.Year() >= 1 && at.Year() <= 9999 }
 
 func (q *query) id(name string) int64 {
 	text := q.values.Get(name)
@@ -176,11 +179,12 @@ func (q *query) cursor(name string) pageCursor {
 	at, id, found := strings.Cut(string(raw), ".")
 	micros, atErr := strconv.ParseInt(at, 36, 64)
 	number, idErr := strconv.ParseInt(id, 36, 64)
-	if err != nil || !found || atErr != nil || idErr != nil {
+	last := time.UnixMicro(micros).UTC()
+	if err != nil || !found || atErr != nil || idErr != nil || !inCalendar(last) {
 		q.fail("%s is not a cursor that an earlier page returned", name)
 		return pageCursor{}
 	}
-	return pageCursor{time.UnixMicro(micros).UTC(), number}
+	return pageCursor{last, number}
 }
 
 // customerIn reads the customer of a path.

@@ -2,6 +2,7 @@ package query_test
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -218,6 +219,7 @@ func TestDeadLettersAreListedAndShown(t *testing.T) {
 	dashboard := newDashboard(t, pgtest.Noon)
 	for query, want := range map[readmodel.DeadLetterQuery]int{
 		{Limit: 10}: 1, {Limit: 10, Reason: "not_json", Pending: true}: 1, {Limit: 10, Reason: "empty"}: 0, {Limit: 10, Before: 1}: 0,
+		{Limit: 10, Before: 1 << 31}: 1, {Limit: 10, Before: math.MaxInt64}: 1,
 	} {
 		if got, err := dashboard.DeadLetters(t.Context(), query); err != nil || len(got) != want {
 			t.Errorf("%+v: %d dead letters, %v; want %d", query, len(got), err, want)

@@ -62,7 +62,7 @@ SELECT dead_letter_id, kafka_topic, kafka_partition, kafka_offset, kafka_timesta
 
 const deadLettersQuery = deadLetterColumns + `
   FROM dead_letters
- WHERE (@before = 0 OR dead_letter_id < @before)
+ WHERE (@before::bigint = 0 OR dead_letter_id < @before)
    AND (@reason = '' OR reason = @reason)
    AND (NOT @pending OR replayed_at IS NULL)
  ORDER BY dead_letter_id DESC
