@@ -15,7 +15,7 @@ type doctorCommand struct {
 	JSON bool `name:"json" help:"Print the findings as JSON."`
 }
 
-// Run examines the surroundings. It fails when a finding is a failure.
+// Run examines broker, database and consumer. It fails when a finding is a failure.
 func (c *doctorCommand) Run(ctx context.Context, env *environment) error {
 	database, err := c.options("doctor")
 	if err != nil {

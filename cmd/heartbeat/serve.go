@@ -23,7 +23,7 @@ func (c serveCommand) Validate() error {
 	return errors.Join(c.postgresFlags.Validate(), c.consoleFlags.Validate())
 }
 
-// consoleFlags leave the token to the environment: an argument list is open to everybody on the machine.
+// consoleFlags leave the token to the environment: every user of the machine can read argument lists.
 type consoleFlags struct {
 	Listen     string `env:"HEARTBEAT_LISTEN" placeholder:"HOST:PORT" help:"Where the console listens; without it 127.0.0.1:8080 or the next free port. An address that other machines can reach needs a token in HEARTBEAT_TOKEN or in the file named in HEARTBEAT_TOKEN_FILE."`
 	MaxViewers int    `default:"500" help:"Viewers at a time (${default})."`

@@ -49,7 +49,7 @@ func (d *doctor) open(ctx context.Context, check string, hosts []string, advice 
 	}
 }
 
-// onThisMachine tells whether a host is a loopback address, or a name of nothing but such.
+// onThisMachine reports whether a host is a loopback address or a name of loopback addresses only.
 func onThisMachine(ctx context.Context, host string) bool {
 	if port.Loopback(host) {
 		return true

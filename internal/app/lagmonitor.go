@@ -189,8 +189,8 @@ func notStored(report progress.Report, owned map[int32]pipeline.Status, group *p
 	return errors.New(progress.Describe(stalled))
 }
 
-// belongsElsewhere tells whether a partition that this process does not own is another consumer's concern. A process that
-// owns none cannot tell itself from another one in the group's description.
+// belongsElsewhere reports whether a partition that this process does not own is another consumer's concern. A process that
+// owns none cannot recognise itself in the group's description.
 func belongsElsewhere(partition int32, owned int, group *progress.Group) bool {
 	if owned == 0 {
 		return false

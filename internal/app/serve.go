@@ -61,8 +61,8 @@ func ListenConsole(address, token string) (net.Listener, error) {
 // CheckBasePath refuses a base path that no proxy could pass on unchanged.
 func CheckBasePath(base string) error { return httpserver.CheckBasePath(base) }
 
-// Serve shows what arrives on the topic and what is stored, until the context ends. It answers at once and says itself
-// what is missing: neither broker nor database needs to be there when it starts.
+// Serve shows what arrives on the topic and what is stored, until the context ends. It answers at once and shows
+// what is missing: neither broker nor database must be up when it starts.
 func Serve(ctx context.Context, options ServeOptions) error {
 	logger := options.Logger.With("component", "serve")
 	pool, err := postgres.Open(ctx, options.Database)
@@ -158,7 +158,7 @@ func alertsOf(anomalies []readmodel.Anomaly) []heartbeat.Reading {
 	return alerts
 }
 
-// feed tells the console how its follower does.
+// feed reports the state of the follower to the console.
 type feed struct{ follower *kafka.Follower }
 
 func (f feed) Status() readmodel.Feed {

@@ -37,7 +37,7 @@ func (g Guard) Wrap(inner http.Handler) http.Handler {
 	return checked
 }
 
-// named tells whether a host is among those the role is offered under.
+// named reports whether a host is among those the role is offered under.
 func (g Guard) named(host string) bool {
 	host = strings.ToLower(host)
 	return slices.ContainsFunc(g.Hosts, func(name string) bool {
@@ -82,6 +82,6 @@ func secure(header http.Header) {
 	header.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
 }
 
-// localName tells whether a Host header names this machine. Without a token only this check keeps a page of another site
+// localName reports whether a Host header names this machine. Without a token only this check keeps a page of another site
 // from reaching the server under a name of its own that resolves to 127.0.0.1.
 func localName(host string) bool { return port.Loopback(hostName(host)) }

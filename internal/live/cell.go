@@ -10,7 +10,7 @@ const (
 	pageBits = 10
 	pageSize = 1 << pageBits
 
-	// silentIntervals times its own usual interval without a reading makes a customer silent. Ten, because the simulator draws
+	// silentIntervals times its typical interval without a reading makes a customer silent. Ten, because the simulator draws
 	// customers at random: gaps are exponential and one in 22,000 is that long.
 	silentIntervals = 10
 	// minSilence keeps a fast sender from being called silent for a hiccup of the network.
@@ -47,7 +47,7 @@ func (c *cell) state() State {
 	}
 }
 
-// take makes reading the cell's value and tells whether it is one: an older reading than the cell's is not.
+// take makes a reading the cell's value, unless the cell has a newer one, and reports whether it did.
 func (c *cell) take(reading heartbeat.Reading) bool {
 	at := reading.Time.UnixMicro()
 	if at < c.time {
@@ -64,8 +64,7 @@ func (c *cell) take(reading heartbeat.Reading) bool {
 	return true
 }
 
-// learn smooths the time between readings. One long gap is an outage rather than a new pace and counts for little;
-// several are a pace.
+// learn smooths the time between readings. One long gap is an outage and counts for little; several are a new interval.
 func (c *cell) learn(gap int64) {
 	if c.interval == 0 {
 		c.interval = gap
@@ -74,7 +73,7 @@ func (c *cell) learn(gap int64) {
 	c.interval += (min(gap, 4*c.interval) - c.interval) / 4
 }
 
-// overdue tells whether the customer has been quiet for too long at now.
+// overdue reports whether the customer has been quiet for too long at now.
 func (c *cell) overdue(now int64) bool {
 	limit := unknownSilence.Microseconds()
 	if c.interval != 0 {

@@ -37,7 +37,7 @@ func TestSilenceFollowsTheCustomersOwnPace(t *testing.T) {
 		hub.Observe([]heartbeat.Reading{reading(1, 70, last)})
 		time.Sleep(48 * time.Second)
 		if one, _ := hub.Lookup(1); one.Silent {
-			t.Error("customer 1 is silent 48 s after its last reading, want 50 s of patience at 5 s between readings")
+			t.Error("customer 1 is silent 48 s after its last reading, want it silent after 50 s at 5 s between readings")
 		}
 		two, _ := hub.Lookup(2)
 		if !two.Silent || two.State() != live.Silent {

@@ -229,7 +229,7 @@ func (h *Hub) raise(reading heartbeat.Reading) {
 	h.ring.add(Alert{Customer: reading.Customer, Class: reading.Class, BPM: reading.BPM, Time: reading.Time})
 }
 
-// page returns the page of a customer, or nil when there is no room for another one.
+// page returns the page of a customer, or nil when MaxCustomers is reached.
 func (h *Hub) page(id heartbeat.CustomerID) *page {
 	n := int(id >> pageBits)
 	if n >= len(h.pages) {

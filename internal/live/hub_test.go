@@ -135,7 +135,7 @@ func TestAnyPaceEndsAtTheSameWall(t *testing.T) {
 		}
 		for i, wall := range walls[1:] {
 			if diff := cmp.Diff(walls[0], wall); diff != "" {
-				t.Errorf("a viewer of pace 1/%d ends with another wall (-fast +slow):\n%s", 2<<i, diff)
+				t.Errorf("a viewer of rate 1/%d ends with another wall (-fast +slow):\n%s", 2<<i, diff)
 			}
 		}
 	})
@@ -180,7 +180,7 @@ func TestCustomersBeyondTheLimitAreCountedNotKept(t *testing.T) {
 			t.Errorf("untracked %d of %d, want 1 of 3", update.Untracked, update.Observed)
 		}
 		if _, ok := hub.Lookup(heartbeat.MaxCustomerID); !ok {
-			t.Error("the largest customer number is not kept although there was room")
+			t.Error("the largest customer number is not kept although MaxCustomers allows it")
 		}
 	})
 }
@@ -258,7 +258,7 @@ func TestViewersThatNeverAskCostNothing(t *testing.T) {
 		hub.Observe(batch)
 	}
 	if after := heap(); after > before+1<<20 {
-		t.Errorf("heap grew from %d to %d bytes over 2,000,000 readings that nobody asked for", before, after)
+		t.Errorf("heap grew from %d to %d bytes over 2,000,000 readings without a viewer", before, after)
 	}
 }
 

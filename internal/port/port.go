@@ -68,7 +68,7 @@ func free() (int, error) {
 	return 0, fmt.Errorf("find a free port: %w", err)
 }
 
-// Probe tells whether one could listen on the port. It looks at IPv6 too: "localhost" may mean either address, and a client
+// Probe reports whether one could listen on the port. It looks at IPv6 too: "localhost" may mean either address, and a client
 // must not meet a stranger there.
 //
 // A port that seems taken is looked at again: a child that this process is just forking holds a copy of every socket, of
@@ -118,7 +118,7 @@ func ListenOn(host string, port int) (net.Listener, error) {
 	return listener, err
 }
 
-// Loopback tells whether a host, without a port, is localhost or a loopback address in digits. It does not ask DNS.
+// Loopback reports whether a host, without a port, is localhost or a loopback address in digits. It does not ask DNS.
 func Loopback(host string) bool {
 	if host == "localhost" {
 		return true

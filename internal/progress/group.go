@@ -51,7 +51,7 @@ func (g *Group) Broken() string {
 	}
 }
 
-// Explain returns why the group would not store a partition, as far as the group tells.
+// Explain returns why the group would not store a partition, as far as the group shows.
 func (g *Group) Explain(partition int32) string {
 	if broken := g.Broken(); broken != "" || g == nil {
 		return broken

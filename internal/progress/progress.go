@@ -41,7 +41,7 @@ type Partition struct {
 	Lag          *int64     `json:"lag"`           // nil while it is unknown
 	Rate         *float64   `json:"rate"`          // offsets per second
 	StalledSince *time.Time `json:"stalled_since"` // nil: it gets on, or has nothing to do
-	Reason       string     `json:"reason"`        // why it is stalled, as far as the group tells
+	Reason       string     `json:"reason"`        // why it is stalled, as far as the group shows
 	Waiting      bool       `json:"-"`             // records wait, and since the first observation none was seen to be stored
 }
 
@@ -84,7 +84,7 @@ func Compare(topic *Topic, rows []Stored) []Partition {
 	return all
 }
 
-// is tells whether the topic has an id. Brokers before Kafka 2.8 give none, which is stored as zero.
+// is reports whether the topic has an id. Brokers before Kafka 2.8 give none, which is stored as zero.
 func (t *Topic) is(id [16]byte) bool {
 	none := [16]byte{}
 	return t.ID == id || t.ID == none || id == none
@@ -95,10 +95,10 @@ func (p *Partition) bound(bounds Bounds) {
 	p.End, p.Lag = &bounds.End, &lag
 }
 
-// Claimed tells whether a consumer ever stored, or was about to store, the partition.
+// Claimed reports whether a consumer ever claimed the partition.
 func (p *Partition) Claimed() bool { return p.UpdatedAt != nil }
 
-// Behind tells whether the partition has records to store.
+// Behind reports whether the partition has records to store.
 func (p *Partition) Behind() bool { return p.Current && p.Lag != nil && *p.Lag > 0 }
 
 // Lag sums up the lag of all partitions. It is unknown while that of none is known.

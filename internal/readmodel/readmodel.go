@@ -1,4 +1,4 @@
-// Package readmodel is the vocabulary of what the console shows of the stored readings and of the machinery: totals,
+// Package readmodel holds the values that the console shows of the stored readings and of the pipeline: totals,
 // trends, anomalies, traces, partitions, dead letters. Its JSON names are the API's.
 //
 // It refuses to fetch anything: postgres and kafka fill these values, web hands them on, and none of the three knows another.
@@ -58,7 +58,7 @@ type Anomaly struct {
 	Offset     int64     `json:"kafka_offset"`
 }
 
-// AnomalyQuery asks for the anomalies before a place in the order of newest first. Zero fields do not filter.
+// AnomalyQuery asks for the anomalies before a cursor, newest first. Zero fields do not filter.
 type AnomalyQuery struct {
 	Before   time.Time // with BeforeID: where the last page ended
 	BeforeID int64
@@ -172,7 +172,7 @@ type Table struct {
 	Bytes  int64      `json:"bytes"`
 }
 
-// Incident is a recorded loss that nobody could prevent.
+// Incident is a recorded loss outside Heartbeat's control.
 type Incident struct {
 	ID         int64     `json:"incident_id"`
 	Kind       string    `json:"kind"`

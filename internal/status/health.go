@@ -8,7 +8,7 @@ import (
 	"heartbeat/internal/progress"
 )
 
-// Level says how much a component needs a person.
+// Level is how urgently a component needs a person.
 type Level string
 
 // The levels.
@@ -74,7 +74,7 @@ func (h *health) date(now time.Time, verdict Component) Component {
 func (h *health) database(f findings) Component {
 	if f.store != nil {
 		return Component{Name: "database", Level: Down, Detail: "The database does not answer.",
-			Action: "Run `heartbeat doctor`: it tells whether the server is down, the password is wrong or the schema is missing. " +
+			Action: "Run `heartbeat doctor`: it finds out whether the server is down, the password is wrong or the schema is missing. " +
 				"Nothing is lost: readings wait in Kafka."}
 	}
 	return Component{Name: "database", Level: OK, Detail: "Answers; the figures are less than two seconds old."}
@@ -86,7 +86,7 @@ func (h *health) broker(f findings) Component {
 		return Component{}
 	case f.broker != nil:
 		return Component{Name: "broker", Level: Down, Detail: "The Kafka broker or the topic does not answer; lag is unknown.",
-			Action: "Run `heartbeat doctor`: it tells whether the broker is reachable and the topic exists. Producers hold their events until it is back."}
+			Action: "Run `heartbeat doctor`: it finds out whether the broker is reachable and the topic exists. Producers hold their events until it is back."}
 	default:
 		return Component{Name: "broker", Level: OK, Detail: "Answers and knows the topic."}
 	}
@@ -95,7 +95,7 @@ func (h *health) broker(f findings) Component {
 func (h *health) consumer(f findings) Component {
 	if f.store != nil {
 		return Component{Name: "consumer", Level: Warn, Detail: "Unknown while the database does not answer.",
-			Action: "See to the database first."}
+			Action: "Repair the database first."}
 	}
 	lag := f.snapshot.Lag
 	switch {
@@ -107,7 +107,7 @@ func (h *health) consumer(f findings) Component {
 			Action: "Start `heartbeat consume` (or `heartbeat up`, which includes it)."}
 	case lag == nil:
 		return Component{Name: "consumer", Level: Warn, Detail: "The end of the topic is not known, so neither is the lag.",
-			Action: "See to the broker first."}
+			Action: "Repair the broker first."}
 	case f.snapshot.Stored != nil && float64(*lag) > lateSeconds*max(*f.snapshot.Stored, 100):
 		return Component{Name: "consumer", Level: Warn, Detail: "Storing, but more than ten seconds behind.",
 			Action: "If the lag does not shrink, run more consumers, up to one for each partition, or look at the database's load."}
@@ -119,7 +119,7 @@ func (h *health) consumer(f findings) Component {
 func (h *health) accounting(f findings) Component {
 	switch {
 	case f.store != nil:
-		return Component{Name: "accounting", Level: Warn, Detail: "Unknown while the database does not answer.", Action: "See to the database first."}
+		return Component{Name: "accounting", Level: Warn, Detail: "Unknown while the database does not answer.", Action: "Repair the database first."}
 	case f.snapshot.Unaccounted != 0:
 		return Component{Name: "accounting", Level: Down, Detail: "Some offsets are neither stored nor dead-lettered nor skipped.",
 			Action: "This must not happen. Run `heartbeat verify`, keep its output and the consumer's log, and report both."}

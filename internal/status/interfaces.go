@@ -20,7 +20,7 @@ type Broker interface {
 	Group(ctx context.Context) *progress.Group
 }
 
-// Feed tells how the live view is being fed.
+// Feed reports whether the live view receives the topic.
 type Feed interface {
 	Status() readmodel.Feed
 }

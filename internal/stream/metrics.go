@@ -2,7 +2,7 @@ package stream
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics are what the console tells of itself.
+// metrics count viewers and what they are sent.
 type metrics struct {
 	viewers prometheus.Gauge
 	dropped prometheus.Counter

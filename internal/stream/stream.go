@@ -30,7 +30,7 @@ const (
 	quietAfter = 10 * time.Second
 )
 
-// What ends a stream from the viewer's side. The request's context does not tell them apart: a failed write ends it too.
+// Why a stream ends on the viewer's side. The request's context does not distinguish them: a failed write ends it too.
 var (
 	errLeft    = errors.New("viewer left")
 	errStalled = errors.New("viewer does not read")
@@ -56,7 +56,7 @@ type Options struct {
 
 // Hello is the first event of a stream.
 type Hello struct {
-	Boot    string `json:"boot"` // tells the cursors of this process from those of another; set by New
+	Boot    string `json:"boot"` // distinguishes cursors of this process from those of another; set by New
 	Pool    int    `json:"pool"`
 	Version string `json:"version"`
 	Replay  bool   `json:"replay"`

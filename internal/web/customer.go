@@ -72,7 +72,7 @@ func (s *Server) readings(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	trace := readmodel.Trace{Customer: id.String(), From: from, To: to, Limit: limit + 1} // one more tells whether there is more
+	trace := readmodel.Trace{Customer: id.String(), From: from, To: to, Limit: limit + 1} // one more shows whether there are more
 	samples, err := s.options.Store.Trace(r.Context(), trace)
 	if err != nil {
 		return err

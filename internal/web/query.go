@@ -127,7 +127,7 @@ func (q *query) time(name string, fallback time.Time) time.Time {
 	return at
 }
 
-// inCalendar tells whether both JSON and the database can hold a time in UTC.
+// inCalendar reports whether both JSON and the database can hold a time in UTC.
 func inCalendar(at time.Time) bool { return at.Year() >= 1 && at.Year() <= 9999 }
 
 func (q *query) id(name string) int64 {

@@ -50,7 +50,7 @@ func (s *sessions) right(token string) bool {
 	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1
 }
 
-// admits tells whether a request carries the token or the cookie of a session. A wrong token counts as a failure of the
+// admits reports whether a request carries the token or the cookie of a session. A wrong token counts as a failure of the
 // client's address; the error is for an address with too many of them. The right token passes whatever others tried.
 func (s *sessions) admits(r *http.Request) (bool, error) {
 	if s.none {

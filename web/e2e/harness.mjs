@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** UPDATE_IMAGES=1 makes the pictures of the README anew, after a quarter of an hour, so that the charts are full. */
+/** UPDATE_IMAGES=1 renews the pictures of the README, after a quarter of an hour so that the charts are full. */
 export const UPDATE_IMAGES = Boolean(process.env.UPDATE_IMAGES);
 /** Pictures to look at that no document shows. */
 export const UNPUBLISHED = mkdtempSync("/var/tmp/heartbeat-images-");

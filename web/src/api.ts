@@ -181,7 +181,7 @@ export interface Session {
   readonly version: string;
 }
 
-/** An error as the server tells it. */
+/** An error that the server reports. */
 export class Problem extends Error {
   readonly status: number;
   readonly code: string;

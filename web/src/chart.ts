@@ -34,7 +34,7 @@ const MARK_SCALE = 0.75;
 /** A tall chart has no more ticks than one reads at a glance. */
 const MOST_TICKS = 12;
 
-/** A place without a value is a gap in the line where it is null, and nothing at all where it is undefined. */
+/** A point without a value is a gap in the line where it is null, and nothing at all where it is undefined. */
 export type Column = readonly (number | null | undefined)[];
 
 /** A time series with a title, a legend that follows the pointer, and words for those who do not see it. */

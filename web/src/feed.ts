@@ -16,7 +16,7 @@ export type Topic = "hello" | "frame" | "alerts" | "status" | "link";
 
 const STALE_AFTER = 2500;
 const KEPT_ALERTS = 2000;
-/** A page that nobody looks at lets go of its stream after this long. */
+/** A hidden page closes its stream after this long. */
 const HIDDEN_AFTER = 60_000;
 
 /** What the stream has brought so far. State flows one way: stream, feed, page. */
@@ -37,7 +37,7 @@ export class Feed {
     link: (state, detail) => {
       this.link = state;
       this.linkDetail = detail;
-      this.#tell("link");
+      this.#notify("link");
     },
   });
 
@@ -49,7 +49,7 @@ export class Feed {
       if (document.hidden) hidden = setTimeout(() => this.#stream.stop(), HIDDEN_AFTER);
       else if (this.stale) this.#stream.start();
     });
-    setInterval(() => this.#tell("link"), 1000);
+    setInterval(() => this.#notify("link"), 1000);
   }
 
   /** Calls a listener at each event of a topic until the signal. */
@@ -83,7 +83,7 @@ export class Feed {
         this.status = data as PipelineStatus;
         break;
     }
-    this.#tell(name);
+    this.#notify(name);
   }
 
   #greet(hello: Hello): void {
@@ -109,7 +109,7 @@ export class Feed {
     if (this.alerts.length > 2 * KEPT_ALERTS) this.alerts = this.alerts.slice(-KEPT_ALERTS);
   }
 
-  #tell(topic: Topic): void {
+  #notify(topic: Topic): void {
     for (const listener of this.#listeners.get(topic) ?? []) listener();
   }
 }

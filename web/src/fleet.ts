@@ -4,7 +4,7 @@ import { State, customerName, stateOf } from "./state";
 
 /**
  * The newest value of every customer, in flat arrays: a hundred thousand objects would make the collector visible.
- * A slot is a place in the arrays; customers 1 to pool have theirs in order, others behind them as they appear.
+ * A slot is an index into the arrays: customers 1 to pool first, others behind them as they appear.
  */
 export class Fleet {
   size = 0;
@@ -20,7 +20,7 @@ export class Fleet {
   #extra = new Map<number, number>();
   #sorted: Int32Array = new Int32Array(0);
 
-  /** Forgets everybody and expects customers 1 to pool. */
+  /** Drops all customers and expects customers 1 to pool. */
   reset(pool: number): void {
     this.#pool = pool;
     this.#extra.clear();
@@ -92,12 +92,12 @@ export class Fleet {
 
   #grow(capacity: number): void {
     const copy = <T extends { set(from: T): void }>(from: T, to: T): T => (to.set(from), to);
-    const room = Math.max(capacity, this.size);
-    this.ids = copy(this.ids.subarray(0, this.size), new Uint32Array(room));
-    this.rates = copy(this.rates.subarray(0, this.size), new Int32Array(room));
-    this.states = copy(this.states.subarray(0, this.size), new Uint8Array(room));
-    this.times = copy(this.times.subarray(0, this.size), new Float64Array(room));
-    this.sinces = copy(this.sinces.subarray(0, this.size), new Float64Array(room));
+    const size = Math.max(capacity, this.size);
+    this.ids = copy(this.ids.subarray(0, this.size), new Uint32Array(size));
+    this.rates = copy(this.rates.subarray(0, this.size), new Int32Array(size));
+    this.states = copy(this.states.subarray(0, this.size), new Uint8Array(size));
+    this.times = copy(this.times.subarray(0, this.size), new Float64Array(size));
+    this.sinces = copy(this.sinces.subarray(0, this.size), new Float64Array(size));
   }
 }
 

@@ -1,4 +1,4 @@
-/** Puts an empty place wherever two items are further apart than they should be, so that no line is drawn across. */
+/** Puts an empty point wherever two items are further apart than they should be, so that no line is drawn across. */
 export function withGaps<T>(items: readonly T[], atOf: (item: T) => number, longest: number) {
   const at: number[] = [];
   const kept: (T | undefined)[] = [];
@@ -18,7 +18,7 @@ export function withGaps<T>(items: readonly T[], atOf: (item: T) => number, long
 /** The places of values between two gaps, which no line would show. */
 export function lone(values: ArrayLike<number | null | undefined>): number[] {
   const found: number[] = [];
-  let before = -1; // the place of the last value, -1 after a gap
+  let before = -1; // the index of the last value, -1 after a gap
   let joined = false; // whether a line leads to it
   const end = (): void => void (before >= 0 && !joined && found.push(before));
   for (let i = 0; i < values.length; i++) {

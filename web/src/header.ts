@@ -16,7 +16,7 @@ const PAGES = [
 export const LEVEL_TEXT: Readonly<Record<Level, string>> = { ok: "OK", warn: "Warning", down: "Down" };
 const LEVEL_MARK: Readonly<Record<Level, string>> = { ok: "●", warn: "▲", down: "■" };
 
-/** A level as shape, colour and word. */
+/** A level as shape, colour and text. */
 export function levelBadge(level: Level, text: string): HTMLElement {
   return h("span", { class: `badge badge-${level}` }, h("span", { class: "badge-mark", "aria-hidden": "true" }, LEVEL_MARK[level]), text);
 }

@@ -1,4 +1,4 @@
-/** One device pixel each: a wall shows everybody at once, be they a quarter of a million. */
+/** The smallest pitch is one device pixel: a wall shows the whole fleet at once, up to a quarter of a million customers. */
 export const SMALLEST_PITCH = 1;
 
 /** The largest pitch at which all cells are in view at once. */

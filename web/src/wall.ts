@@ -5,7 +5,7 @@ import { SMALLEST_PITCH, fittingPitch } from "./pitch";
 import { h, rem } from "./element";
 
 const LARGEST_PITCH = 72; // CSS pixels
-const LABEL_PITCH = 40; // CSS pixels from which a cell has room for its number and rate
+const LABEL_PITCH = 40; // CSS pixels from which a cell shows its number and rate
 const ZOOM_STEP = 1.5;
 /** A cell may be this much taller than wide, to use the height that whole pixels leave over. */
 const TALLEST_CELL = 1.4;
@@ -34,7 +34,7 @@ export class Wall {
   #image: ImageData | undefined;
   #buffer = new Uint32Array(0);
   #order: Int32Array = new Int32Array(0);
-  #place = new Int32Array(0);
+  #position = new Int32Array(0);
   #pitch = 8; // width of a cell and its gap, device pixels
   #rise = 8; // height of the same
   #columns = 1;
@@ -69,19 +69,19 @@ export class Wall {
   /** Shows these slots in this order. */
   arrange(order: Int32Array): void {
     this.#order = order;
-    if (this.#place.length < this.#fleet.ids.length) this.#place = new Int32Array(this.#fleet.ids.length);
-    this.#place.fill(-1);
-    for (let i = 0; i < order.length; i++) this.#place[order[i]!] = i;
+    if (this.#position.length < this.#fleet.ids.length) this.#position = new Int32Array(this.#fleet.ids.length);
+    this.#position.fill(-1);
+    for (let i = 0; i < order.length; i++) this.#position[order[i]!] = i;
     this.#repaint = true;
     if (order.length === this.#arranged) this.#schedule();
     else this.#layout();
     this.#arranged = order.length;
-    this.#placeRing();
+    this.#positionRing();
   }
 
   /** Paints slots whose value changed. */
   update(changed: readonly number[]): void {
-    if (!this.#repaint) for (const slot of changed) this.#stamp(this.#place[slot] ?? -1);
+    if (!this.#repaint) for (const slot of changed) this.#stamp(this.#position[slot] ?? -1);
     this.#schedule();
   }
 
@@ -104,19 +104,19 @@ export class Wall {
 
   /** Moves the focus ring to a slot and brings it into view; false when it is filtered away. */
   focusOn(slot: number | undefined): boolean {
-    const place = slot === undefined ? -1 : (this.#place[slot] ?? -1);
-    this.#focus = place < 0 ? undefined : slot;
+    const position = slot === undefined ? -1 : (this.#position[slot] ?? -1);
+    this.#focus = position < 0 ? undefined : slot;
     if (this.#focus !== undefined) this.#reveal(this.#focus);
-    this.#placeRing();
+    this.#positionRing();
     this.onFocus(this.#focus);
-    return place >= 0;
+    return position >= 0;
   }
 
   describe(text: string): void {
     this.#cell.setAttribute("aria-label", text);
   }
 
-  /** Reads the colours anew, after the scheme changed. */
+  /** Reads the colours again after the scheme changed. */
   restyle(): void {
     const style = getComputedStyle(this.element);
     this.#background = rgba(style.backgroundColor);
@@ -158,11 +158,11 @@ export class Wall {
 
   #key(event: KeyboardEvent): void {
     if (event.altKey || event.metaKey || event.ctrlKey) return;
-    const place = this.#focus === undefined ? 0 : this.#place[this.#focus]!;
+    const position = this.#focus === undefined ? 0 : this.#position[this.#focus]!;
     const rows = Math.max(1, Math.floor(this.#canvas.height / this.#rise) - 1);
     const moves: Record<string, number> = {
-      ArrowRight: place + 1, ArrowLeft: place - 1, ArrowDown: place + this.#columns, ArrowUp: place - this.#columns,
-      PageDown: place + rows * this.#columns, PageUp: place - rows * this.#columns, Home: 0, End: this.#order.length - 1,
+      ArrowRight: position + 1, ArrowLeft: position - 1, ArrowDown: position + this.#columns, ArrowUp: position - this.#columns,
+      PageDown: position + rows * this.#columns, PageUp: position - rows * this.#columns, Home: 0, End: this.#order.length - 1,
     };
     const to = moves[event.key];
     if (to !== undefined) this.focusOn(this.#order[Math.min(Math.max(to, 0), this.#order.length - 1)]);
@@ -207,7 +207,7 @@ export class Wall {
     this.#buffer = new Uint32Array(this.#image.data.buffer);
     this.#scrolled();
     if (changed) this.restyle();
-    this.#placeRing();
+    this.#positionRing();
   }
 
   #scrolled(): void {
@@ -230,19 +230,19 @@ export class Wall {
     if (this.#repaint) {
       this.#repaint = false;
       this.#buffer.fill(this.#background);
-      for (let place = first; place < last; place++) this.#stamp(place);
+      for (let position = first; position < last; position++) this.#stamp(position);
     }
     this.#context.putImageData(this.#image, 0, 0);
     if (this.#pitch >= LABEL_PITCH * devicePixelRatio) this.#write(first, last);
   }
 
   /** Copies a cell's sprite into the image, cut off at the edges. */
-  #stamp(place: number): void {
-    if (place < 0 || !this.#image) return;
-    const sprite = this.#sprites[this.#fleet.states[this.#order[place]!]!]!;
+  #stamp(position: number): void {
+    if (position < 0 || !this.#image) return;
+    const sprite = this.#sprites[this.#fleet.states[this.#order[position]!]!]!;
     const [image, size] = [this.#image, this.#width];
-    const x = (place % this.#columns) * this.#pitch;
-    const y = Math.floor(place / this.#columns) * this.#rise - this.#top;
+    const x = (position % this.#columns) * this.#pitch;
+    const y = Math.floor(position / this.#columns) * this.#rise - this.#top;
     const from = Math.max(0, -y);
     const to = Math.min(sprite.length / size, image.height - y);
     for (let row = from; row < to; row++) {
@@ -256,32 +256,32 @@ export class Wall {
     const scale = devicePixelRatio;
     c.textBaseline = "bottom";
     c.font = `600 ${0.8125 * rem() * scale}px ${this.#label.font}`;
-    for (let place = first; place < last; place++) {
-      const slot = this.#order[place]!;
+    for (let position = first; position < last; position++) {
+      const slot = this.#order[position]!;
       const state = this.#fleet.states[slot]! as State;
-      const x = (place % this.#columns) * this.#pitch + 4 * scale;
-      const y = Math.floor(place / this.#columns) * this.#rise - this.#top + this.#rise;
+      const x = (position % this.#columns) * this.#pitch + 4 * scale;
+      const y = Math.floor(position / this.#columns) * this.#rise - this.#top + this.#rise;
       c.fillStyle = this.#label.colors[state]!;
       c.fillText(state === State.Never ? "–" : String(this.#fleet.rates[slot]!), x, y - 4 * scale);
     }
   }
 
   #reveal(slot: number): void {
-    const row = Math.floor(this.#place[slot]! / this.#columns);
+    const row = Math.floor(this.#position[slot]! / this.#columns);
     const rise = this.#rise / devicePixelRatio;
     const [top, height] = [row * rise, this.#scroller.clientHeight];
     if (top < this.#scroller.scrollTop) this.#scroller.scrollTop = top;
     else if (top + rise > this.#scroller.scrollTop + height) this.#scroller.scrollTop = top + rise - height;
   }
 
-  #placeRing(): void {
-    const place = this.#focus === undefined ? -1 : (this.#place[this.#focus] ?? -1);
-    this.#ring.hidden = place < 0;
-    if (place < 0) return;
+  #positionRing(): void {
+    const position = this.#focus === undefined ? -1 : (this.#position[this.#focus] ?? -1);
+    this.#ring.hidden = position < 0;
+    if (position < 0) return;
     const [pitch, rise] = [this.#pitch / devicePixelRatio, this.#rise / devicePixelRatio];
     this.#ring.style.width = `${pitch + 3}px`;
     this.#ring.style.height = `${rise + 3}px`;
-    this.#ring.style.transform = `translate(${(place % this.#columns) * pitch - 2.5}px, ${Math.floor(place / this.#columns) * rise - 2.5}px)`;
+    this.#ring.style.transform = `translate(${(position % this.#columns) * pitch - 2.5}px, ${Math.floor(position / this.#columns) * rise - 2.5}px)`;
   }
 }
 

@@ -11,7 +11,7 @@ import { attention } from "./fleet/attention";
 import { figures } from "./fleet/figures";
 import { tooltip } from "./fleet/tooltip";
 
-/** The wall of everybody, the figures over it, and who needs attention beside it. */
+/** The wall of all customers, the figures above it, and those who need attention beside it. */
 export function fleetPage(root: HTMLElement, context: Context): void {
   const { feed, signal } = context;
   const chosen = new Set<State>();
@@ -71,7 +71,7 @@ export function fleetPage(root: HTMLElement, context: Context): void {
 
 function emptyText(connected: boolean, seen: number, shown: number, filters: number): string {
   if (!connected) return "Waiting for the first frame…";
-  if (shown === 0 && filters > 0) return "Nobody is in the chosen states.";
+  if (shown === 0 && filters > 0) return "No customer is in the chosen states.";
   if (seen === 0) return "No reading has arrived yet. Start `heartbeat produce`, or point a device at the topic.";
   return "";
 }
@@ -117,7 +117,7 @@ function zoomButtons(wall: Wall): HTMLElement {
   const button = (text: string, label: string, to: () => number): HTMLButtonElement =>
     h("button", { type: "button", "aria-label": label, title: label, onclick: () => (wall.zoom = to()) }, text);
   const out = button("−", "Zoom out", () => wall.zoom - 1);
-  const all = button("All", "All: show everybody", () => 0);
+  const all = button("All", "All: show every customer", () => 0);
   wall.onZoom = (level) => (out.disabled = all.disabled = level === 0);
   out.disabled = all.disabled = true;
   return h("div", { class: "segments", role: "group", "aria-label": "Zoom" }, out, all, button("+", "Zoom in", () => wall.zoom + 1));

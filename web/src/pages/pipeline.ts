@@ -7,7 +7,7 @@ import { levelBadge } from "../header";
 import { poll } from "../poll";
 import { deadLetters } from "./pipeline/letters";
 
-/** The machinery: what is red and what to do, partitions, dead letters, tables. */
+/** The state of the pipeline: what is wrong and what to do, partitions, dead letters, tables. */
 export function pipelinePage(root: HTMLElement, context: Context): void {
   const { feed, clock, signal } = context;
   const health = h("div", { class: "components" });
@@ -27,7 +27,7 @@ export function pipelinePage(root: HTMLElement, context: Context): void {
   feed.on("status", show, signal);
   clock.onChange(show, signal);
   replace(root, h("h1", { class: "visually-hidden" }, "Pipeline"), health, partitions, deadLetters(context), incidents, tables);
-  if (!feed.status) replace(health, h("p", { class: "empty" }, "Waiting for the first word of the server…"));
+  if (!feed.status) replace(health, h("p", { class: "empty" }, "Waiting for the server…"));
   show();
   poll(() => 15_000,
     async (stop) => [(await get<{ tables: Table[] }>("tables", stop)).tables, (await get<{ incidents: Incident[] }>("incidents", stop)).incidents] as const,
@@ -39,7 +39,7 @@ export function pipelinePage(root: HTMLElement, context: Context): void {
     signal);
 }
 
-/** A table that scrolls by itself where it is wider than its place. */
+/** A table with its own scroll bar where it is too wide. */
 export function grid(caption: string, columns: readonly string[], rows: readonly (readonly (string | Node)[])[], numbers: number): HTMLElement {
   const cell = (tag: "th" | "td", content: string | Node, i: number): HTMLElement =>
     h(tag, { class: i >= numbers ? "number" : false, ...(tag === "th" ? { scope: "col" } : {}) }, content);
@@ -88,6 +88,6 @@ function showTables(section: HTMLElement, tables: readonly Table[], { clock }: C
 function showIncidents(section: HTMLElement, incidents: readonly Incident[], { clock }: Context): void {
   const rows = incidents.map((i) => [clock.date(i.recorded_at), i.kind.replaceAll("_", " "), i.detail, `${i.log}/${i.partition}`, `${count(i.from_offset)}–${count(i.to_offset)}`]);
   section.hidden = rows.length === 0;
-  replace(section, h("h2", {}, "Data incidents"), h("p", { class: "muted" }, "Losses that nobody here could prevent."),
+  replace(section, h("h2", {}, "Data incidents"), h("p", { class: "muted" }, "Losses outside Heartbeat's control."),
     grid("Data incidents", ["Recorded", "Kind", "Detail", "Partition", "Offsets"], rows, 4));
 }

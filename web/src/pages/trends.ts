@@ -95,7 +95,7 @@ function show(charts: ReturnType<typeof build>, types: ReturnType<typeof donut>,
   const step = trend.step_seconds;
   const b = trend.buckets;
   const { at, column } = withGaps(b, (x) => Date.parse(x.at) / 1000, 1.5 * step);
-  // Of the step under way, the rate over the part that has passed, once that is enough to tell.
+  // For the current step, the rate over the elapsed part, once that part is long enough.
   const perSecond = (bucket: Bucket, n: number): number | null => {
     const passed = Math.min(step, to - Date.parse(bucket.at) / 1000);
     return passed < step / 4 ? null : n / passed;
@@ -112,7 +112,7 @@ function show(charts: ReturnType<typeof build>, types: ReturnType<typeof donut>,
   const s = withGaps(trend.seconds, (x) => Date.parse(x.at) / 1000, LONGEST_PAUSE);
   charts.second.show(s.at, [s.column((x) => x.max_bpm), s.column((x) => x.avg_bpm), s.column((x) => x.min_bpm)], window, "Nothing received since the console started.");
   const l = withGaps(trend.lag, (p) => Date.parse(p.at) / 1000, 2.5 * Math.max(step, 60));
-  charts.lag.show(l.at, [l.column((p) => p.lag)], window, "Nobody measured it in this range.");
+  charts.lag.show(l.at, [l.column((p) => p.lag)], window, "Not measured in this range.");
   const sum = (value: (x: (typeof b)[number]) => number): number => b.reduce((total, x) => total + value(x), 0);
   types.show([
     { label: "Tachycardia", value: sum((x) => x.tachycardia), color: "--series-tachycardia" },

@@ -15,7 +15,7 @@ interface Point {
 const MOST_POINTS = 25_000;
 const LOWEST = 0;
 const HIGHEST = 220;
-/** A stretch without readings this many times the usual one is a gap. */
+/** A gap is this many times the typical interval between readings. */
 const GAP = 5;
 
 /** The raw trace over the minutes. An anomaly is a mark of its own, a gap is a gap. */
@@ -74,7 +74,7 @@ export class Trace {
   }
 
   #draw(now: number): void {
-    const p = withGaps(this.#points, (x) => x.at, GAP * usual(this.#points));
+    const p = withGaps(this.#points, (x) => x.at, GAP * typicalInterval(this.#points));
     const only = (state: State) => p.column((x) => (x.state === state ? Math.min(Math.max(x.rate, -30), 400) : undefined));
     // The line leaves out what a sensor made up; that is no gap.
     const line = p.column((x) => (x.state === State.Invalid ? undefined : x.rate));
@@ -83,7 +83,7 @@ export class Trace {
 }
 
 /** The median time between readings, at least two seconds so that jitter is no gap. */
-function usual(points: readonly Point[]): number {
+function typicalInterval(points: readonly Point[]): number {
   const gaps = points.slice(-500).map((p, i, all) => (i === 0 ? 0 : p.at - all[i - 1]!.at)).slice(1).sort((a, b) => a - b);
   return Math.max(2, gaps[gaps.length >> 1] ?? 2);
 }

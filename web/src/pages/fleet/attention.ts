@@ -12,12 +12,12 @@ const FEWEST = 5;
 const EVERY = 1000;
 const ANNOUNCE_EVERY = 30_000;
 
-/** Who is not fine, longest first within each priority, so that the list stays still; and the machinery in brief. */
+/** Customers who need attention, longest first within each priority so that the list stays still; and a summary of the pipeline status. */
 export function attention(context: Context): HTMLElement {
   const { feed, signal } = context;
   const headline = h("h2", { class: "headline" }, "Waiting for the first frame…");
   const body = h("tbody", {});
-  const room = h("div", { class: "attention-room" },
+  const container = h("div", { class: "attention-list" },
     h("table", { class: "attention-list" },
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Customer"), h("th", { scope: "col" }, "State"), h("th", { scope: "col", class: "number" }, "bpm"), h("th", { scope: "col", class: "number" }, "For"))),
       body));
@@ -29,11 +29,11 @@ export function attention(context: Context): HTMLElement {
     const now = Date.now();
     const fleet = feed.fleet;
     const total = fleet.counts.slice(State.Invalid).reduce((sum, n) => sum + n, 0);
-    const text = fleet.seen === 0 ? "Nobody seen yet" : total === 0 ? `All ${count(fleet.seen)} are fine` : `${count(total)} of ${count(fleet.seen)} need attention`;
+    const text = fleet.seen === 0 ? "No customer seen yet" : total === 0 ? `All ${count(fleet.seen)} are fine` : `${count(total)} of ${count(fleet.seen)} need attention`;
     setText(headline, text);
     if (now - shown < EVERY) return;
     shown = now;
-    const worst = longest(fleet, rowsFor(room, body));
+    const worst = longest(fleet, rowsFor(container, body));
     if (now - announced > ANNOUNCE_EVERY) {
       announced = now;
       setText(spoken, text);
@@ -47,7 +47,7 @@ export function attention(context: Context): HTMLElement {
     "aside",
     { class: "panel attention", "aria-label": "Needs attention" },
     headline,
-    room,
+    container,
     rest,
     h("h2", { class: "section" }, h("a", { href: href("pipeline") }, "Pipeline")),
     health,
@@ -55,11 +55,11 @@ export function attention(context: Context): HTMLElement {
   );
 }
 
-/** How many rows have room: the side is as high as the wall, except where one stands over the other. */
-function rowsFor(room: HTMLElement, body: HTMLElement): number {
+/** How many rows fit: the side is as high as the wall, except where the two are stacked. */
+function rowsFor(container: HTMLElement, body: HTMLElement): number {
   if (!matchMedia("(min-width: 1000px)").matches) return ROWS;
   const height = (body.firstElementChild as HTMLElement | null)?.offsetHeight ?? 1.5 * rem();
-  return Math.max(FEWEST, Math.floor((room.clientHeight - body.offsetTop) / height));
+  return Math.max(FEWEST, Math.floor((container.clientHeight - body.offsetTop) / height));
 }
 
 /** The slots that need attention: by priority, then those in their state longest. Only the first few are ever in order. */

@@ -12,7 +12,7 @@ export interface Tooltip {
   focus(slot: number | undefined): void;
 }
 
-/** Tells who a cell is, what the state is, and since when: beside the pointer, and over the wall for the cell in focus. */
+/** Describes a cell: customer, state, and since when. Beside the pointer, and over the wall for the cell in focus. */
 export function tooltip(context: Context): Tooltip {
   const { feed, signal } = context;
   const element = h("div", { class: "tooltip", hidden: true, "aria-hidden": "true" });
@@ -45,7 +45,7 @@ export function tooltip(context: Context): Tooltip {
   };
 }
 
-function facts({ feed, clock }: Context, slot: number): { name: string; state: State; rate: string; since: string; read: string } {
+function describe({ feed, clock }: Context, slot: number): { name: string; state: State; rate: string; since: string; read: string } {
   const fleet = feed.fleet;
   const state = fleet.states[slot]! as State;
   const known = state !== State.Never;
@@ -59,7 +59,7 @@ function facts({ feed, clock }: Context, slot: number): { name: string; state: S
 }
 
 function lines(context: Context, slot: number): HTMLElement[] {
-  const f = facts(context, slot);
+  const f = describe(context, slot);
   return [
     h("strong", {}, f.name),
     h("span", { class: "state" }, symbol(f.state), `${info(f.state).label} · ${f.rate}`),
@@ -69,7 +69,7 @@ function lines(context: Context, slot: number): HTMLElement[] {
 }
 
 function line(context: Context, slot: number): HTMLElement[] {
-  const f = facts(context, slot);
+  const f = describe(context, slot);
   return [
     h("strong", {}, h("a", { href: href("customer", f.name) }, f.name)),
     h("span", { class: "state" }, symbol(f.state), info(f.state).label),
