@@ -1,5 +1,5 @@
 // Package deploy_test holds the files that run Heartbeat in containers against what Docker Compose and Kubernetes take, and
-// against our own rules: nobody is root, nothing is writable, nothing listens beyond the machine unasked.
+// against our own rules: no service runs as root, nothing is writable, nothing listens beyond the machine unasked.
 package deploy_test
 
 import (

@@ -56,8 +56,8 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 	})
 }
 
-// collectOften keeps the memory of a consumer close to what it uses, unless GOGC says otherwise. Most of that are buffers
-// that last and have no pointers: a collection costs little, and by its own rule the collector would waste as much again.
+// collectOften keeps the memory of a consumer close to what it uses, unless GOGC is set. Most of it are long-lived buffers without
+// pointers, so a collection costs little. At the default GOGC the heap could double.
 func collectOften() {
 	const percent = 50
 	if os.Getenv("GOGC") == "" {

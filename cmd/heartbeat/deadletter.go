@@ -15,7 +15,7 @@ import (
 type deadletterCommand struct {
 	List   deadletterList   `cmd:"" help:"List dead letters, newest first."`
 	Show   deadletterShow   `cmd:"" help:"Show one dead letter with its bytes."`
-	Replay deadletterReplay `cmd:"" help:"Decide anew and store what is a reading after all; as often as you like, stored once."`
+	Replay deadletterReplay `cmd:"" help:"Decode again and store what is a reading after all; as often as you like, stored once."`
 }
 
 type deadletterFlags struct {

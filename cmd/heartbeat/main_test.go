@@ -23,8 +23,8 @@ import (
 // beTheBinary makes the test binary run main instead of tests, so that variables, .env, signals and exit codes are real.
 const beTheBinary = "HEARTBEAT_TEST_RUN_MAIN"
 
-// patience is how long a process may take for what takes it a moment.
-const patience = time.Minute
+// waitTimeout bounds conditions that normally hold within a second: the machine may be busy.
+const waitTimeout = time.Minute
 
 func TestMain(m *testing.M) {
 	if os.Getenv(beTheBinary) != "" {
@@ -49,7 +49,7 @@ func prepare(t *testing.T, variables []string, args ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	t.Cleanup(cancel)
 	p := &program{t: t, cmd: exec.CommandContext(ctx, executable, args...), stderr: watchedBuffer{more: make(chan struct{}, 1)}}
 	p.cmd.Dir = t.TempDir()
@@ -101,12 +101,12 @@ func (p *program) signal() {
 // await waits until the process has written text to its standard error.
 func (p *program) await(text string) {
 	p.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(waitTimeout)
 	for !strings.Contains(p.stderr.String(), text) {
 		select {
 		case <-p.stderr.more:
 		case <-deadline:
-			p.t.Fatalf("no %q within %v:\n%s", text, patience, p.stderr.String())
+			p.t.Fatalf("no %q within %v:\n%s", text, waitTimeout, p.stderr.String())
 		}
 	}
 }
@@ -286,7 +286,7 @@ func TestFailureExitsWith1(t *testing.T) {
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	p := prepare(t, nil, "produce", "--brokers", cluster.ListenAddrs()[0])
 	if code := p.run(); code != exitFailure || !strings.Contains(p.stderr.String(), "TOPIC_AUTHORIZATION_FAILED") {
-		t.Errorf("exit code is %d, want %d and the broker's refusal:\n%s", code, exitFailure, p.stderr.String())
+		t.Errorf("exit code is %d, want %d and the broker's error:\n%s", code, exitFailure, p.stderr.String())
 	}
 }
 
@@ -346,12 +346,12 @@ func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(patience)
+	deadline := time.After(waitTimeout)
 	for !condition() {
 		select {
 		case <-ticker.C:
 		case <-deadline:
-			t.Fatalf("waited %v until %s", patience, what)
+			t.Fatalf("waited %v until %s", waitTimeout, what)
 		}
 	}
 }

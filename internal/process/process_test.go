@@ -189,7 +189,7 @@ func start(t *testing.T, command Command) *Process {
 	return p
 }
 
-// awaitEnd waits until the process is gone, or a zombie that nobody has collected.
+// awaitEnd waits until the process is gone, or a zombie that its parent has not waited for.
 func awaitEnd(t *testing.T, pid int) {
 	t.Helper()
 	ticker := time.NewTicker(10 * time.Millisecond)

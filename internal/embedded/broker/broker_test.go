@@ -232,7 +232,7 @@ func TestADataDirectoryServesOneBroker(t *testing.T) {
 	dir := t.TempDir()
 	startTestBroker(t, Options{Dir: dir})
 	if _, err := Start(t.Context(), Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "in use by process") {
-		t.Errorf("second start: %v, want a refusal that names the process", err)
+		t.Errorf("second start: %v, want an error that names the process", err)
 	}
 }
 

@@ -152,7 +152,7 @@ func TestPostgresDoesNotRunAsRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return
 	}
-	// Where there is no user for PostgreSQL, nobody will do. Data that exists keeps its owner.
+	// Existing data keeps its owner.
 	dir := directory(t)
 	if err := os.Chown(dir, fallbackUID, fallbackUID); err != nil {
 		t.Fatal(err)
@@ -245,7 +245,7 @@ func TestPostgresTakesOnNewNamesAndPasswords(t *testing.T) {
 	for _, bad := range []string{"", "two\nlines"} {
 		options.Password = bad
 		if _, err := Start(t.Context(), options); err == nil || !strings.Contains(err.Error(), "password") {
-			t.Errorf("password %q: %v, want a refusal that names it", bad, err)
+			t.Errorf("password %q: %v, want an error that names it", bad, err)
 		}
 	}
 }
@@ -260,7 +260,7 @@ func TestPostgresRefusesDataOfAnotherVersion(t *testing.T) {
 		options.Version = "17"
 	}
 	if _, err := Start(t.Context(), options); err == nil || !strings.Contains(err.Error(), "version "+majorOf(p.Version)) {
-		t.Errorf("version %s on data of version %s: %v, want a refusal that names both", options.Version, p.Version, err)
+		t.Errorf("version %s on data of version %s: %v, want an error that names both", options.Version, p.Version, err)
 	}
 }
 
@@ -269,7 +269,7 @@ func TestADataDirectoryServesOnePostgres(t *testing.T) {
 	options := testOptions(directory(t))
 	p := startTest(t, options)
 	if _, err := Start(t.Context(), options); err == nil || !strings.Contains(err.Error(), "in use by process") {
-		t.Errorf("second start: %v, want a refusal that names the process", err)
+		t.Errorf("second start: %v, want an error that names the process", err)
 	}
 	if got := query(t, p.URL(), "SELECT 'alive'"); got != "alive" {
 		t.Error("the second start disturbed the first")

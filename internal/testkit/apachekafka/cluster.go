@@ -1,7 +1,7 @@
 // Package apachekafka runs a real Apache Kafka of one or three nodes on this machine, for tests: what holds against it holds
 // in production, which a fake can only suggest. It also runs Kafka's own command line tools.
 //
-// It refuses to be anybody's production: nodes have small heaps, no security, and listen on the loopback address alone.
+// It refuses to serve production: nodes have small heaps, no security, and listen on the loopback address alone.
 // A Cluster and its Nodes may be used from any goroutine, except that one Node is started and stopped by one goroutine
 // at a time. It is not on the path of a reading. The jars come from scripts/fetch-kafka and need Java 17 or later.
 package apachekafka

@@ -1,7 +1,7 @@
 // Package certificates makes certificates for tests that talk to real servers over TLS: an authority of its own for each
 // test, and certificates that it signs.
 //
-// It refuses to be anybody's production: keys are written where the test says, and everything ends within a day. An
+// It refuses to serve production: keys are written where the test says, and certificates end within a day. An
 // Authority may be shared. It is not on the path of a reading.
 package certificates
 
@@ -27,7 +27,7 @@ type Authority struct {
 
 const validity = 24 * time.Hour
 
-// New returns an authority that nobody knows yet.
+// New returns an authority that no client trusts yet.
 func New() (*Authority, error) {
 	template := template("Heartbeat test authority")
 	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
