@@ -156,14 +156,14 @@ type reportRow struct {
 func renderReport(results string, entries []reportEntry) ([]byte, error) {
 	latest := map[string]time.Time{}
 	byVersion := map[string][]reportEntry{}
-	verdict := "No record was lost or doubled, and every round passed."
+	summary := "No record was lost or doubled, and every round passed."
 	for _, e := range entries {
 		byVersion[e.Version] = append(byVersion[e.Version], e)
 		if e.Last.After(latest[e.Version]) {
 			latest[e.Version] = e.Last
 		}
 		if e.Failed > 0 || e.Lost > 0 || e.Doubled > 0 {
-			verdict = "NOT every round passed."
+			summary = "NOT every round passed."
 		}
 	}
 	var versions []reportVersion
@@ -174,10 +174,10 @@ func renderReport(results string, entries []reportEntry) ([]byte, error) {
 	var text bytes.Buffer
 	t := template.Must(template.New("report").Funcs(template.FuncMap{"thousands": thousands, "seconds": seconds}).Parse(reportTemplate))
 	err := t.Execute(&text, struct {
-		ResultsFile, Verdict string
+		ResultsFile, Summary string
 		Totals               []reportTotal
 		Versions             []reportVersion
-	}{results, verdict, reportTotals(entries, versions[0].Version), versions})
+	}{results, summary, reportTotals(entries, versions[0].Version), versions})
 	return text.Bytes(), err
 }
 
