@@ -97,7 +97,7 @@ var mutants = []mutant{
 	{
 		name: "offset commit before the transaction's commit", scenario: "TestCommittedOffsetNeverExceedsStoredOffset", promise: "P1",
 		message: "is committed to Kafka",
-		edits: []edit{{"internal/kafka/partitionqueue.go", `	if err := q.worker.Process(`, `	last := records[len(records)-1]
+		edits: []edit{{"internal/kafka/consumer/partitionqueue.go", `	if err := q.worker.Process(`, `	last := records[len(records)-1]
 	q.setStored(kgo.EpochOffset{Epoch: last.LeaderEpoch, Offset: last.Offset + 1})
 	if err := q.worker.Process(`}},
 	},
@@ -105,8 +105,8 @@ var mutants = []mutant{
 		name: "unbounded buffer while retrying", scenario: "TestTableLockedForLong", promise: "P9", options: []string{"-lock", "60s"},
 		message: "P9, memory is bounded",
 		edits: []edit{
-			{"internal/kafka/fetch.go", `limit-pollRecords)`, `1<<30+0*limit)`},
-			{"internal/kafka/partitionqueue.go", ` || len(q.pending.bytes) >= maxBufferedBytes`, ``},
+			{"internal/kafka/consumer/fetch.go", `limit-pollRecords)`, `1<<30+0*limit)`},
+			{"internal/kafka/consumer/partitionqueue.go", ` || len(q.pending.bytes) >= maxBufferedBytes`, ``},
 		},
 	},
 }

@@ -8,18 +8,19 @@ import (
 
 	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 )
 
 type produceCommand struct {
 	kafkaFlags     `group:"Kafka"`
 	simulatorFlags `group:"Simulator"`
 
-	Workers     int               `env:"PRODUCER_WORKERS" default:"1" group:"Simulator" help:"Workers, each with its own sequence (${env}; ${default})."`
-	Interval    float64           `env:"GENERATION_INTERVAL_SECONDS" default:"0.5" placeholder:"SECONDS" group:"Simulator" help:"Between two events of a worker (${env}; ${default})."`
-	Rate        float64           `placeholder:"N" group:"Simulator" help:"Events a second, of all workers together, instead of the interval."`
-	MaxEvents   int64             `placeholder:"N" group:"Simulator" help:"End after so many events."`
-	Compression kafka.Compression `default:"gzip" enum:"gzip,zstd,lz4,snappy,none" placeholder:"CODEC" group:"Kafka" help:"gzip, which every client reads, or zstd, lz4, snappy or none (${default})."`
-	AckLog      string            `placeholder:"FILE" help:"Write a JSON line for each acknowledged event, for tests."`
+	Workers     int                  `env:"PRODUCER_WORKERS" default:"1" group:"Simulator" help:"Workers, each with its own sequence (${env}; ${default})."`
+	Interval    float64              `env:"GENERATION_INTERVAL_SECONDS" default:"0.5" placeholder:"SECONDS" group:"Simulator" help:"Between two events of a worker (${env}; ${default})."`
+	Rate        float64              `placeholder:"N" group:"Simulator" help:"Events a second, of all workers together, instead of the interval."`
+	MaxEvents   int64                `placeholder:"N" group:"Simulator" help:"End after so many events."`
+	Compression producer.Compression `default:"gzip" enum:"gzip,zstd,lz4,snappy,none" placeholder:"CODEC" group:"Kafka" help:"gzip, which every client reads, or zstd, lz4, snappy or none (${default})."`
+	AckLog      string               `placeholder:"FILE" help:"Write a JSON line for each acknowledged event, for tests."`
 
 	MetricsAddress string `default:"127.0.0.1:9465" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, none serves nothing."`
 }

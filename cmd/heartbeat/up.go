@@ -13,6 +13,7 @@ import (
 	"heartbeat/internal/app"
 	"heartbeat/internal/embedded/datadir"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/postgres"
 )
 
@@ -30,8 +31,8 @@ type upCommand struct {
 	topicFlags `group:"Kafka"`
 	groupFlags `group:"Kafka"`
 
-	Compression kafka.Compression `default:"gzip" enum:"gzip,zstd,lz4,snappy,none" placeholder:"CODEC" group:"Kafka" help:"Of the simulator's events: gzip, which every client reads, or zstd, lz4, snappy or none (${default})."`
-	KafkaPort   int               `default:"9092" group:"Kafka" help:"Port of the broker it starts (${default}); another than the default must be free."`
+	Compression producer.Compression `default:"gzip" enum:"gzip,zstd,lz4,snappy,none" placeholder:"CODEC" group:"Kafka" help:"Of the simulator's events: gzip, which every client reads, or zstd, lz4, snappy or none (${default})."`
+	KafkaPort   int                  `default:"9092" group:"Kafka" help:"Port of the broker it starts (${default}); another than the default must be free."`
 
 	Database        string `placeholder:"URL" group:"PostgreSQL" help:"Use this database instead of starting one."`
 	PostgresPort    int    `env:"POSTGRES_PORT" default:"5433" group:"PostgreSQL" help:"Port of the database it starts (${env}; ${default}); another than the default must be free."`

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 )
 
 // ackLog lists every acknowledged event with its partition and offset, one JSON object a line, so that a test of the whole
@@ -36,7 +36,7 @@ func openAckLog(path string) (*ackLog, error) {
 }
 
 // write adds an acknowledged event. The line is the event's own JSON, with partition and offset first.
-func (l *ackLog) write(d kafka.Delivery) error {
+func (l *ackLog) write(d producer.Delivery) error {
 	if l == nil {
 		return nil
 	}

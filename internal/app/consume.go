@@ -13,6 +13,7 @@ import (
 
 	"heartbeat/internal/backoff"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/consumer"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/ingest"
@@ -108,9 +109,9 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 
 var errCaughtUp = errors.New("caught up")
 
-func newConsumer(client *kafka.Client, instance instanceID, options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) (*kafka.Consumer, error) {
+func newConsumer(client *kafka.Client, instance instanceID, options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) (*consumer.Consumer, error) {
 	store := ingest.NewStore(pool, owner())
-	return kafka.NewConsumer(client, kafka.ConsumerConfig{
+	return consumer.New(client, consumer.Config{
 		Group: options.Group, InstanceID: instance.name, InstanceIDChosen: instance.chosen,
 		SessionTimeout: options.SessionTimeout, Background: options.Background,
 		NewWorker: func(partition pipeline.Partition) *pipeline.Worker {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 )
 
 const (
@@ -69,7 +69,7 @@ func (s *deliveryStats) ready() error {
 	}
 }
 
-func (s *deliveryStats) add(d kafka.Delivery) {
+func (s *deliveryStats) add(d producer.Delivery) {
 	if d.Err != nil {
 		s.failed.Add(1)
 		s.stop(d.Err)

@@ -12,19 +12,20 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/simulate"
 )
 
 // ProduceOptions set up the producer role.
 type ProduceOptions struct {
 	Kafka       kafka.Config
-	Compression kafka.Compression // empty: gzip
-	Fleet       simulate.Options  // of every worker; each draws its own sequence from the seed
-	Workers     int               // 0: one
-	Interval    time.Duration     // between two events of a worker, 0: half a second
-	Rate        float64           // events a second, of all workers together; 0: as the interval says
-	MaxEvents   int64             // end after so many; 0: never
-	AckLogPath  string            // file that gets a JSON line for each acknowledged event; empty: none
+	Compression producer.Compression // empty: gzip
+	Fleet       simulate.Options     // of every worker; each draws its own sequence from the seed
+	Workers     int                  // 0: one
+	Interval    time.Duration        // between two events of a worker, 0: half a second
+	Rate        float64              // events a second, of all workers together; 0: as the interval says
+	MaxEvents   int64                // end after so many; 0: never
+	AckLogPath  string               // file that gets a JSON line for each acknowledged event; empty: none
 
 	MetricsAddress string // for metrics, health and readiness; empty: none
 	Registry       *prometheus.Registry
@@ -63,7 +64,7 @@ func Produce(ctx context.Context, options ProduceOptions) error {
 		return errors.Join(err, acks.close())
 	}
 	options.Kafka.Registry = kafkaRegistry(options.Registry)
-	producer, err := kafka.NewProducer(ctx, kafka.ProducerConfig{
+	producer, err := producer.New(ctx, producer.Config{
 		Config: options.Kafka, Compression: options.Compression, OnDelivery: stats.add,
 	})
 	if err != nil {
@@ -105,7 +106,7 @@ func (o ProduceOptions) probe(ctx context.Context, logger *slog.Logger, stats *d
 }
 
 // stream runs the workers until the context ends, a delivery fails, or everything is sent.
-func (o ProduceOptions) stream(ctx context.Context, producer *kafka.Producer, fleets []*simulate.Fleet) {
+func (o ProduceOptions) stream(ctx context.Context, producer *producer.Producer, fleets []*simulate.Fleet) {
 	schedule := schedule{start: time.Now(), perSecond: o.perSecond()}
 	var workers sync.WaitGroup
 	for i, fleet := range fleets {
@@ -127,7 +128,7 @@ func (o ProduceOptions) stream(ctx context.Context, producer *kafka.Producer, fl
 
 // abandonLate drops unacknowledged events drainTimeout after the sending has ended, including blocked sends. It returns when
 // closed is closed.
-func abandonLate(ctx context.Context, producer *kafka.Producer, closed <-chan struct{}) {
+func abandonLate(ctx context.Context, producer *producer.Producer, closed <-chan struct{}) {
 	<-ctx.Done()
 	select {
 	case <-closed:

@@ -24,6 +24,7 @@ import (
 
 	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/simulate"
 )
 
@@ -64,7 +65,7 @@ func newStage(t *testing.T) *stage {
 		Kafka: kafka.Config{Brokers: []string{address}, Topic: topic, Dial: s.network.DialContext},
 		// Compression belongs to the tests of kafka. Here it would cost minutes under the race detector, and zstd's readers
 		// would be finalized outside the bubble.
-		Compression: kafka.None,
+		Compression: producer.None,
 		Fleet:       simulate.Options{Customers: 10_000, AnomalyRate: 0.05, InvalidRate: 0.005, Seed: 7},
 		AckLogPath:  s.ackLog,
 		Logger:      slog.New(slog.NewTextHandler(&s.log, nil)),

@@ -8,6 +8,7 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/simulate"
 )
@@ -79,7 +80,7 @@ func (l load) date(n int64) time.Time {
 
 // preload adds events to the topic.
 func (e *environment) preload(ctx context.Context, t *topic, load load) error {
-	config := kafka.ProducerConfig{Config: e.kafka(t.name)}
+	config := producer.Config{Config: e.kafka(t.name)}
 	if load.keep {
 		t.readings = make([][]pipeline.Reading, t.partitions)
 		config.OnDelivery = t.keep(time.Now())
@@ -88,7 +89,7 @@ func (e *environment) preload(ctx context.Context, t *topic, load load) error {
 	if err != nil {
 		return err
 	}
-	producer, err := kafka.NewProducer(ctx, config)
+	producer, err := producer.New(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -119,9 +120,9 @@ func (t *topic) count(rate heartbeat.BPM) {
 }
 
 // keep returns a callback that keeps the readings that were sent, decoded from the wire format.
-func (t *topic) keep(kafkaTime time.Time) func(kafka.Delivery) {
+func (t *topic) keep(kafkaTime time.Time) func(producer.Delivery) {
 	var decoder heartbeat.Decoder
-	return func(d kafka.Delivery) {
+	return func(d producer.Delivery) {
 		if d.Err != nil {
 			return // Close returns the error
 		}

@@ -10,7 +10,7 @@ import (
 
 	"heartbeat/internal/bench/procstat"
 	"heartbeat/internal/bench/report"
-	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/process"
 	"heartbeat/internal/simulate"
 )
@@ -124,7 +124,7 @@ func (d *database) stream(ctx context.Context, t *topic, consumer *process.Proce
 		pacing: pacingAt(perSecond), topic: t, perSecond: perSecond,
 		due: make([][]time.Duration, t.partitions), visible: make([][]visibility, t.partitions),
 	}
-	producer, err := kafka.NewProducer(ctx, kafka.ProducerConfig{
+	producer, err := producer.New(ctx, producer.Config{
 		Config: d.environment.kafka(t.name), Linger: run.linger, OnDelivery: run.delivered,
 	})
 	if err != nil {
@@ -166,7 +166,7 @@ func (r *stream) at(n int64) time.Duration {
 }
 
 // send sends each event when it is due.
-func (r *stream) send(ctx context.Context, producer *kafka.Producer, fleet simulate.Options, events int64) error {
+func (r *stream) send(ctx context.Context, producer *producer.Producer, fleet simulate.Options, events int64) error {
 	model, err := simulate.New(fleet)
 	if err != nil {
 		return err
@@ -192,7 +192,7 @@ func (r *stream) send(ctx context.Context, producer *kafka.Producer, fleet simul
 }
 
 // delivered records when the event at an offset was due, which is its timestamp.
-func (r *stream) delivered(d kafka.Delivery) {
+func (r *stream) delivered(d producer.Delivery) {
 	if d.Err != nil {
 		return // Close returns the error
 	}

@@ -47,6 +47,9 @@ const (
 
 	// The shortest time between two metadata requests, once a leader has moved or a broker has restarted.
 	metadataMinAge = time.Second
+
+	// MetadataAge is how soon readers notice added partitions.
+	MetadataAge = 15 * time.Second
 )
 
 // Client is a connection to the cluster that has answered at least once. It may be shared.
@@ -60,8 +63,17 @@ type Client struct {
 // Connect connects to the cluster, with as many attempts as the config says and a log line for each failure. The error
 // names the address and what to do.
 func Connect(ctx context.Context, config Config) (*Client, error) {
-	return connect(ctx, config)
+	return ConnectAs(ctx, config, "")
 }
+
+// Config returns the client's settings, with their defaults.
+func (c *Client) Config() Config { return c.config }
+
+// Library returns the library's client, for the packages below this one.
+func (c *Client) Library() *kgo.Client { return c.kgo }
+
+// Admin returns the library's client for administration, for the packages below this one.
+func (c *Client) Admin() *kadm.Client { return c.admin }
 
 // Close ends the connection.
 func (c *Client) Close() { c.kgo.Close() }
@@ -79,8 +91,10 @@ func (c *Client) Brokers(ctx context.Context) ([]string, error) {
 	return addresses, nil
 }
 
-func connect(ctx context.Context, config Config, options ...kgo.Opt) (*Client, error) {
+// ConnectAs is Connect with further options of the library. Its metrics carry the role; without a role there are none.
+func ConnectAs(ctx context.Context, config Config, role string, options ...kgo.Opt) (*Client, error) {
 	config = config.withDefaults()
+	options = append(options, config.metrics(role)...)
 	log := config.Logger.With("component", "kafka")
 	clientLog, filter := newClientLog(log)
 	filter.muted.Store(true) // awaitBroker logs its attempts itself
@@ -97,8 +111,9 @@ func connect(ctx context.Context, config Config, options ...kgo.Opt) (*Client, e
 	return c, nil
 }
 
-// client returns a client that has not tried to connect yet, with metrics under its role.
-func (c Config) client(role string, options ...kgo.Opt) (*kgo.Client, error) {
+// Open returns a client of the library that has not tried to connect yet. Its metrics carry the role; without a role there
+// are none.
+func (c Config) Open(role string, options ...kgo.Opt) (*kgo.Client, error) {
 	c = c.withDefaults()
 	clientLog, _ := newClientLog(c.Logger.With("component", "kafka"))
 	return c.newClient(clientLog, append(options, c.metrics(role)...))

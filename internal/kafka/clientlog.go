@@ -13,7 +13,7 @@ import (
 
 // clientLog filters the Kafka library's own messages. Its Info tells of every metadata request and rebalance, so it
 // becomes Debug. While muted, every message is Debug. A message that repeats, as while a broker is away, is passed on
-// once per logInterval.
+// once per LogInterval.
 type clientLog struct {
 	slog.Handler
 	filter *logFilter // shared by the handlers that With derives
@@ -26,8 +26,8 @@ type logFilter struct {
 	shown map[string]time.Time // when each message was last passed on
 }
 
-// logInterval is how long a repeated message stays quiet after it was logged.
-const logInterval = 30 * time.Second
+// LogInterval is how long a repeated message stays quiet after it was logged.
+const LogInterval = 30 * time.Second
 
 // newClientLog returns a logger for the library, and the filter that mutes it.
 func newClientLog(log *slog.Logger) (kgo.Logger, *logFilter) {
@@ -73,7 +73,7 @@ func (l clientLog) WithGroup(name string) slog.Handler {
 func (f *logFilter) due(message string, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if now.Sub(f.shown[message]) < logInterval {
+	if now.Sub(f.shown[message]) < LogInterval {
 		return false
 	}
 	f.shown[message] = now

@@ -71,11 +71,11 @@ func (f *Follower) Run(ctx context.Context) error {
 
 // follow reads with one client until that has failed for followRestart.
 func (f *Follower) follow(ctx context.Context) error {
-	client, err := f.config.client("follower",
+	client, err := f.config.Open("follower",
 		kgo.ConsumeTopics(f.config.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.MetadataMaxAge(metadataAge),
+		kgo.MetadataMaxAge(MetadataAge),
 	)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (f *Follower) poll(ctx context.Context, client *kgo.Client) (kgo.Fetches, e
 func decode(decoder *heartbeat.Decoder, fetches kgo.Fetches, readings []heartbeat.Reading) []heartbeat.Reading {
 	for record := range fetches.RecordsAll() {
 		reading, rejection := decoder.Decode(heartbeat.Record{
-			Offset: record.Offset, Timestamp: kafkaTime(record.Timestamp.UnixMilli()), Key: record.Key, Value: record.Value,
+			Offset: record.Offset, Timestamp: RecordTime(record.Timestamp.UnixMilli()), Key: record.Key, Value: record.Value,
 		})
 		if rejection == nil {
 			readings = append(readings, reading)

@@ -144,8 +144,8 @@ func (s Security) silenceAdvice(err error) string {
 	}
 }
 
-// withAdvice adds what to do to the error of a request that the cluster refuses.
-func withAdvice(err error) error {
+// Advise adds what to do to the error of a request that the cluster refuses.
+func Advise(err error) error {
 	var advice string
 	switch {
 	case errors.Is(err, kerr.TopicAuthorizationFailed):

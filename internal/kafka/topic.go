@@ -51,7 +51,7 @@ func (c *Client) EnsureTopic(ctx context.Context) error {
 		return c.createTopic(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("look up topic %s: %w", topic, withAdvice(err))
+		return fmt.Errorf("look up topic %s: %w", topic, Advise(err))
 	}
 	if partitions != topicPartitions {
 		c.log.Warn("topic has another number of partitions than usual; it bounds how many consumers can share the work",
@@ -133,7 +133,7 @@ func (c *Client) topicState(ctx context.Context) (TopicState, error) {
 // Scan calls visit with the offset of each record in [from, to) of the partition that carries an event: transaction
 // markers and records of aborted transactions do not. The range must be retained and below the high-water mark.
 func (c *Client) Scan(ctx context.Context, partition int32, from, to int64, visit func(offset int64)) error {
-	client, err := c.config.client("",
+	client, err := c.config.Open("",
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{c.config.Topic: {partition: kgo.NewOffset().At(from)}}),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),

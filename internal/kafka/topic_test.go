@@ -11,6 +11,7 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 )
 
 func connect(t testing.TB, config kafka.Config) *kafka.Client {
@@ -77,13 +78,16 @@ func TestEnsureTopicWithoutPermissionSaysWhatToAskFor(t *testing.T) {
 func TestTopicStateTellsIdentityAndOffsets(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
-	producer := newProducer(t, kafka.ProducerConfig{Config: configFor(cluster)})
+	sender, err := producer.New(t.Context(), producer.Config{Config: configFor(cluster)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for customer := range heartbeat.CustomerID(90) {
-		if err := producer.Send(heartbeat.Event{Customer: customer, Rate: 75, Time: time.Now()}); err != nil {
+		if err := sender.Send(heartbeat.Event{Customer: customer, Rate: 75, Time: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := producer.Close(); err != nil {
+	if err := sender.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := cluster.DeleteRecords(topic, 1, 5); err != nil {

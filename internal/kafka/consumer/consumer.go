@@ -1,4 +1,4 @@
-package kafka
+package consumer
 
 import (
 	"context"
@@ -10,11 +10,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"heartbeat/internal/backoff"
+	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 )
 
-// ConsumerConfig sets up a Consumer.
-type ConsumerConfig struct {
+// Config sets up a Consumer.
+type Config struct {
 	Group      string
 	InstanceID string // static membership: a restart within the session timeout keeps its partitions; empty: off
 	// InstanceIDChosen says that the user did not ask for the InstanceID: when another consumer uses it, this one goes on
@@ -35,8 +36,8 @@ type ConsumerConfig struct {
 // The group decides who works on what, the database decides who may write and where to go on. The offsets committed to
 // Kafka serve lag tools only.
 type Consumer struct {
-	client *Client
-	config ConsumerConfig
+	client *kafka.Client
+	config Config
 	log    *slog.Logger
 }
 
@@ -52,16 +53,16 @@ const (
 	rebalanceTimeout = 3 * releaseGrace
 )
 
-// NewConsumer returns a consumer that does nothing before Run. It uses the client's settings, topic and connection; the
+// New returns a consumer that does nothing before Run. It uses the client's settings, topic and connection; the
 // client must outlive it and the topic must exist.
-func NewConsumer(client *Client, config ConsumerConfig) (*Consumer, error) {
+func New(client *kafka.Client, config Config) (*Consumer, error) {
 	if config.Group == "" {
 		return nil, errors.New("KAFKA_GROUP_ID is empty: want the name of a consumer group")
 	}
 	if config.SessionTimeout == 0 {
 		config.SessionTimeout = defaultSessionTimeout
 	}
-	return &Consumer{client: client, config: config, log: client.config.Logger.With("component", "consumer")}, nil
+	return &Consumer{client: client, config: config, log: client.Config().Logger.With("component", "consumer")}, nil
 }
 
 // Run consumes until the context ends, then waits for the batches in progress and leaves the group. Whatever makes the
@@ -99,7 +100,7 @@ func (c *Consumer) handleSessionError(err error) {
 }
 
 func (c *Consumer) session(ctx context.Context) error {
-	id, err := topicID(ctx, c.client.admin, c.client.config.Topic)
+	id, err := topicID(ctx, c.client.Admin(), c.client.Config().Topic)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package kafka_test
+package producer_test
 
 import (
 	"context"
@@ -21,6 +21,7 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 )
 
 // The partitions are what partitionForKey of Apache Kafka's Java client 3.9.0 returns for these keys.
@@ -42,17 +43,17 @@ func TestProducerChoosesPartitionsAsKafkaDoes(t *testing.T) {
 		t.Run(fmt.Sprint(test.partitions, " partitions"), func(t *testing.T) {
 			t.Parallel()
 			cluster := newCluster(t, kfake.SeedTopics(test.partitions, topic))
-			producer := newProducer(t, kafka.ProducerConfig{Config: configFor(cluster)})
+			sender := newProducer(t, producer.Config{Config: configFor(cluster)})
 			for text := range test.want {
 				customer, err := heartbeat.ParseCustomerID(text)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := producer.Send(heartbeat.Event{Customer: customer, Rate: 75, Time: time.Now()}); err != nil {
+				if err := sender.Send(heartbeat.Event{Customer: customer, Rate: 75, Time: time.Now()}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := producer.Close(); err != nil {
+			if err := sender.Close(); err != nil {
 				t.Fatal(err)
 			}
 			got := map[string]int32{}
@@ -68,23 +69,23 @@ func TestProducerChoosesPartitionsAsKafkaDoes(t *testing.T) {
 
 func TestProducerWireForm(t *testing.T) {
 	t.Parallel()
-	for _, compression := range []kafka.Compression{"", kafka.Zstd, kafka.LZ4, kafka.Snappy, kafka.None} {
+	for _, compression := range []producer.Compression{"", producer.Zstd, producer.LZ4, producer.Snappy, producer.None} {
 		t.Run(string(compression), func(t *testing.T) {
 			t.Parallel()
 			cluster := newCluster(t)
-			var delivered kafka.Delivery
-			producer := newProducer(t, kafka.ProducerConfig{
+			var delivered producer.Delivery
+			sender := newProducer(t, producer.Config{
 				Config: configFor(cluster), Compression: compression,
-				OnDelivery: func(d kafka.Delivery) {
+				OnDelivery: func(d producer.Delivery) {
 					delivered = d
 					delivered.Value = append([]byte(nil), d.Value...)
 				},
 			})
 			at := time.Date(2026, 2, 20, 11, 0, 0, 123_456_789, time.FixedZone("", 3600))
-			if err := producer.Send(heartbeat.Event{Customer: 42, Rate: 75, Time: at}); err != nil {
+			if err := sender.Send(heartbeat.Event{Customer: 42, Rate: 75, Time: at}); err != nil {
 				t.Fatal(err)
 			}
-			if err := producer.Close(); err != nil {
+			if err := sender.Close(); err != nil {
 				t.Fatal(err)
 			}
 			record := readTopic(t, cluster, 1)[0]
@@ -104,7 +105,7 @@ func TestProducerWireForm(t *testing.T) {
 
 func TestProducerRefusesAnUnknownCompression(t *testing.T) {
 	t.Parallel()
-	_, err := kafka.NewProducer(t.Context(), kafka.ProducerConfig{Compression: "brotli"})
+	_, err := producer.New(t.Context(), producer.Config{Compression: "brotli"})
 	if err == nil || !strings.Contains(err.Error(), `"brotli"`) {
 		t.Errorf("error is %v, want one that names the compression", err)
 	}
@@ -116,9 +117,9 @@ func TestProducerDeliversEachEventOnceAndUnchanged(t *testing.T) {
 	const senders, each = 4, 17_000
 	cluster := newCluster(t)
 	acknowledged := map[string]bool{}
-	producer := newProducer(t, kafka.ProducerConfig{
+	sender := newProducer(t, producer.Config{
 		Config: configFor(cluster),
-		OnDelivery: func(d kafka.Delivery) {
+		OnDelivery: func(d producer.Delivery) {
 			if d.Err != nil {
 				t.Error(d.Err)
 			}
@@ -127,12 +128,12 @@ func TestProducerDeliversEachEventOnceAndUnchanged(t *testing.T) {
 	})
 	began := time.Date(2026, 2, 20, 10, 0, 0, 0, time.UTC)
 	var wg sync.WaitGroup
-	for sender := range senders {
+	for number := range senders {
 		wg.Go(func() {
 			for i := range each {
-				n := sender*each + i
+				n := number*each + i
 				event := heartbeat.Event{Customer: heartbeat.CustomerID(n % 1000), Rate: 75, Time: began.Add(time.Duration(n) * time.Microsecond)}
-				if err := producer.Send(event); err != nil {
+				if err := sender.Send(event); err != nil {
 					t.Error(err)
 					return
 				}
@@ -140,10 +141,10 @@ func TestProducerDeliversEachEventOnceAndUnchanged(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if err := producer.Close(); err != nil {
+	if err := sender.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := producer.Acknowledged(); got != senders*each {
+	if got := sender.Acknowledged(); got != senders*each {
 		t.Errorf("%d events acknowledged, want %d", got, senders*each)
 	}
 	values := map[string]bool{}
@@ -164,22 +165,22 @@ func TestProducerRidesOutAnOutage(t *testing.T) {
 		const sent = 100
 		var network kfake.VirtualNetwork
 		cluster := newVirtualCluster(t, &network)
-		producer := newVirtualProducer(t, &network)
+		sender := newVirtualProducer(t, &network)
 		outage := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotLeaderForPartition, Count: -1})
 		for customer := range heartbeat.CustomerID(sent) {
-			if err := producer.Send(heartbeat.Event{Customer: customer, Rate: 75, Time: time.Now()}); err != nil {
+			if err := sender.Send(heartbeat.Event{Customer: customer, Rate: 75, Time: time.Now()}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		time.AfterFunc(time.Minute, outage.Remove)
-		if err := producer.Close(); err != nil {
+		if err := sender.Close(); err != nil {
 			t.Fatal(err)
 		}
 		var stored int64
 		for _, partition := range cluster.PartitionInfos(topic) {
 			stored += partition.HighWatermark
 		}
-		if got := producer.Acknowledged(); got != sent || stored != sent || outage.Hits() == 0 {
+		if got := sender.Acknowledged(); got != sent || stored != sent || outage.Hits() == 0 {
 			t.Errorf("%d events acknowledged and %d stored after %d refusals, want %d", got, stored, outage.Hits(), sent)
 		}
 		cluster.Close()
@@ -190,29 +191,29 @@ func TestProducerEndsWithAFinalError(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
 	refused := make(chan error, 1)
-	producer := newProducer(t, kafka.ProducerConfig{
+	sender := newProducer(t, producer.Config{
 		Config:     configFor(cluster),
-		OnDelivery: func(d kafka.Delivery) { refused <- d.Err },
+		OnDelivery: func(d producer.Delivery) { refused <- d.Err },
 	})
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	event := heartbeat.Event{Customer: 1, Rate: 75, Time: time.Now()}
-	if err := producer.Send(event); err != nil {
+	if err := sender.Send(event); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-refused; !errors.Is(err, kerr.TopicAuthorizationFailed) {
 		t.Errorf("delivery tells of %v, want the broker's refusal", err)
 	}
-	if err := producer.Err(); !errors.Is(err, kerr.TopicAuthorizationFailed) || !strings.Contains(err.Error(), topic) {
+	if err := sender.Err(); !errors.Is(err, kerr.TopicAuthorizationFailed) || !strings.Contains(err.Error(), topic) {
 		t.Errorf("error is %v, want the broker's and the topic", err)
 	}
-	if err := producer.Send(event); err == nil {
+	if err := sender.Send(event); err == nil {
 		t.Error("sending goes on after a final error")
 	}
-	if err := producer.Close(); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+	if err := sender.Close(); !errors.Is(err, kerr.TopicAuthorizationFailed) {
 		t.Errorf("Close returns %v, want the final error", err)
 	}
-	if producer.Failed() != 1 || producer.Acknowledged() != 0 {
-		t.Errorf("%d failed, %d acknowledged; want 1 failed", producer.Failed(), producer.Acknowledged())
+	if sender.Failed() != 1 || sender.Acknowledged() != 0 {
+		t.Errorf("%d failed, %d acknowledged; want 1 failed", sender.Failed(), sender.Acknowledged())
 	}
 }
 
@@ -222,31 +223,31 @@ func TestProducerGivesUpAfterTheDeliveryTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
 		cluster := newVirtualCluster(t, &network)
-		producer := newVirtualProducer(t, &network)
+		sender := newVirtualProducer(t, &network)
 		arrived := make(chan struct{})
 		cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 			close(arrived)
 			return nil, errors.New("connection lost"), true
 		})
 		began := time.Now()
-		if err := producer.Send(heartbeat.Event{Customer: 1, Rate: 75, Time: time.Now()}); err != nil {
+		if err := sender.Send(heartbeat.Event{Customer: 1, Rate: 75, Time: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 		<-arrived
 		cluster.Close()
-		err := producer.Close()
+		err := sender.Close()
 		if took := time.Since(began); took < 2*time.Minute || took > 3*time.Minute {
 			t.Errorf("gave up after %v, want soon after 2 min: %v", took, err)
 		}
-		if err == nil || !strings.Contains(err.Error(), "connection refused") || producer.Failed() != 1 {
-			t.Errorf("Close returns %v with %d failed, want what kept 1 event from being delivered", err, producer.Failed())
+		if err == nil || !strings.Contains(err.Error(), "connection refused") || sender.Failed() != 1 {
+			t.Errorf("Close returns %v with %d failed, want what kept 1 event from being delivered", err, sender.Failed())
 		}
 	})
 }
 
-func newVirtualProducer(t testing.TB, network *kfake.VirtualNetwork) *kafka.Producer {
+func newVirtualProducer(t testing.TB, network *kfake.VirtualNetwork) *producer.Producer {
 	t.Helper()
-	return newProducer(t, kafka.ProducerConfig{
+	return newProducer(t, producer.Config{
 		Config: kafka.Config{Brokers: []string{virtualAddress}, Topic: topic, Dial: func(ctx context.Context, net_, address string) (net.Conn, error) {
 			conn, err := network.DialContext(ctx, net_, address)
 			if err != nil { // as TCP says it; the library tells errors apart by their type
@@ -260,19 +261,19 @@ func newVirtualProducer(t testing.TB, network *kfake.VirtualNetwork) *kafka.Prod
 func TestProducerAbandonSettlesEverything(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
-	producer := newProducer(t, kafka.ProducerConfig{Config: configFor(cluster)})
+	sender := newProducer(t, producer.Config{Config: configFor(cluster)})
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
 	const sent = 1000
 	for customer := range heartbeat.CustomerID(sent) {
-		if err := producer.Send(heartbeat.Event{Customer: customer, Rate: 75, Time: time.Now()}); err != nil {
+		if err := sender.Send(heartbeat.Event{Customer: customer, Rate: 75, Time: time.Now()}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	producer.Abandon()
-	if err := producer.Close(); err == nil || !strings.Contains(err.Error(), "given up") {
+	sender.Abandon()
+	if err := sender.Close(); err == nil || !strings.Contains(err.Error(), "given up") {
 		t.Errorf("Close returns %v, want that events were given up", err)
 	}
-	if got := producer.Failed(); got != sent {
+	if got := sender.Failed(); got != sent {
 		t.Errorf("%d events settled as failed, want %d", got, sent)
 	}
 }
@@ -284,13 +285,13 @@ func TestProducerSendBlocksWhileTheBufferIsFull(t *testing.T) {
 		const buffer, extra = 64 << 10, 10
 		var network kfake.VirtualNetwork
 		cluster := newVirtualCluster(t, &network)
-		producer := newVirtualProducer(t, &network)
+		sender := newVirtualProducer(t, &network)
 		outage := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
 		var taken atomic.Int64
-		var sender sync.WaitGroup
-		sender.Go(func() {
+		var sending sync.WaitGroup
+		sending.Go(func() {
 			for n := range buffer + extra {
-				if err := producer.Send(heartbeat.Event{Customer: heartbeat.CustomerID(n), Rate: 75, Time: time.Now()}); err != nil {
+				if err := sender.Send(heartbeat.Event{Customer: heartbeat.CustomerID(n), Rate: 75, Time: time.Now()}); err != nil {
 					t.Error(err)
 				}
 				taken.Add(1)
@@ -301,11 +302,11 @@ func TestProducerSendBlocksWhileTheBufferIsFull(t *testing.T) {
 			t.Errorf("%d events taken while nothing leaves a buffer of %d", got, buffer)
 		}
 		outage.Remove()
-		sender.Wait()
-		if err := producer.Close(); err != nil {
+		sending.Wait()
+		if err := sender.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got := producer.Acknowledged(); got != buffer+extra {
+		if got := sender.Acknowledged(); got != buffer+extra {
 			t.Errorf("%d events acknowledged, want %d", got, buffer+extra)
 		}
 		cluster.Close()

@@ -1,4 +1,4 @@
-package kafka_test
+package consumer_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/consumer"
 	"heartbeat/internal/pipeline"
 )
 
@@ -171,10 +172,10 @@ func (b *bubble) produce(count int) {
 
 // consume starts a member of the group and returns what stops it.
 func (b *bubble) consume(instance string) (stop func()) {
-	return b.consumeAs(kafka.ConsumerConfig{InstanceID: instance}, slog.New(slog.DiscardHandler))
+	return b.consumeAs(consumer.Config{InstanceID: instance}, slog.New(slog.DiscardHandler))
 }
 
-func (b *bubble) consumeAs(config kafka.ConsumerConfig, logger *slog.Logger) (stop func()) {
+func (b *bubble) consumeAs(config consumer.Config, logger *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	meter := pipeline.NewMeter(logger, prometheus.NewRegistry())
 	client, err := kafka.Connect(ctx, kafka.Config{
@@ -187,12 +188,12 @@ func (b *bubble) consumeAs(config kafka.ConsumerConfig, logger *slog.Logger) (st
 	config.NewWorker = func(p pipeline.Partition) *pipeline.Worker {
 		return pipeline.NewWorker(pipeline.Options{Partition: p, Store: b.store, Meter: meter, Logger: logger})
 	}
-	consumer, err := kafka.NewConsumer(client, config)
+	member, err := consumer.New(client, config)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- consumer.Run(ctx) }()
+	go func() { ended <- member.Run(ctx) }()
 	return func() {
 		cancel()
 		defer client.Close()
@@ -315,7 +316,7 @@ func TestChosenInstanceIDOfAnotherConsumerIsGivenUp(t *testing.T) {
 		b := newBubble(t)
 		defer b.close()
 		var log logBuffer
-		same := kafka.ConsumerConfig{InstanceID: "copied", InstanceIDChosen: true}
+		same := consumer.Config{InstanceID: "copied", InstanceIDChosen: true}
 		first, second := b.consumeAs(same, log.logger()), b.consumeAs(same, log.logger())
 		for range 20 {
 			b.produce(50)
@@ -342,7 +343,7 @@ func TestConsumerWithoutGroupIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if _, err := kafka.NewConsumer(client, kafka.ConsumerConfig{}); err == nil || !strings.Contains(err.Error(), "KAFKA_GROUP_ID") {
+	if _, err := consumer.New(client, consumer.Config{}); err == nil || !strings.Contains(err.Error(), "KAFKA_GROUP_ID") {
 		t.Errorf("error is %v, want one that names KAFKA_GROUP_ID", err)
 	}
 }

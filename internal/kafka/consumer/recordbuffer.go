@@ -1,12 +1,12 @@
-package kafka
+package consumer
 
 import (
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/kafka"
 )
 
 // recordBuffer collects records of one partition. It copies them, so that the client can reuse its own buffers at once,
@@ -19,24 +19,13 @@ type recordBuffer struct {
 // recordHeader is a record without its key and value.
 type recordHeader struct {
 	offset     int64
-	timestamp  int64 // Unix milliseconds, noTimestamp for none
+	timestamp  int64 // Unix milliseconds, -1 for none
 	epoch      int32
 	key, value int32 // lengths, absent for none
 	control    bool
 }
 
-const (
-	absent      = -1
-	noTimestamp = -1 // as Kafka spells it
-)
-
-// kafkaTime returns a record's Kafka timestamp, or the zero time for a record without one.
-func kafkaTime(milliseconds int64) time.Time {
-	if milliseconds == noTimestamp {
-		return time.Time{}
-	}
-	return time.UnixMilli(milliseconds)
-}
+const absent = -1
 
 // maxBufferedBytes of keys and values may wait for one transaction before their partition is paused. A buffer that grew
 // larger is not kept, because such records are rare.
@@ -81,7 +70,7 @@ func (b *recordBuffer) appendTo(records []heartbeat.Record) []heartbeat.Record {
 		records = append(records, heartbeat.Record{
 			Offset:      h.offset,
 			LeaderEpoch: h.epoch,
-			Timestamp:   kafkaTime(h.timestamp),
+			Timestamp:   kafka.RecordTime(h.timestamp),
 			Key:         take(h.key),
 			Value:       take(h.value),
 			Control:     h.control,

@@ -1,4 +1,4 @@
-package kafka
+package producer
 
 import (
 	"context"
@@ -9,11 +9,13 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heartbeat/internal/kafka"
 )
 
-// PublisherConfig is a Config with what producing adds to it. The zero values are good.
+// PublisherConfig is a kafka.Config with what producing adds to it. The zero values are good.
 type PublisherConfig struct {
-	Config
+	kafka.Config
 	Compression     Compression   // Gzip when empty
 	Linger          time.Duration // how long the first record of a batch waits for others, 5 ms when zero
 	DeliveryTimeout time.Duration // after which a record without an acknowledgement fails, 2 min when zero
@@ -40,11 +42,12 @@ const (
 // acknowledged it or the delivery timeout ends the attempts. It may be shared; records of one key keep the order in which
 // one goroutine publishes them.
 type Publisher struct {
-	*Client
+	client   *kafka.Client
+	library  *kgo.Client
 	deadline *deliveryDeadline
 }
 
-// NewPublisher connects as Connect does, makes sure that the topic exists, and returns a publisher. ctx bounds that, not
+// NewPublisher connects as kafka.Connect does, makes sure that the topic exists, and returns a publisher. ctx bounds that, not
 // the publisher's life.
 func NewPublisher(ctx context.Context, config PublisherConfig) (*Publisher, error) {
 	config = config.withPublisherDefaults()
@@ -52,7 +55,7 @@ func NewPublisher(ctx context.Context, config PublisherConfig) (*Publisher, erro
 	if err != nil {
 		return nil, fmt.Errorf("set up Kafka producer: %w", err)
 	}
-	client, err := connect(ctx, config.Config, append(config.options(codecs), config.metrics("producer")...)...)
+	client, err := kafka.ConnectAs(ctx, config.Config, "producer", config.options(codecs)...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +63,7 @@ func NewPublisher(ctx context.Context, config PublisherConfig) (*Publisher, erro
 		client.Close()
 		return nil, err
 	}
-	return &Publisher{Client: client, deadline: newDeliveryDeadline(config.DeliveryTimeout)}, nil
+	return &Publisher{client: client, library: client.Library(), deadline: newDeliveryDeadline(config.DeliveryTimeout)}, nil
 }
 
 // Message is a record to publish. Kafka's default partitioner places it by its key.
@@ -104,7 +107,7 @@ func (p *Publisher) Publish(ctx context.Context, messages ...Message) error {
 	pending.Add(len(messages))
 	for i, message := range messages {
 		records[i] = kgo.Record{Key: message.Key, Value: message.Value, Timestamp: message.Time}
-		p.kgo.Produce(ctx, &records[i], func(_ *kgo.Record, err error) {
+		p.library.Produce(ctx, &records[i], func(_ *kgo.Record, err error) {
 			failures[i] = err
 			pending.Done()
 		})
@@ -148,7 +151,7 @@ func outcomeOf(failure error) Outcome {
 
 // deliveryError says why a record was not acknowledged, and what to do about it.
 func (p *Publisher) deliveryError(cause error) error {
-	return fmt.Errorf("deliver event to topic %s: %w", p.config.Topic, withAdvice(p.deadline.explain(cause)))
+	return fmt.Errorf("deliver event to topic %s: %w", p.client.Config().Topic, kafka.Advise(p.deadline.explain(cause)))
 }
 
 // Abandon gives up what is not acknowledged yet, so that Publish, Send and Close no longer wait for it.
@@ -157,14 +160,14 @@ func (p *Publisher) Abandon() { p.deadline.end() }
 // Close waits until every record is acknowledged or given up, and ends the connection. No Publish may run meanwhile or
 // follow.
 func (p *Publisher) Close() {
-	if p.kgo.Flush(p.deadline.life) != nil {
+	if p.library.Flush(p.deadline.life) != nil {
 		// Abandoned. The library would still wait for answers to what is on the wire; nothing is sent after this that
 		// an unknown outcome could harm.
-		p.kgo.UnsafeAbortBufferedRecords()
-		_ = p.kgo.Flush(context.Background())
+		p.library.UnsafeAbortBufferedRecords()
+		_ = p.library.Flush(context.Background())
 	}
 	p.deadline.end()
-	p.Client.Close()
+	p.client.Close()
 }
 
 func (c PublisherConfig) withPublisherDefaults() PublisherConfig {

@@ -1,4 +1,4 @@
-package kafka
+package consumer
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/time/rate"
 
+	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 )
 
@@ -26,15 +27,13 @@ const (
 	// fetchWait is how long a fetch waits for records. A partition that was just claimed is not fetched before the fetch in
 	// progress returns, so the library's default of 5 s would leave it unread that long on a quiet topic.
 	fetchWait = 500 * time.Millisecond
-	// metadataAge is how soon added partitions are noticed.
-	metadataAge = 15 * time.Second
 )
 
 // session is one membership in the consumer group, with a client of its own. It ends for good when anything about the
 // topic's log has changed.
 type session struct {
-	config     ConsumerConfig
-	connection Config
+	config     Config
+	connection kafka.Config
 	topic      string
 	topicID    kadm.TopicID
 	logger     *slog.Logger
@@ -55,12 +54,12 @@ type session struct {
 }
 
 func newSession(consumer *Consumer, id kadm.TopicID) *session {
-	connection := consumer.client.config
+	connection := consumer.client.Config()
 	s := &session{
 		config: consumer.config, connection: connection, topic: connection.Topic, topicID: id, logger: consumer.log,
-		log:  brokerLog{consumer.client.admin},
+		log:  brokerLog{consumer.client.Admin()},
 		over: make(chan error, 1), resumed: make(chan struct{}, 1), buffered: bufferedRecordsLive,
-		repeated: rate.Sometimes{Interval: logInterval},
+		repeated: rate.Sometimes{Interval: kafka.LogInterval},
 		queues:   map[int32]*partitionQueue{}, paused: map[int32]bool{}, behind: map[int32]kgo.EpochOffset{},
 	}
 	if s.config.Background {
@@ -88,13 +87,13 @@ func (s *session) open() (err error) {
 		kgo.FetchMaxWait(fetchWait),
 		kgo.FetchMaxBytes(8 << 20),
 		kgo.FetchMaxPartitionBytes(fetchBytes),
-		kgo.MetadataMaxAge(metadataAge),
+		kgo.MetadataMaxAge(kafka.MetadataAge),
 		kgo.WithPools(&fetchPools{}),
 	}
 	if s.config.InstanceID != "" {
 		options = append(options, kgo.InstanceID(s.config.InstanceID))
 	}
-	s.client, err = s.connection.client("consumer", options...)
+	s.client, err = s.connection.Open("consumer", options...)
 	return err
 }
 

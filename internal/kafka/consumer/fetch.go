@@ -1,4 +1,4 @@
-package kafka
+package consumer
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 )
 
@@ -136,10 +137,10 @@ func (s *session) handleFetchError(fetch *kgo.FetchPartition) error {
 	// The client retries many times a second.
 	s.repeated.Do(func() {
 		if _, ok := errors.AsType[*kgo.ErrGroupSession](err); ok {
-			s.logger.Warn("consumer group session lost, joining again", "error", withAdvice(err))
+			s.logger.Warn("consumer group session lost, joining again", "error", kafka.Advise(err))
 			return
 		}
-		s.logger.Error("fetch does not succeed", "partition", fetch.Partition, "error", withAdvice(err))
+		s.logger.Error("fetch does not succeed", "partition", fetch.Partition, "error", kafka.Advise(err))
 	})
 	return nil
 }

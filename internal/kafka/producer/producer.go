@@ -1,4 +1,4 @@
-package kafka
+package producer
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/kafka"
 )
 
-// ProducerConfig sets up a Producer. The zero values are good.
-type ProducerConfig struct {
-	Config
+// Config sets up a Producer. The zero values are good.
+type Config struct {
+	kafka.Config
 	Compression     Compression   // as of PublisherConfig
 	Linger          time.Duration // as of PublisherConfig
 	DeliveryTimeout time.Duration // as of PublisherConfig
@@ -42,8 +43,8 @@ type Producer struct {
 	failure      atomic.Pointer[error] // the first final error
 }
 
-// NewProducer returns a producer on a publisher of its own, as NewPublisher does.
-func NewProducer(ctx context.Context, config ProducerConfig) (*Producer, error) {
+// New returns a producer on a publisher of its own, as NewPublisher does.
+func New(ctx context.Context, config Config) (*Producer, error) {
 	publisher, err := NewPublisher(ctx, PublisherConfig{
 		Config: config.Config, Compression: config.Compression, Linger: config.Linger, DeliveryTimeout: config.DeliveryTimeout,
 	})
@@ -62,7 +63,7 @@ func (p *Producer) Send(event heartbeat.Event) error {
 	}
 	d := p.pool.Get().(*delivery)
 	d.encode(event)
-	p.publisher.kgo.Produce(p.publisher.deadline.context(), &d.record, d.promise)
+	p.publisher.library.Produce(p.publisher.deadline.context(), &d.record, d.promise)
 	return nil
 }
 
