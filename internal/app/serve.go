@@ -76,7 +76,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	monitor := &topicMonitor{config: options.Kafka, group: options.Group}
 	defer monitor.close()
 	server, err := web.New(web.Options{
-		Fleet: hub, Store: consoleStore{dashboard, pool}, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Logger: options.Logger, Registry: options.Registry,
+		Fleet: hub, Store: dashboard, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Logger: options.Logger, Registry: options.Registry,
 		Pool: options.Customers, Version: options.Version, Token: options.Console.Token, MaxViewers: options.Console.MaxViewers,
 		BasePath: options.Console.BasePath, Hosts: options.Console.Hosts,
 	})
@@ -99,16 +99,6 @@ func Serve(ctx context.Context, options ServeOptions) error {
 		return err
 	}
 	return nil
-}
-
-// consoleStore answers the console from the database.
-type consoleStore struct {
-	*query.Dashboard
-	pool *postgres.Pool
-}
-
-func (s consoleStore) Progress(ctx context.Context) ([]progress.Stored, error) {
-	return query.ListProgress(ctx, s.pool)
 }
 
 // restore fills the wall with what is stored before live readings come on top. Where the database does not answer, the live ones

@@ -8,6 +8,7 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/progress"
 )
 
 // VerifyOptions say what to audit.
@@ -35,17 +36,33 @@ func Verify(ctx context.Context, options VerifyOptions) (audit.Report, error) {
 	return audit.Run(ctx, auditedDatabase{snapshot}, brokers, options.Progress)
 }
 
-// auditedDatabase speaks the audit's words for the database.
+// auditedDatabase translates the database's values for the audit.
 type auditedDatabase struct{ *query.AuditSnapshot }
 
 func (d auditedDatabase) Logs(ctx context.Context) ([]audit.Log, error) {
-	states, err := d.AuditSnapshot.Logs(ctx)
+	rows, err := d.Progress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	logs := make([]audit.Log, len(states))
-	for i, state := range states {
-		logs[i] = audit.Log(state)
+	all, err := d.Dropped(ctx)
+	if err != nil {
+		return nil, err
+	}
+	type key struct {
+		log       string
+		partition int32
+	}
+	dropped := map[key]int64{}
+	for _, d := range all {
+		dropped[key{d.Log, d.Partition}] = d.Rows
+	}
+	logs := []audit.Log{}
+	for _, p := range progress.Compare(nil, rows) {
+		logs = append(logs, audit.Log{
+			Topic: p.Topic, TopicID: p.TopicID, Label: p.Log, Partition: p.Partition, Current: p.Current, First: p.First, Next: p.Next,
+			Records: p.Records, Anomalies: p.Anomalies, DeadLettered: p.DeadLettered, Skipped: p.Skipped, Lost: p.Lost,
+			Retired: dropped[key{p.Log, p.Partition}],
+		})
 	}
 	return logs, nil
 }
@@ -62,7 +79,7 @@ func (d auditedDatabase) Contradictions(ctx context.Context) ([]audit.Problem, e
 	return problems, nil
 }
 
-// auditedBroker speaks the audit's words for the cluster, with a client for each topic that it is asked about.
+// auditedBroker translates the cluster's values for the audit, with a client for each topic.
 type auditedBroker struct {
 	config  kafka.Config
 	clients map[string]*kafka.Client
@@ -87,7 +104,7 @@ func (b *auditedBroker) close() {
 	}
 }
 
-func (b *auditedBroker) Bounds(ctx context.Context, topic string, id [16]byte) (map[int32]audit.Bounds, error) {
+func (b *auditedBroker) Bounds(ctx context.Context, topic string, id [16]byte) (map[int32]progress.Bounds, error) {
 	client, err := b.client(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -99,11 +116,7 @@ func (b *auditedBroker) Bounds(ctx context.Context, topic string, id [16]byte) (
 	if err != nil {
 		return nil, err
 	}
-	bounds := map[int32]audit.Bounds{}
-	for _, partition := range state.Partitions {
-		bounds[partition.Number] = audit.Bounds{Start: partition.Start, End: partition.End}
-	}
-	return bounds, nil
+	return topicOf(state).Partitions, nil
 }
 
 func (b *auditedBroker) Scan(ctx context.Context, topic string, partition int32, from, to int64, visit func(int64)) error {

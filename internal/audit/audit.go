@@ -8,6 +8,8 @@ package audit
 import (
 	"context"
 	"fmt"
+
+	"heartbeat/internal/progress"
 )
 
 // Log is what the database says about one partition of one log.
@@ -40,13 +42,10 @@ type Database interface {
 // Broker is what Kafka has.
 type Broker interface {
 	// Bounds returns the retained offsets of each partition of the topic with this id, none if there is no such topic.
-	Bounds(ctx context.Context, topic string, id [16]byte) (map[int32]Bounds, error)
+	Bounds(ctx context.Context, topic string, id [16]byte) (map[int32]progress.Bounds, error)
 	// Scan calls visit for each record in [from, to) that carries an event and is retained.
 	Scan(ctx context.Context, topic string, partition int32, from, to int64, visit func(offset int64)) error
 }
-
-// Bounds are the offsets that a partition retains: [Start, End).
-type Bounds struct{ Start, End int64 }
 
 // Problem is one thing that does not add up.
 type Problem struct {

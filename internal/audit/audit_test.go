@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"heartbeat/internal/progress"
+
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -28,8 +30,8 @@ func (w *world) Offsets(_ context.Context, visit func(string, int32, int64)) err
 
 func (w *world) Contradictions(context.Context) ([]Problem, error) { return nil, nil }
 
-func (w *world) Bounds(context.Context, string, [16]byte) (map[int32]Bounds, error) {
-	return map[int32]Bounds{w.log.Partition: {w.start, w.log.Next + 3}}, nil
+func (w *world) Bounds(context.Context, string, [16]byte) (map[int32]progress.Bounds, error) {
+	return map[int32]progress.Bounds{w.log.Partition: {Start: w.start, End: w.log.Next + 3}}, nil
 }
 
 func (w *world) Scan(_ context.Context, _ string, _ int32, from, to int64, visit func(int64)) error {

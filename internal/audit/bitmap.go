@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+
+	"heartbeat/internal/progress"
 )
 
 // offsetBitmap has a bit for each offset of a log, set when a row of that offset is met.
@@ -73,7 +75,7 @@ func (b *offsetBitmap) compare(ctx context.Context, broker Broker, report *Repor
 	if !ok {
 		return nil // the topic is gone: nothing to compare with
 	}
-	report.Lag += max(bounds.End-max(b.Next, bounds.Start), 0)
+	report.Lag += bounds.Lag(b.Next)
 	return b.search(ctx, broker, bounds, report)
 }
 
@@ -82,7 +84,7 @@ const near = 10_000
 
 // search asks the broker for the offsets without a row: an event there was lost by us, unless retention has dropped
 // its row.
-func (b *offsetBitmap) search(ctx context.Context, broker Broker, bounds Bounds, report *Report) error {
+func (b *offsetBitmap) search(ctx context.Context, broker Broker, bounds progress.Bounds, report *Report) error {
 	dropped := b.Retired
 	visit := func(offset int64) {
 		switch {

@@ -100,23 +100,6 @@ type Trace struct {
 	Limit    int
 }
 
-// Progress is what is stored of one partition of one log. Offset accounting holds when Unaccounted is zero.
-type Progress struct {
-	Log          string    `json:"log"`
-	Topic        string    `json:"topic"`
-	Partition    int32     `json:"partition"`
-	First        int64     `json:"first_offset"`
-	Next         int64     `json:"next_offset"`
-	Stored       int64     `json:"stored"`
-	Anomalies    int64     `json:"anomalies"`
-	DeadLettered int64     `json:"dead_lettered"`
-	Skipped      int64     `json:"skipped"`
-	Lost         int64     `json:"lost"`
-	Unaccounted  int64     `json:"unaccounted"`
-	Owner        string    `json:"owner"`
-	UpdatedAt    time.Time `json:"updated_at"`
-}
-
 // DeadLetter is a stored record that is not a reading, without its bytes.
 type DeadLetter struct {
 	ID         int64      `json:"dead_letter_id"`

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"heartbeat/internal/progress"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -33,44 +35,35 @@ func NewAuditSnapshot(ctx context.Context, pool *pgxpool.Pool) (*AuditSnapshot, 
 // Close gives the snapshot up.
 func (a *AuditSnapshot) Close(ctx context.Context) { _ = a.tx.Rollback(ctx) }
 
-// LogState is what the progress says about one partition of one log.
-type LogState struct {
-	Topic        string
-	TopicID      [16]byte
-	Label        string
-	Partition    int32
-	Current      bool // no later log of this topic and partition
-	First, Next  int64
-	Records      int64
-	Anomalies    int64
-	DeadLettered int64
-	Skipped      int64
-	Lost         int64
-	Retired      int64 // rows that retention has dropped since
+// Progress returns the progress of every log, old ones included.
+func (a *AuditSnapshot) Progress(ctx context.Context) ([]progress.Stored, error) {
+	return ListProgress(ctx, a.tx)
 }
 
-const logStatesQuery = `
-SELECT topic_name, topic_id, kafka_topic, partition,
-       incarnation = max(incarnation) OVER (PARTITION BY topic_name, partition),
-       first_offset, next_offset, stored, anomalies, dead_lettered, skipped, lost,
-       coalesce((SELECT sum(row_count) FROM retired_rows
-                  WHERE retired_rows.kafka_topic = ingest_progress.kafka_topic
-                    AND kafka_partition = partition
-                    AND table_name IN ('heartbeat_records', 'heartbeat_anomalies')), 0)::bigint
-  FROM ingest_progress
- ORDER BY topic_name, incarnation, partition`
+// Dropped is how many rows of one partition of one log retention has dropped.
+type Dropped struct {
+	Log       string
+	Partition int32
+	Rows      int64
+}
 
-// Logs returns the progress of every log, old ones included.
-func (a *AuditSnapshot) Logs(ctx context.Context) ([]LogState, error) {
-	rows, err := a.tx.Query(ctx, logStatesQuery)
+const droppedQuery = `
+SELECT kafka_topic, kafka_partition, sum(row_count)::bigint
+  FROM retired_rows
+ WHERE table_name IN ('heartbeat_records', 'heartbeat_anomalies')
+ GROUP BY kafka_topic, kafka_partition`
+
+// Dropped returns the rows of readings that retention has dropped, by log and partition.
+func (a *AuditSnapshot) Dropped(ctx context.Context) ([]Dropped, error) {
+	rows, err := a.tx.Query(ctx, droppedQuery)
 	if err != nil {
-		return nil, fmt.Errorf("read progress: %w", err)
+		return nil, fmt.Errorf("read dropped rows: %w", err)
 	}
-	logs, err := pgx.CollectRows(rows, pgx.RowToStructByPos[LogState])
+	dropped, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Dropped])
 	if err != nil {
-		return nil, fmt.Errorf("read progress: %w", err)
+		return nil, fmt.Errorf("read dropped rows: %w", err)
 	}
-	return logs, nil
+	return dropped, nil
 }
 
 // Offsets calls visit for every stored row: records, anomalies, and dead letters that were not replayed.

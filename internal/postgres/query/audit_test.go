@@ -14,6 +14,7 @@ import (
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres/pgtest"
 	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/progress"
 )
 
 func takeAudit(t testing.TB, pool *pgxpool.Pool) *query.AuditSnapshot {
@@ -65,13 +66,16 @@ func TestAuditVisitsEveryStoredOffsetOfOneMoment(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("offsets (-want +got):\n%s", diff)
 	}
-	logs, err := audit.Logs(t.Context())
+	logs, err := audit.Progress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantLogs := []query.LogState{
-		{Topic: pgtest.Topic, TopicID: pgtest.Partition.TopicID, Label: pgtest.Topic, Partition: 2, Current: true, First: 5, Next: 9, Records: 1, Anomalies: 1, DeadLettered: 1, Skipped: 1},
-		{Topic: "other", Label: "other", Current: true, Next: 2, Records: 2},
+	wantLogs := []progress.Stored{
+		{Topic: pgtest.Topic, TopicID: pgtest.Partition.TopicID, Log: pgtest.Topic, Partition: 2, First: 5, Next: 9, Records: 1, Anomalies: 1, DeadLettered: 1, Skipped: 1},
+		{Topic: "other", Log: "other", Next: 2, Records: 2},
+	}
+	for i := range logs {
+		logs[i].Owner, logs[i].UpdatedAt = "", nil
 	}
 	if diff := cmp.Diff(wantLogs, logs); diff != "" {
 		t.Errorf("logs (-want +got):\n%s", diff)

@@ -14,6 +14,7 @@ import (
 	"heartbeat/internal/postgres/ingest"
 	"heartbeat/internal/postgres/pgtest"
 	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
 )
 
@@ -207,8 +208,8 @@ func TestProgressAccountsForEveryOffset(t *testing.T) {
 	if err != nil || len(got) != 1 {
 		t.Fatalf("progress: %+v, %v", got, err)
 	}
-	got[0].UpdatedAt = time.Time{}
-	want := readmodel.Progress{Log: topic, Topic: topic, Partition: 2, Next: 21, Stored: 16, Anomalies: 4, DeadLettered: 1, Owner: "test"}
+	got[0].UpdatedAt = nil
+	want := progress.Stored{TopicID: pgtest.Partition.TopicID, Log: topic, Topic: topic, Partition: 2, Next: 21, Records: 16, Anomalies: 4, DeadLettered: 1, Owner: "test"}
 	if diff := cmp.Diff(want, got[0]); diff != "" {
 		t.Errorf("progress (-want +got):\n%s", diff)
 	}

@@ -7,20 +7,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
 )
 
-const progressQuery = `
-SELECT kafka_topic, topic_name, partition, first_offset, next_offset, stored, anomalies, dead_lettered, skipped, lost,
-       next_offset - first_offset - stored - anomalies - dead_lettered - skipped - lost,
-       owner, updated_at
-  FROM ingest_progress
- ORDER BY topic_name, incarnation, partition`
-
 // Progress returns what is stored of every partition.
-func (d *Dashboard) Progress(ctx context.Context) ([]readmodel.Progress, error) {
-	rows, err := d.pool.Query(ctx, progressQuery)
-	return collect[readmodel.Progress](rows, err, "read progress")
+func (d *Dashboard) Progress(ctx context.Context) ([]progress.Stored, error) {
+	return ListProgress(ctx, d.pool)
 }
 
 const incidentsQuery = `
