@@ -25,6 +25,9 @@ func Classify(ctx context.Context, doing string, err error) error {
 	if ended != nil {
 		return fmt.Errorf("%s: %w (%w)", doing, ended, err)
 	}
+	if serverError, ok := errors.AsType[*pgconn.PgError](err); ok && (serverError.Code == "42P05" || serverError.Code == "26000") {
+		err = fmt.Errorf("%w: a connection pooler in transaction mode mixes up prepared statements: set pool_mode = session for this database, or connect to the server directly", err)
+	}
 	return &pipeline.Fault{Kind: kindOf(err), Err: fmt.Errorf("%s: %w", doing, err)}
 }
 
@@ -42,7 +45,8 @@ func kindOf(err error) pipeline.Kind {
 
 func kindOfState(sqlstate string) pipeline.Kind {
 	switch sqlstate {
-	case "57014", // statement_timeout
+	case "25006", // read-only: the server has been demoted
+		"57014",          // statement_timeout
 		"25P03", "25P04": // idle_in_transaction_session_timeout, transaction_timeout
 		return pipeline.Transient
 	}
@@ -79,4 +83,10 @@ func Unavailable(err error) bool {
 		return kindOfState(refusal.Code) == pipeline.Transient
 	}
 	return isOutage(err) && !untrusted(err) && !speaksNoTLS(err)
+}
+
+// Demoted reports whether an error comes from a session on a server that accepts no writes, such as a former primary.
+func Demoted(err error) bool {
+	serverError, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && serverError.Code == "25006"
 }

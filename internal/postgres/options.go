@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -18,7 +19,7 @@ import (
 type Options struct {
 	URL string // postgres://user:password@host:port/database?…; wins over the five fields below
 
-	Host     string // a name, an address, or the directory of a Unix socket
+	Host     string // a name, an address, several of them separated by commas, or the directory of a Unix socket
 	Port     int
 	Database string
 	User     string
@@ -49,6 +50,9 @@ func (o Options) WithDatabase(name string) (Options, error) {
 // address returns the connection string. What it leaves out, such as sslmode, comes from libpq's environment.
 func (o Options) address() (string, error) {
 	if o.URL != "" {
+		if err := checkURL(o.URL); err != nil {
+			return "", err
+		}
 		return o.secure(o.URL)
 	}
 	if o.Host == "" || o.Database == "" || o.User == "" {
@@ -59,9 +63,40 @@ func (o Options) address() (string, error) {
 	if filepath.IsAbs(o.Host) {
 		address.RawQuery = url.Values{"host": {o.Host}, "port": {port}}.Encode()
 	} else {
-		address.Host = net.JoinHostPort(o.Host, port)
+		var hosts []string
+		for host := range strings.SplitSeq(o.Host, ",") {
+			hosts = append(hosts, net.JoinHostPort(strings.TrimSpace(host), port))
+		}
+		address.Host = strings.Join(hosts, ",")
 	}
 	return o.secure(address.String())
+}
+
+var errURL = errors.New("DATABASE_URL cannot be read unambiguously: want postgres://user:password@host:port/database, in which user and password " +
+	"have special characters percent-encoded (@ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25)")
+
+// checkURL refuses a connection URL in which a part of the password could be taken for a host. Its error quotes nothing of the URL.
+func checkURL(text string) error {
+	scheme, rest, isURL := strings.Cut(text, "://")
+	if !isURL || strings.ContainsAny(scheme, "= '") {
+		if !strings.Contains(text, "=") {
+			return errURL
+		}
+		return nil // keywords and values
+	}
+	parsed, err := url.Parse(text)
+	if err != nil || (scheme != "postgres" && scheme != "postgresql") || parsed.Fragment != "" {
+		return errURL
+	}
+	authority, path := rest, ""
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority, path = rest[:i], rest[i:]
+	}
+	before, _, _ := strings.Cut(path, "?")
+	if strings.Count(authority, "@") > 1 || strings.Contains(before, "@") || !strings.Contains(authority, "@") && strings.Contains(path, "@") {
+		return errURL
+	}
+	return nil
 }
 
 // secure adds the settings for TLS, which win over those in the address.
@@ -92,6 +127,16 @@ func (o Options) config() (*pgxpool.Config, error) {
 	}
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
+		// The error quotes the connection string, and its own redaction fails on malformed ones: only the cause is safe, and only where
+		// the string is a URL that was checked.
+		if !strings.Contains(address, "://") {
+			return nil, errors.New("read database options: DATABASE_URL has a keyword or value that cannot be read")
+		}
+		if cause := errors.Unwrap(err); cause != nil {
+			err = cause
+		} else {
+			err = errors.New("a parameter has an invalid value")
+		}
 		return nil, fmt.Errorf("read database options: %w", err)
 	}
 	return config, nil

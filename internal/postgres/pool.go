@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,18 +44,21 @@ const (
 	idleTimeout = 15 * time.Second
 )
 
-// setUpSession sets what every session needs. What the connection string sets itself stays.
-func setUpSession(config *pgconn.Config, role string) {
-	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = connectTimeout
+// startup are parameters that every server and pooler accepts with a connection. PgBouncer refuses all others.
+func startup(role string) map[string]string {
+	return map[string]string{
+		"application_name": "heartbeat-" + cmp.Or(role, "client"),
+		"client_encoding":  "UTF8",
+		"timezone":         "UTC",
+		"datestyle":        "ISO, MDY",
+		// Role and database may have other defaults than the server.
+		"standard_conforming_strings": "on",
 	}
-	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
-	config.DialFunc = dialer.DialContext
-	for name, value := range map[string]string{
-		"application_name":                    "heartbeat-" + cmp.Or(role, "client"),
-		"client_encoding":                     "UTF8",
-		"timezone":                            "UTC",
-		"datestyle":                           "ISO, MDY",
+}
+
+// settings are set after connecting.
+func settings() map[string]string {
+	return map[string]string{
 		"search_path":                         "public",
 		"statement_timeout":                   milliseconds(statementTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),
@@ -62,10 +66,40 @@ func setUpSession(config *pgconn.Config, role string) {
 		"tcp_keepalives_interval":             "5",
 		"tcp_keepalives_count":                "3",
 		"jit":                                 "off", // compiling a query over many partitions takes longer than running it
-	} {
+		// Maintenance and claims re-read a row after waiting for its lock, which other levels answer with an error.
+		"default_transaction_isolation":  "read committed",
+		"default_transaction_deferrable": "off",
+		"bytea_output":                   "hex",
+		"intervalstyle":                  "postgres",
+		"extra_float_digits":             "1",
+	}
+}
+
+// setUpSession sets what every session needs. Parameters of the connection string take precedence. A server that is not the primary is
+// refused, so that after a failover the pool finds the new one.
+func setUpSession(config *pgconn.Config, role string) {
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	config.DialFunc = dialer.DialContext
+	if config.ValidateConnect == nil {
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+	}
+	for name, value := range startup(role) {
 		if _, set := config.RuntimeParams[name]; !set {
 			config.RuntimeParams[name] = value
 		}
+	}
+	var set strings.Builder
+	for name, value := range settings() {
+		if _, given := config.RuntimeParams[name]; !given {
+			fmt.Fprintf(&set, "SET %s = '%s';", name, value)
+		}
+	}
+	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		_, err := conn.Exec(ctx, set.String()).ReadAll()
+		return err
 	}
 }
 
@@ -88,16 +122,19 @@ type Querier interface {
 }
 
 // ConnectUnlimited opens a session outside the pool, whose statements may run for any length of time. The change, if not nil, adjusts
-// the session's settings before it connects.
+// the session's options before it connects.
 func ConnectUnlimited(ctx context.Context, pool *pgxpool.Pool, change func(*pgx.ConnConfig)) (*pgx.Conn, error) {
 	config := pool.Config().ConnConfig
-	config.RuntimeParams["statement_timeout"] = "0"
 	if change != nil {
 		change(config)
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to database: %w", err)
+	}
+	if _, err := conn.Exec(ctx, `SET statement_timeout = 0`); err != nil {
+		_ = conn.Close(ctx)
+		return nil, fmt.Errorf("set up session: %w", err)
 	}
 	return conn, nil
 }

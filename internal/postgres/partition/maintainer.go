@@ -153,6 +153,7 @@ func attach(ctx context.Context, tx pgx.Tx, table table, name string, span span)
 	_, err := tx.Exec(ctx, fmt.Sprintf(`
 CREATE TABLE %[1]s (LIKE %[2]s INCLUDING ALL EXCLUDING IDENTITY);
 LOCK TABLE %[3]s IN ACCESS EXCLUSIVE MODE;
+ALTER TABLE %[3]s REPLICA IDENTITY FULL; -- a publication of all tables refuses the DELETE without one
 WITH moved AS (DELETE FROM %[3]s WHERE %[4]s RETURNING *) INSERT INTO %[1]s SELECT * FROM moved;
 ALTER TABLE %[2]s ATTACH PARTITION %[1]s FOR VALUES %[5]s`,
 		name, table.name, table.future(), condition, span.sql()))

@@ -91,14 +91,20 @@ func (m *Maintainer) dropLeftovers(ctx context.Context, conn *pgx.Conn, settled 
 // connectToReindex opens a session outside the pool: it is busy for minutes, and the pool has one for each writer. It builds without
 // parallel workers, which would take cores from ingest.
 func connectToReindex(ctx context.Context, pool *pgxpool.Pool) (*pgx.Conn, error) {
-	return postgres.ConnectUnlimited(ctx, pool, func(config *pgx.ConnConfig) {
-		config.RuntimeParams["lock_timeout"] = "0"
-		config.RuntimeParams["max_parallel_maintenance_workers"] = "0"
+	conn, err := postgres.ConnectUnlimited(ctx, pool, func(config *pgx.ConnConfig) {
 		// pgx would close the connection on cancellation, and the server would go on rebuilding.
 		config.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 			return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: stopTimeout}
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Exec(ctx, `SET lock_timeout = 0; SET max_parallel_maintenance_workers = 0`); err != nil {
+		closeSession(ctx, conn)
+		return nil, fmt.Errorf("set up session: %w", err)
+	}
+	return conn, nil
 }
 
 func closeSession(ctx context.Context, conn *pgx.Conn) {

@@ -67,6 +67,9 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) (applied []Migration, err 
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
 		return nil, fmt.Errorf("lock schema for migration: %w", err)
 	}
+	if err := checkDatabase(ctx, conn); err != nil {
+		return nil, err
+	}
 	if err := createHistory(ctx, conn); err != nil {
 		return nil, err
 	}

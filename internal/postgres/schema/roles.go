@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,6 +32,10 @@ var rolesSQL string
 // ApplyRoles creates missing roles and sets the privileges of each. A role with a password in the map may sign in with it; the others
 // stay as they are. Call it after each migration, as a user who owns the database and may create roles.
 func ApplyRoles(ctx context.Context, pool *pgxpool.Pool, passwords map[Role]string) error {
+	names, err := objects()
+	if err != nil {
+		return err
+	}
 	conn, err := postgres.ConnectUnlimited(ctx, pool, nil)
 	if err != nil {
 		return err
@@ -40,6 +45,9 @@ func ApplyRoles(ctx context.Context, pool *pgxpool.Pool, passwords map[Role]stri
 		return fmt.Errorf("lock schema for roles: %w", err)
 	}
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT set_config('heartbeat.objects', $1, true)`, strings.Join(names, ",")); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, rolesSQL); err != nil {
 			return err
 		}

@@ -23,17 +23,25 @@ BEGIN
         IF NOT pg_has_role(current_user, role, 'MEMBER') THEN
             EXECUTE format('GRANT %I TO CURRENT_USER', role);
         END IF;
-        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA public FROM %I', role);
-        EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM %I', role);
         EXECUTE format('REVOKE ALL ON FUNCTION drop_closed_alarms(timestamptz) FROM %I', role);
         EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);
         EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', role);
     END LOOP;
-    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    -- A database that other applications share keeps its public rights: they are not ours to revoke.
+    IF NOT EXISTS (SELECT FROM pg_class AS class
+                    WHERE class.relkind IN ('r', 'p', 'v', 'm', 'f')
+                      AND class.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+                      AND class.relnamespace::regnamespace::text !~ '^pg_(toast|temp)'
+                      AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = class.oid AND deptype = 'e')
+                      AND (class.relnamespace <> 'public'::regnamespace
+                           OR (SELECT relname FROM pg_class AS root WHERE root.oid = coalesce(pg_partition_root(class.oid), class.oid))
+                              <> ALL (string_to_array(current_setting('heartbeat.objects'), ',')))) THEN
+        EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+        REVOKE ALL ON SCHEMA public FROM PUBLIC;
+    END IF;
 END
 $$;
 
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT CREATE ON SCHEMA public TO heartbeat_owner, heartbeat_ingest;
 GRANT heartbeat_ingest TO heartbeat_owner; -- for the views, which read with their owner's rights
 
@@ -51,7 +59,10 @@ BEGIN
           FROM pg_class AS class
          WHERE class.relnamespace = 'public'::regnamespace
            AND class.relkind IN ('r', 'p', 'v')
+           AND (SELECT relname FROM pg_class AS root WHERE root.oid = coalesce(pg_partition_root(class.oid), class.oid))
+               = ANY (string_to_array(current_setting('heartbeat.objects'), ',')) -- others are not ours
     LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM heartbeat_owner, heartbeat_ingest, heartbeat_dashboard, heartbeat_operator, heartbeat_grafana', object.name);
         IF object.relowner <> object.owner::regrole THEN
             EXECUTE format('ALTER %s %s OWNER TO %I', CASE object.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, object.name, object.owner);
         END IF;

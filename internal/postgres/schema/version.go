@@ -68,6 +68,9 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 // State returns the migrations of this binary and when each was applied. It fails with a Error when the
 // database has one that this binary does not know.
 func State(ctx context.Context, pool *pgxpool.Pool) ([]Migration, error) {
+	if err := checkDatabase(ctx, pool); err != nil {
+		return nil, err
+	}
 	var migrated bool
 	if err := pool.QueryRow(ctx, `SELECT to_regclass('schema_migrations') IS NOT NULL`).Scan(&migrated); err != nil {
 		return nil, fmt.Errorf("look for schema: %w", err)
@@ -94,13 +97,13 @@ func readHistory(ctx context.Context, db postgres.Querier) ([]Migration, error) 
 		Name, Checksum string
 		AppliedAt      time.Time
 	}
-	history, err := pgx.CollectRows(rows, pgx.RowToStructByPos[entry])
+	applied, err := pgx.CollectRows(rows, pgx.RowToStructByPos[entry])
 	if err != nil {
 		return nil, fmt.Errorf("read applied migrations: %w", err)
 	}
-	for _, entry := range history {
+	for _, entry := range applied {
 		if entry.Version > len(known) {
-			return nil, &Error{Problem: Newer, Have: history[len(history)-1].Version, Want: len(known)}
+			return nil, &Error{Problem: Newer, Have: applied[len(applied)-1].Version, Want: len(known)}
 		}
 		migration := &known[entry.Version-1]
 		if migration.Checksum != entry.Checksum {

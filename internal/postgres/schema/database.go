@@ -1,0 +1,67 @@
+package schema
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"heartbeat/internal/postgres"
+)
+
+const history = "schema_migrations"
+
+var createdObject = regexp.MustCompile(`(?m)^\s*CREATE (?:TABLE|VIEW) ([a-z_]+)`)
+
+// objects returns the names of all tables and views that the migrations create, partitions by time aside.
+func objects() ([]string, error) {
+	migrations, err := knownMigrations()
+	if err != nil {
+		return nil, err
+	}
+	names := []string{history}
+	for _, migration := range migrations {
+		for _, match := range createdObject.FindAllStringSubmatch(migration.sql, -1) {
+			names = append(names, match[1])
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// An object is foreign unless the history, which is recognised by its checksums, shows that migrations have run.
+const databaseQuery = `
+SELECT current_database(), getdatabaseencoding(),
+       ARRAY(SELECT relname::text FROM pg_class
+              WHERE relnamespace = current_schema()::regnamespace AND relname = ANY ($1) AND relkind IN ('r', 'p', 'v', 'm', 'f')
+                AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('schema_migrations') AND attname = 'checksum')
+              ORDER BY relname)`
+
+// checkDatabase refuses a database that cannot hold every reading, or that holds tables of another application under our names.
+func checkDatabase(ctx context.Context, db postgres.Querier) error {
+	names, err := objects()
+	if err != nil {
+		return err
+	}
+	rows, err := db.Query(ctx, databaseQuery, names)
+	if err != nil {
+		return fmt.Errorf("examine database: %w", err)
+	}
+	var database, encoding string
+	var foreign []string
+	if _, err := pgx.ForEachRow(rows, []any{&database, &encoding, &foreign}, func() error { return nil }); err != nil {
+		return fmt.Errorf("examine database: %w", err)
+	}
+	if encoding != "UTF8" {
+		return fmt.Errorf("the database %s has the encoding %s, which cannot hold every message: create one with "+
+			"CREATE DATABASE heartbeat_db ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0", database, encoding)
+	}
+	if len(foreign) > 0 {
+		return fmt.Errorf("the database %s holds %s of another application: give Heartbeat a database of its own (POSTGRES_DB or DATABASE_URL), then run heartbeat migrate",
+			database, strings.Join(foreign, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package schema_test
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"testing"
+
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/postgres/schema"
+)
+
+func TestMigrateRefusesTablesOfAnotherApplication(t *testing.T) {
+	t.Parallel()
+	for _, statement := range []string{
+		`CREATE TABLE dead_letters (id int)`, `CREATE TABLE schema_migrations (version varchar PRIMARY KEY)`, `CREATE VIEW alarms AS SELECT 1`,
+	} {
+		pool := pgtest.Empty(t)
+		pgtest.Exec(t, pool, statement)
+		_, err := schema.Migrate(t.Context(), pool)
+		if err == nil || !strings.Contains(err.Error(), "of another application") {
+			t.Errorf("Migrate after %s: %v, want it refused with advice", statement, err)
+		}
+		if err := schema.Check(t.Context(), pool); err == nil || !strings.Contains(err.Error(), "of another application") {
+			t.Errorf("Check after %s: %v, want it refused with advice", statement, err)
+		}
+		if n := pgtest.Value[int](t, pool, `SELECT count(*) FROM pg_class WHERE relname = 'heartbeat_records'`); n != 0 {
+			t.Errorf("after %s tables were created", statement)
+		}
+	}
+}
+
+func TestMigrateRequiresUTF8(t *testing.T) {
+	t.Parallel()
+	admin := pgtest.Admin(t)
+	pgtest.Exec(t, admin, `CREATE DATABASE latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`)
+	t.Cleanup(func() { _, _ = admin.Exec(context.Background(), `DROP DATABASE latin1 WITH (FORCE)`) })
+	address, err := url.Parse(pgtest.URL(admin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.Path = "/latin1"
+	pool, err := postgres.Open(t.Context(), postgres.Options{URL: address.String(), Role: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	if _, err := schema.Migrate(t.Context(), pool); err == nil || !strings.Contains(err.Error(), "ENCODING 'UTF8'") {
+		t.Errorf("Migrate on LATIN1: %v, want it refused with advice", err)
+	}
+}
+
+func TestRolesTouchOnlyOurObjects(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	pgtest.Exec(t, pool, `CREATE TABLE orders (id int); GRANT SELECT ON orders TO PUBLIC; CREATE VIEW order_view AS SELECT 1 AS one; CREATE EXTENSION IF NOT EXISTS pg_stat_statements`)
+	owner := pgtest.Value[string](t, pool, `SELECT relowner::regrole::text FROM pg_class WHERE relname = 'orders'`)
+	if err := schema.ApplyRoles(t.Context(), pool, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"orders", "order_view", "pg_stat_statements"} {
+		if got := pgtest.Value[string](t, pool, `SELECT relowner::regrole::text FROM pg_class WHERE relname = $1`, name); got != owner {
+			t.Errorf("%s belongs to %s, want %s", name, got, owner)
+		}
+	}
+	if !pgtest.Value[bool](t, pool, `SELECT has_database_privilege('pg_monitor', current_database(), 'CONNECT')`) {
+		t.Error("others lost the right to connect")
+	}
+	if got := pgtest.Value[string](t, pool, `SELECT relowner::regrole::text FROM pg_class WHERE relname = 'ingest_progress'`); got != string("heartbeat_owner") {
+		t.Errorf("ingest_progress belongs to %s", got)
+	}
+}
