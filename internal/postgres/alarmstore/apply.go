@@ -115,14 +115,16 @@ func applyParameters(log string, partition int32, round []alarm.Transition) ([][
 	n := len(round)
 	var (
 		events, alarms                               = make([][16]byte, n), make([][16]byte, n)
-		subjects, conditions, kinds, priorities      = make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+		subjects, conditions, kinds                  = make([]string, n), make([]string, n), make([]string, n)
+		priorities                                   = make([]pgtype.Text, n)
 		ats, sinces                                  = make([]pgtype.Timestamptz, n), make([]pgtype.Timestamptz, n)
 		values, peaks, limits, details, kafkaOffsets = make([]int32, n), make([]int32, n), make([]int32, n), make([]string, n), make([]int64, n)
 	)
 	for i := range round {
 		t := &round[i]
 		events[i], alarms[i] = t.EventID(log, partition), t.Alarm
-		subjects[i], conditions[i], kinds[i], priorities[i] = t.Subject, string(t.Condition), string(t.Kind), t.Priority.String()
+		subjects[i], conditions[i], kinds[i] = t.Subject, string(t.Condition), string(t.Kind)
+		priorities[i] = pgtype.Text{String: t.Priority.String(), Valid: t.Priority != 0}
 		ats[i] = pgtype.Timestamptz{Time: t.At, Valid: true}
 		sinces[i] = pgtype.Timestamptz{Time: t.Since, Valid: !t.Since.IsZero()}
 		values[i], peaks[i], limits[i], details[i], kafkaOffsets[i] = t.Value, t.Peak, t.Limit, t.Detail, t.Offset
