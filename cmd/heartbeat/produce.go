@@ -12,10 +12,12 @@ import (
 )
 
 type produceCommand struct {
-	kafkaFlags     `group:"Kafka"`
-	simulatorFlags `group:"Simulator"`
+	kafkaFlags      `group:"Kafka"`
+	simulatorFlags  `group:"Simulator"`
+	Model           string `default:"seed" enum:"seed,physiological" placeholder:"MODEL" group:"Simulator" help:"seed draws every reading independently; physiological gives each customer a body, a steady interval and episodes (${default})."`
+	physiologyFlags `group:"Simulator"`
 
-	Workers     int                  `env:"PRODUCER_WORKERS" default:"1" group:"Simulator" help:"Workers, each with its own sequence (${env}; ${default})."`
+	Workers     int                  `env:"PRODUCER_WORKERS" default:"1" group:"Simulator" help:"Workers that send, each with its own sequence or its own customers (${env}; ${default})."`
 	Interval    float64              `env:"GENERATION_INTERVAL_SECONDS" default:"0.5" placeholder:"SECONDS" group:"Simulator" help:"Between two events of a worker (${env}; ${default})."`
 	Rate        float64              `placeholder:"N" group:"Simulator" help:"Events a second, of all workers together, instead of the interval."`
 	MaxEvents   int64                `placeholder:"N" group:"Simulator" help:"End after so many events."`
@@ -41,7 +43,10 @@ Examples:
 
     heartbeat produce                                  2 events a second to localhost:9092
     heartbeat produce --rate=10000 --customers=100000  a larger fleet
-    heartbeat produce --seed=42 --max-events=1000      the same thousand events every time`
+    heartbeat produce --seed=42 --max-events=1000      the same thousand events every time
+
+    heartbeat produce --model=physiological --rate=2000 --truth=truth.jsonl
+                                                       people, each with a reading in 5 seconds, and what happens to them`
 }
 
 // Validate refuses values that make no stream.
@@ -62,7 +67,19 @@ func (c produceCommand) Validate() error {
 	case c.MaxEvents < 0:
 		return fmt.Errorf("--max-events %d: want 0 or more", c.MaxEvents)
 	}
-	return nil
+	physiology, err := c.physiologyFlags.options(c.Model, c.Topic)
+	if err != nil || physiology == nil {
+		return err
+	}
+	return c.validateInterval(c.perSecond())
+}
+
+// perSecond is the rate of all workers together.
+func (c produceCommand) perSecond() float64 {
+	if c.Rate > 0 {
+		return c.Rate
+	}
+	return float64(c.Workers) / c.Interval
 }
 
 // Run sends events until interrupted.
@@ -70,10 +87,15 @@ func (c *produceCommand) Run(ctx context.Context, env *environment) error {
 	if c.MetricsAddress == "none" {
 		c.MetricsAddress = ""
 	}
+	physiology, err := c.physiologyFlags.options(c.Model, c.Topic)
+	if err != nil {
+		return err
+	}
 	return app.Produce(ctx, app.ProduceOptions{
 		Kafka:          c.config(env),
 		Compression:    c.Compression,
 		Fleet:          c.fleet(),
+		Physiology:     physiology,
 		Workers:        c.Workers,
 		Interval:       time.Duration(c.Interval * float64(time.Second)),
 		Rate:           c.Rate,

@@ -23,9 +23,11 @@ type upCommand struct {
 	Duration  time.Duration `help:"Stop after this time."`
 	Retention time.Duration `default:"24h" help:"Drop readings older than this, 0 keeps them (${default})."`
 
-	simulatorFlags `group:"Simulator"`
-	Interval       time.Duration `default:"5s" group:"Simulator" help:"Each customer has a reading once in this time (${default})."`
-	Rate           float64       `placeholder:"N" group:"Simulator" help:"Readings a second of the whole fleet, instead of the interval."`
+	simulatorFlags  `group:"Simulator"`
+	Model           string `default:"physiological" enum:"seed,physiological" placeholder:"MODEL" group:"Simulator" help:"physiological gives each customer a body, a steady interval and episodes; seed draws every reading independently (${default})."`
+	physiologyFlags `group:"Simulator"`
+	Interval        time.Duration `default:"5s" group:"Simulator" help:"Each customer has a reading once in this time (${default})."`
+	Rate            float64       `placeholder:"N" group:"Simulator" help:"Readings a second of the whole fleet, instead of the interval."`
 
 	Brokers    []string `placeholder:"HOST:PORT" group:"Kafka" help:"Use this Kafka instead of starting a broker."`
 	topicFlags `group:"Kafka"`
@@ -61,7 +63,19 @@ func (c upCommand) Validate() error {
 	case c.Retention < 0:
 		return fmt.Errorf("--retention %s: want 0 or more", c.Retention)
 	}
-	return nil
+	physiology, err := c.physiologyFlags.options(c.Model, c.Topic)
+	if err != nil || physiology == nil {
+		return err
+	}
+	return c.validateInterval(c.perSecond())
+}
+
+// perSecond is the rate of the whole fleet.
+func (c upCommand) perSecond() float64 {
+	if c.Rate > 0 {
+		return c.Rate
+	}
+	return float64(c.Customers) / c.Interval.Seconds()
 }
 
 // Run runs everything until interrupted.
@@ -87,9 +101,9 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 	}
 	fleet := c.fleet()
 	fleet.InTurn = true
-	rate := c.Rate
-	if rate == 0 {
-		rate = float64(c.Customers) / c.Interval.Seconds()
+	physiology, err := c.physiologyFlags.options(c.Model, c.Topic)
+	if err != nil {
+		return err
 	}
 	return app.Up(ctx, app.UpOptions{
 		DataDir:           dir,
@@ -101,7 +115,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Database:          postgres.Options{URL: c.Database, Database: c.DB, User: c.User, Password: secret, Role: "up"},
 		PostgresPort:      c.PostgresPort,
 		PostgresPortAsked: c.PostgresPort != defaultPostgresPort,
-		Produce:           app.ProduceOptions{Fleet: fleet, Rate: rate, Compression: c.Compression},
+		Produce:           app.ProduceOptions{Fleet: fleet, Rate: c.perSecond(), Physiology: physiology, Compression: c.Compression},
 		Group:             c.Group,
 		Retention:         c.Retention,
 		ConsoleAddress:    c.Listen,

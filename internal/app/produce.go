@@ -21,6 +21,7 @@ type ProduceOptions struct {
 	Kafka       kafka.Config
 	Compression producer.Compression // empty: gzip
 	Fleet       simulate.Options     // of every worker; each draws its own sequence from the seed
+	Physiology  *PhysiologyOptions   // nil: the seed model, which draws each event independently
 	Workers     int                  // 0: one
 	Interval    time.Duration        // between two events of a worker, 0: half a second
 	Rate        float64              // events a second, of all workers together; 0: as the interval says
@@ -71,14 +72,23 @@ func Produce(ctx context.Context, options ProduceOptions) error {
 		stop(nil)
 		return errors.Join(err, probe.Wait(), acks.close())
 	}
+	truth, err := openTruthLog(ctx, options, stop)
+	if err != nil {
+		stop(nil)
+		return errors.Join(err, producer.Close(), probe.Wait(), acks.close())
+	}
 	stats.begin(time.Now())
 	logger.Info("stream started", options.summary()...)
 
 	closed := make(chan struct{})
 	go abandonLate(ctx, producer, closed)
-	options.stream(ctx, producer, fleets)
+	if options.Physiology != nil {
+		err = options.streamPopulation(ctx, producer, truth, logger)
+	} else {
+		options.stream(ctx, producer, fleets)
+	}
 	stop(nil)
-	err = producer.Close()
+	err = errors.Join(err, producer.Close(), truth.close())
 	close(closed)
 	return stats.finish(errors.Join(err, probe.Wait()), time.Now())
 }
@@ -153,6 +163,8 @@ func (o ProduceOptions) complete() (ProduceOptions, error) {
 		return o, fmt.Errorf("rate %v: want 0 or more", o.Rate)
 	case o.MaxEvents < 0:
 		return o, fmt.Errorf("maximum of events %d: want 0 or more", o.MaxEvents)
+	case o.Physiology != nil:
+		return o, o.population().Validate()
 	}
 	return o, nil
 }
@@ -181,8 +193,12 @@ func (o ProduceOptions) perSecond() float64 {
 
 // summary is the stream's settings for the log, enough to repeat it.
 func (o ProduceOptions) summary() []any {
+	model := "seed"
+	if o.Physiology != nil {
+		model = "physiological"
+	}
 	return []any{
 		"topic", o.Kafka.Topic, "customers", o.Fleet.Customers, "interval", o.Interval.String(), "events_per_second", o.perSecond(),
-		"workers", o.Workers, "anomaly_rate", o.Fleet.AnomalyRate, "invalid_rate", o.Fleet.InvalidRate, "seed", o.Fleet.Seed,
+		"workers", o.Workers, "anomaly_rate", o.Fleet.AnomalyRate, "invalid_rate", o.Fleet.InvalidRate, "seed", o.Fleet.Seed, "model", model,
 	}
 }

@@ -47,6 +47,10 @@ type stage struct {
 // onStage runs a test with a broker in a bubble of its own.
 func onStage(t *testing.T, test func(*stage)) {
 	t.Parallel()
+	inBubble(t, test)
+}
+
+func inBubble(t *testing.T, test func(*stage)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(19092), kfake.ListenFn(s.network.Listen))

@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"cmp"
-	"fmt"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -55,10 +54,10 @@ type currentSource struct{ *rand.PCG }
 // NewPopulation returns the population at its start. Its error is an *OptionError in a chain where an option is out of
 // its range.
 func NewPopulation(options PopulationOptions) (*Population, error) {
-	options = options.complete()
-	if err := options.validate(); err != nil {
-		return nil, fmt.Errorf("simulate population: %w", err)
+	if err := options.Validate(); err != nil {
+		return nil, err
 	}
+	options = options.complete()
 	p := &Population{
 		options:   options,
 		seed:      mix(options.Seed),

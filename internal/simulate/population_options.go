@@ -40,6 +40,14 @@ func (o PopulationOptions) complete() PopulationOptions {
 	return o
 }
 
+// Validate returns an *OptionError in a chain where an option is out of its range.
+func (o PopulationOptions) Validate() error {
+	if err := o.complete().validate(); err != nil {
+		return fmt.Errorf("simulate population: %w", err)
+	}
+	return nil
+}
+
 func (o PopulationOptions) validate() error {
 	fleet := Options{Customers: o.Customers, AnomalyRate: o.AnomalyRate, InvalidRate: o.InvalidRate}
 	if err := fleet.validate(); err != nil {

@@ -57,12 +57,15 @@ func New(ctx context.Context, config Config) (*Producer, error) {
 }
 
 // Send queues the event. It blocks while the buffer is full, and fails once a delivery has failed for good.
-func (p *Producer) Send(event heartbeat.Event) error {
+func (p *Producer) Send(event heartbeat.Event) error { return p.SendAt(event, event.Time) }
+
+// SendAt is Send for an event that leaves its device at another time than its own: later, or with a wrong clock.
+func (p *Producer) SendAt(event heartbeat.Event, sent time.Time) error {
 	if err := p.Err(); err != nil {
 		return err
 	}
 	d := p.pool.Get().(*delivery)
-	d.encode(event)
+	d.encode(event, sent)
 	p.publisher.library.Produce(p.publisher.deadline.context(), &d.record, d.promise)
 	return nil
 }
@@ -128,8 +131,8 @@ func (p *Producer) newDelivery() *delivery {
 	return d
 }
 
-func (d *delivery) encode(event heartbeat.Event) {
+func (d *delivery) encode(event heartbeat.Event, sent time.Time) {
 	key := event.Customer.AppendTo(d.bytes[:0])
 	value := event.AppendJSON(key[len(key):])
-	d.record = kgo.Record{Key: key, Value: value, Timestamp: event.Time}
+	d.record = kgo.Record{Key: key, Value: value, Timestamp: sent}
 }
