@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	_ "time/tzdata" // --time-zone works in an image without the time zone database
 
 	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
