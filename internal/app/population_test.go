@@ -27,7 +27,7 @@ const truthTopic = "heartbeat-truth"
 func (s *stage) usePeople(customers int) {
 	s.options.Fleet.Customers = customers
 	s.options.Rate = float64(customers) / 5
-	s.options.Physiology = &app.PhysiologyOptions{Episodes: simulate.Rates{simulate.Tachycardia: 20, simulate.LateUpload: 4}}
+	s.options.Physiology = &app.PhysiologyOptions{Episodes: simulate.Rates{simulate.Tachycardia: 20, simulate.LateUpload: 10}}
 }
 
 func TestPeopleReportAtASteadyIntervalInOrder(t *testing.T) {
@@ -64,7 +64,7 @@ func TestPeopleOfOneSeedAreTheSameWithAnyNumberOfWorkers(t *testing.T) {
 	run := func(workers int) (readings []string, truth []byte) {
 		inBubble(t, func(s *stage) {
 			s.usePeople(200)
-			s.options.Workers, s.options.MaxEvents = workers, 20_000
+			s.options.Workers, s.options.MaxEvents = workers, 6_000
 			s.options.Physiology.TruthPath = filepath.Join(s.t.TempDir(), "truth.jsonl")
 			if err := s.produce(time.Hour); err != nil {
 				t.Fatal(err)
@@ -79,7 +79,7 @@ func TestPeopleOfOneSeedAreTheSameWithAnyNumberOfWorkers(t *testing.T) {
 	}
 	wantReadings, wantTruth := run(1)
 	readings, truth := run(4)
-	if len(wantReadings) != 20_000 || !slices.Equal(readings, wantReadings) {
+	if len(wantReadings) != 6_000 || !slices.Equal(readings, wantReadings) {
 		t.Errorf("4 workers send other readings than 1: %d and %d", len(readings), len(wantReadings))
 	}
 	if len(wantTruth) == 0 || !bytes.Equal(truth, wantTruth) {
@@ -122,7 +122,7 @@ func (s *stage) records(topic string) []*kgo.Record {
 
 func TestTruthGoesToFileAndTopic(t *testing.T) {
 	onStage(t, func(s *stage) {
-		s.usePeople(100)
+		s.usePeople(40)
 		s.options.Physiology.TruthPath = filepath.Join(t.TempDir(), "truth.jsonl")
 		s.options.Physiology.TruthTopic = truthTopic
 		if err := s.produce(20 * time.Minute); err != nil {
@@ -153,7 +153,7 @@ func TestTruthGoesToFileAndTopic(t *testing.T) {
 // TestLateUploadsKeepTheTimeOfTheReading compares events with the times at which the broker was given them.
 func TestLateUploadsKeepTheTimeOfTheReading(t *testing.T) {
 	onStage(t, func(s *stage) {
-		s.usePeople(100)
+		s.usePeople(20)
 		if err := s.produce(time.Hour); err != nil {
 			t.Fatal(err)
 		}
