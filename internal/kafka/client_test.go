@@ -23,7 +23,7 @@ func TestConnectGivesUpAfterTenAttempts(t *testing.T) {
 			Brokers: []string{virtualAddress}, Topic: topic, Logger: log.logger(), Dial: network.DialContext,
 		})
 		if err == nil {
-			t.Fatal("connected to a port where nobody listens")
+			t.Fatal("connected to a port without a listener")
 		}
 		for _, want := range []string{virtualAddress, "10 attempts", "KAFKA_BOOTSTRAP_SERVERS"} {
 			if !strings.Contains(err.Error(), want) {

@@ -84,7 +84,7 @@ func TestFollowerSeesValidReadingsFromNowOn(t *testing.T) {
 func TestFollowerSaysThatItCannotFollow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		network := &kfake.VirtualNetwork{} // nobody listens
+		network := &kfake.VirtualNetwork{} // without a listener
 		follower, _ := follow(t, kafka.Config{Brokers: []string{virtualAddress}, Topic: topic, Dial: network.DialContext})
 		time.Sleep(30 * time.Second)
 		if following, _, cause := follower.Status(); following || cause == nil {

@@ -31,10 +31,10 @@ const (
 	signedIn  = "SASL_SSL"
 )
 
-// Encrypted tells whether what goes to the brokers is readable to nobody on the way.
+// Encrypted reports whether the connection to the brokers is encrypted.
 func (s Security) Encrypted() bool { return s.Protocol == overTLS || s.Protocol == signedIn }
 
-// validate refuses what is not wholly what it looks like: somebody who gives a password wants it to be asked for.
+// validate refuses settings that would be ignored: a user who gives a password expects that it is used.
 func (s Security) validate() error {
 	hasPassword := s.Password != "" || s.PasswordFile != ""
 	switch s.Protocol {

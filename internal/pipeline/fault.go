@@ -7,8 +7,8 @@ type Kind uint8
 
 // The kinds, from most to least severe to the partition. An error that says nothing of itself is Fatal.
 const (
-	Fatal          Kind = iota // nobody foresaw it: stop the partition, be loud, lose nothing
-	Fenced                     // somebody else owns the partition: let go
+	Fatal          Kind = iota // unforeseen: stop the partition, log an error, lose nothing
+	Fenced                     // the partition has another owner: release it
 	Stale                      // progress is not where the claim left it: read it again
 	OutcomeUnknown             // COMMIT was sent and no answer came: read progress, go on from there
 	BadData                    // the database refuses a value: find the one record

@@ -14,7 +14,7 @@ type Partition struct {
 	Number  int32
 }
 
-// Claim is the right to write one partition, good until somebody raises the fence.
+// Claim is the right to write one partition, valid until another owner raises the fence.
 type Claim struct {
 	Partition
 	// Log is what rows carry as kafka_topic. It is the topic's name, until a topic is recreated or its log truncated
@@ -77,11 +77,11 @@ type IncidentKind string
 const (
 	RetentionPassed IncidentKind = "retention_passed" // Kafka dropped records before they were read
 	LogTruncated    IncidentKind = "log_truncated"    // the broker lost records that had been read
-	TopicReplaced   IncidentKind = "topic_replaced"   // the topic was deleted and created anew under its name
+	TopicReplaced   IncidentKind = "topic_replaced"   // the topic was deleted and created again under its name
 )
 
 // Incident is a loss on one partition. For RetentionPassed the offsets [From, To) were never read; for LogTruncated
-// the broker no longer has what was read from [To, From), and writes those offsets anew.
+// the broker no longer has what was read from [To, From), and writes those offsets again.
 type Incident struct {
 	Kind     IncidentKind
 	From, To int64

@@ -374,7 +374,7 @@ func TestSecondGroupOnTheSameDatabaseStoresNothingTwice(t *testing.T) {
 		defer stop()
 		b.produce(100)
 		b.await(100)
-		zombieFence(b.store) // somebody claims every partition behind the group's back
+		zombieFence(b.store) // another owner claims every partition outside the group
 		b.produce(100)
 		b.await(200)
 		if b.store.refused == 0 {

@@ -217,7 +217,7 @@ func TestProducerEndsWithAFinalError(t *testing.T) {
 	}
 }
 
-// The broker vanishes while events are on the wire. Nobody can know what it stored, so only time can end this.
+// The broker vanishes while events are on the wire. What it stored is unknown, so only the deadline can end the wait.
 func TestProducerGivesUpAfterTheDeliveryTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -98,7 +98,7 @@ func (e *PublishError) Unwrap() error { return e.Err }
 // blocks while the buffer is full. The keys and values must not change before it returns; after an Unknown outcome a
 // request may still read them, so they must not be reused.
 func (p *Publisher) Publish(ctx context.Context, messages ...Message) error {
-	ctx, cancel := context.WithTimeout(ctx, p.deadline.timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.deadline.timeout, fmt.Errorf("no acknowledgement within %v", p.deadline.timeout))
 	defer cancel()
 	defer context.AfterFunc(p.deadline.life, cancel)()
 	records := make([]kgo.Record, len(messages))
@@ -113,10 +113,10 @@ func (p *Publisher) Publish(ctx context.Context, messages ...Message) error {
 		})
 	}
 	pending.Wait()
-	return p.publishError(failures)
+	return p.publishError(ctx, failures)
 }
 
-func (p *Publisher) publishError(failures []error) error {
+func (p *Publisher) publishError(ctx context.Context, failures []error) error {
 	first := errors.Join(failures...)
 	if first == nil {
 		return nil
@@ -125,7 +125,10 @@ func (p *Publisher) publishError(failures []error) error {
 	for i, failure := range failures {
 		result.Outcomes[i] = outcomeOf(failure)
 		if failure != nil && result.Err == nil {
-			result.Err = p.deliveryError(failure)
+			if errors.Is(failure, context.DeadlineExceeded) && ctx.Err() != nil {
+				failure = context.Cause(ctx) // the caller's deadline, or the delivery timeout
+			}
+			result.Err = fmt.Errorf("deliver event to topic %s: %w", p.client.Config().Topic, kafka.Advise(failure))
 		}
 	}
 	return result
