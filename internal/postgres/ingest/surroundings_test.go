@@ -1,0 +1,109 @@
+package ingest_test
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"heartbeat/internal/pipeline"
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/ingest"
+	"heartbeat/internal/postgres/pgtest"
+)
+
+// PgBouncer refuses start-up parameters that it does not know, and hands a session on to the next client.
+func TestPgBouncerInSessionModeWorks(t *testing.T) {
+	t.Parallel()
+	binary := "/usr/sbin/pgbouncer"
+	if _, err := os.Stat(binary); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("PgBouncer is missing: apt-get install pgbouncer")
+		}
+		t.Skip("PgBouncer is missing")
+	}
+	pool := pgtest.Database(t)
+	server, err := url.Parse(pgtest.URL(pool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	listener.Close()
+	dir, err := os.MkdirTemp("", "pgbouncer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	password, _ := server.User.Password()
+	for name, text := range map[string]string{
+		"users": fmt.Sprintf("%q %q\n", server.User.Username(), password),
+		"ini": fmt.Sprintf(`[databases]
+* = host=%s port=%s
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %d
+unix_socket_dir =
+auth_type = plain
+auth_file = %s
+pool_mode = session
+`, server.Hostname(), server.Port(), port, filepath.Join(dir, "users")),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	arguments := []string{filepath.Join(dir, "ini")}
+	if os.Getuid() == 0 { // PgBouncer refuses to run as root
+		if _, err := user.Lookup("postgres"); err != nil {
+			t.Fatal(err)
+		}
+		arguments = append([]string{"-u", "postgres"}, arguments...)
+	}
+	process := exec.Command(binary, arguments...)
+	process.Stderr = t.Output()
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
+	server.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	pooled, err := postgres.Open(t.Context(), postgres.Options{URL: server.String(), Role: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pooled.Close)
+	pgtest.Await(t, "PgBouncer", func() bool { return postgres.Ping(t.Context(), pooled) == nil })
+	store := ingest.NewStore(pooled, "test")
+	claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
+	pgtest.MustWrite(t, store, claim, pgtest.BatchOf(pgtest.Readings(0, 10)))
+	pooled.Reset() // the next session meets the statements of the one before, or none
+	claim = pgtest.MustClaim(t, store, pgtest.Partition, 0)
+	pgtest.MustWrite(t, store, claim, pgtest.BatchOf(pgtest.Readings(10, 10)))
+	pgtest.WantRows(t, pool, `SELECT count(*) FROM heartbeat_records`, `20`)
+}
+
+// A server that has been demoted answers that it is read-only. That passes, and the sessions on it are given up.
+func TestReadOnlyServerIsAnOutage(t *testing.T) {
+	t.Parallel()
+	store, pool := pgtest.NewStore(t)
+	claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
+	pgtest.Exec(t, pool, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$`)
+	pool.Reset()
+	pgtest.WantKind(t, store.Write(t.Context(), claim, pgtest.BatchOf(pgtest.Readings(0, 10))), pipeline.Transient)
+	before := pool.Stat().NewConnsCount()
+	pgtest.WantRows(t, pool, `SELECT count(*) FROM heartbeat_records`, `0`)
+	if pool.Stat().NewConnsCount() == before {
+		t.Error("a session on the read-only server stays in the pool")
+	}
+}
