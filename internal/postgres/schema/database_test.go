@@ -71,3 +71,14 @@ func TestRolesTouchOnlyOurObjects(t *testing.T) {
 		t.Errorf("ingest_progress belongs to %s", got)
 	}
 }
+
+func TestMigrateSaysWhichRightIsMissing(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Empty(t)
+	pgtest.Exec(t, pool, `CREATE ROLE visitor LOGIN PASSWORD 'visitor'`)
+	t.Cleanup(func() { _, _ = pgtest.Admin(t).Exec(context.Background(), `DROP ROLE visitor`) })
+	visitor := pgtest.SignIn(t, pool, "visitor", "visitor")
+	if _, err := schema.Migrate(t.Context(), visitor); err == nil || !strings.Contains(err.Error(), "GRANT CREATE ON SCHEMA public TO visitor") {
+		t.Errorf("Migrate: %v, want the missing right named", err)
+	}
+}

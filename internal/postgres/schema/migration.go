@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"heartbeat/internal/postgres"
@@ -101,6 +103,9 @@ RETURNING applied_at`, m.Version, m.Name, m.Checksum).Scan(&m.AppliedAt)
 	})
 }
 
+// insufficientPrivilege is the SQLSTATE of a missing right.
+const insufficientPrivilege = "42501"
+
 func createHistory(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -109,6 +114,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     checksum   text        NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 )`)
+	if serverError, ok := errors.AsType[*pgconn.PgError](err); ok && serverError.Code == insufficientPrivilege {
+		config := conn.Config()
+		return fmt.Errorf("create table schema_migrations: %w: the user %s may not create tables: run GRANT CREATE ON SCHEMA public TO %[2]s as the owner of the database %[3]s, or migrate as that owner",
+			err, config.User, config.Database)
+	}
 	if err != nil {
 		return fmt.Errorf("create table schema_migrations: %w", err)
 	}
