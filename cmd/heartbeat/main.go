@@ -38,6 +38,8 @@ type commands struct {
 	Serve      serveCommand       `cmd:"" help:"Serve the live console, its API, metrics and health."`
 	Migrate    migrateCommand     `cmd:"" help:"Create or update the database schema."`
 	Deadletter deadletterCommand  `cmd:"" help:"List, show and replay records that are not readings."`
+	Alarm      alarmCommand       `cmd:"" help:"List alarms, and acknowledge, snooze, assign and close them."`
+	Limits     limitsCommand      `cmd:"" help:"List, set and end the limits by which readings are judged."`
 	Verify     verifyCommand      `cmd:"" help:"Prove that everything is stored, and stored once."`
 	Doctor     doctorCommand      `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
 	Partitions partitionsCommand  `cmd:"" help:"List the partitions of the tables: size, rows, age, and when they go."`

@@ -18,6 +18,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"heartbeat/internal/postgres/pgtest"
 )
 
 // beTheBinary makes the test binary run main instead of tests, so that variables, .env, signals and exit codes are real.
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m))
 }
 
 // program is a run of the binary in a directory of its own.

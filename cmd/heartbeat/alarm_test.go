@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"heartbeat/internal/postgres/pgtest"
+)
+
+const (
+	activeID = "00000000-0000-0000-0000-000000000001"
+	closedID = "00000000-0000-0000-0000-000000000002"
+)
+
+// onDatabase returns a function that runs commands on a database with an active and a closed alarm.
+func onDatabase(t *testing.T) func(args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	pool := pgtest.Database(t)
+	pgtest.Exec(t, pool, `
+INSERT INTO alarms (alarm_id, version, subject, condition, priority, current_priority, active, raised_at, active_since, onset_at, cleared_at, closed_at,
+                    value, peak, "limit", kafka_topic, kafka_partition, kafka_offset, episode_first_offset, episode_last_offset)
+VALUES ('`+activeID+`', 1, 'CUST_00042', 'rate_high', 'high', 'high', true, '2026-03-01 12:00Z', '2026-03-01 12:00Z', '2026-03-01 12:00Z', NULL, NULL,
+        195, 199, 180, 'log', 0, 1, 1, NULL),
+       ('`+closedID+`', 2, 'CUST_00043', 'rate_low', 'low', 'low', false, '2026-03-01 12:00Z', '2026-03-01 12:00Z', '2026-03-01 12:00Z',
+        '2026-03-01 12:05Z', '2026-03-01 12:05Z', 35, 33, 40, 'log', 0, 2, 2, 3)`)
+	return func(args ...string) (int, string, string) {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), append(args, "--database", pgtest.URL(pool)), &stdout, &stderr)
+		return code, stdout.String(), stderr.String()
+	}
+}
+
+func TestAlarmsFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	command := onDatabase(t)
+	for _, step := range []struct {
+		args string
+		code int
+		want string // in what is printed
+	}{
+		{"alarm list", 0, "high      active  CUST_00042  rate_high  195    180"},
+		{"alarm list --state closed", 0, "CUST_00043"},
+		{"alarm list --priority low", 0, "ALARM"},
+		{"alarm ack --as anna " + activeID, 0, "acknowledged by anna until"},
+		{"alarm ack --as ben --expected-version 1 " + activeID, 1, "acknowledged by anna at"},
+		{"alarm snooze --as anna --for 16m --reason moving " + activeID, 1, "15m at most, not for 16m (snooze_too_long)"},
+		{"alarm snooze --as anna --for 10m --reason moving " + activeID, 0, "snoozed until"},
+		{"alarm assign --as anna --to ben " + activeID, 0, "version 4"},
+		{"alarm comment --as anna --text walking " + activeID + " " + closedID, 0, "version 3"},
+		{"alarm close --as anna " + activeID, 1, "(alarm_active)"},
+		{"alarm ack --as anna " + closedID, 1, "(alarm_closed)"},
+		{"alarm ack --as anna 00000000-0000-0000-0000-00000000000f", 1, "(alarm_not_found)"},
+		{"alarm show " + activeID, 0, "walking"},
+		{"alarm show 00000000-0000-0000-0000-00000000000f", 1, "there is no alarm"},
+		{"alarm list --state open --after x", 2, "cursor"},
+		{"alarm list --limit 0", 2, "--limit 0"},
+		{"alarm ack 7", 2, "UUID"},
+		{"alarm snooze --for 10m " + activeID, 2, "--reason"},
+		{"alarm ack --expected-version 1 " + activeID + " " + closedID, 2, "--expected-version"},
+		{"limits set --as anna --customer CUST_00042 --high 120 --hours 22:00-06:00 --reason medication", 0, "in force for readings from"},
+		{"limits set --as anna --customer CUST_00042 --high 130 --hours 05:00-07:00 --reason medication", 1, "overlap"},
+		{"limits set --as anna --customer CUST_00042 --high 99 --reason medication", 2, "want 100 to 230"},
+		{"limits set --as anna --fleet --customer CUST_00042 --high 120 --reason medication", 2, "--fleet"},
+		{"limits list --customer CUST_00042", 0, "22:00-06:00 UTC+00:00"},
+		{"limits end --as anna --reason done 1", 0, "ends for readings from"},
+		{"limits end --as ben --reason done 1", 1, "was ended by anna"},
+		{"limits end --as ben --reason done 7", 1, "there is no limit 7"},
+		{"limits cohort --as anna CUST_00042 ward-3", 0, "CUST_00042 is in ward-3"},
+		{"limits cohort CUST_7", 2, "customer id"},
+	} {
+		code, stdout, stderr := command(strings.Fields(step.args)...)
+		if code != step.code || !strings.Contains(stdout+stderr, step.want) {
+			t.Errorf("%s: exit code %d, want %d and %q in\n%s%s", step.args, code, step.code, step.want, stdout, stderr)
+		}
+	}
+	code, stdout, _ := command("alarm", "show", activeID, "--json")
+	var shown struct {
+		ID      string `json:"alarm_id"`
+		By      string `json:"acknowledged_by"`
+		History []struct {
+			Kind  string `json:"kind"`
+			Actor string `json:"actor"`
+		} `json:"history"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &shown); code != 0 || err != nil || shown.ID != activeID || shown.By != "anna" || len(shown.History) != 4 {
+		t.Errorf("exit code %d, %v: %s", code, err, stdout)
+	}
+	if code, stdout, _ := command("alarm", "close", "--as", "anna", "--json", activeID); code != 1 || !strings.Contains(stdout, `"code": "alarm_active"`) {
+		t.Errorf("exit code %d: %s", code, stdout)
+	}
+}
