@@ -16,6 +16,7 @@ var allowed = map[string][]string{
 	"internal/heartbeat":      {},
 	"internal/detect":         {"internal/heartbeat"},
 	"internal/alarm":          {"internal/heartbeat", "internal/detect"},
+	"internal/alarmfeed":      {"internal/alarm"},
 	"internal/simulate":       {"internal/heartbeat"},
 	"internal/pipeline":       {"internal/heartbeat", "internal/detect", "internal/backoff"},
 	"internal/crashpoint":     {},

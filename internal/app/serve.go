@@ -13,11 +13,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"heartbeat/internal/alarmfeed"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/httpserver"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/live"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
@@ -75,8 +77,9 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	follower := kafka.NewFollower(options.Kafka, hub.Observe)
 	monitor := &topicMonitor{config: options.Kafka, group: options.Group}
 	defer monitor.close()
+	alarms := alarmfeed.New(alarmstore.New(pool), logger)
 	server, err := web.New(web.Options{
-		Fleet: hub, Store: dashboard, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Logger: options.Logger, Registry: options.Registry,
+		Fleet: hub, Store: dashboard, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Alarms: alarms, Logger: options.Logger, Registry: options.Registry,
 		Pool: options.Customers, Version: options.Version, Token: options.Console.Token, MaxViewers: options.Console.MaxViewers,
 		BasePath: options.Console.BasePath, Hosts: options.Console.Hosts,
 	})
@@ -88,6 +91,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	group.Go(func() error { return server.Run(ctx) })
 	group.Go(func() error { return server.Serve(ctx, options.Listener) })
 	group.Go(func() error { return monitor.run(ctx) })
+	group.Go(func() error { return alarms.Run(ctx) })
 	tried := make(chan struct{})
 	group.Go(func() error { return restore(ctx, hub, dashboard, logger, sync.OnceFunc(func() { close(tried) })) })
 	group.Go(func() error {

@@ -41,10 +41,17 @@ type Fleet interface {
 	Next(ctx context.Context, cursor live.Cursor) (live.Update, error)
 }
 
-// Options are what a Stream is made of. All but the durations are required.
+// Alarms is the list of open alarms.
+type Alarms interface {
+	// Since returns the events after a number, which is 0 for a viewer that knows nothing, and the number of the latest.
+	Since(number uint64) (events [][]byte, latest uint64)
+}
+
+// Options are what a Stream is made of. All but Alarms and the durations are required.
 type Options struct {
 	Fleet    Fleet
 	Status   func() *status.Snapshot
+	Alarms   Alarms // nil: no alarms are sent
 	Logger   *slog.Logger
 	Registry prometheus.Registerer
 	Hello    Hello
@@ -83,6 +90,7 @@ type viewer struct {
 	control *http.ResponseController
 	cursor  live.Cursor
 	status  *status.Snapshot // the one last sent
+	alarms  uint64           // number of the event of alarms last sent
 	buffer  []byte
 }
 
@@ -158,7 +166,7 @@ func (v *viewer) hello() error {
 	return v.flush()
 }
 
-// show sends a frame, the alerts since the last one, and the status snapshot if there is a new one.
+// show sends a frame, the alerts and the changes of alarms since the last one, and the status snapshot if there is a new one.
 func (v *viewer) show(update live.Update) error {
 	data, err := v.stream.encoder.encode(update.Frame)
 	if err != nil {
@@ -168,6 +176,9 @@ func (v *viewer) show(update live.Update) error {
 		if err := v.event("alerts", encodeAlerts(update)); err != nil {
 			return err
 		}
+	}
+	if err := v.showAlarms(); err != nil {
+		return err
 	}
 	if snapshot := v.stream.options.Status(); snapshot != v.status {
 		if err := v.event("status", snapshot.JSON()); err != nil {
@@ -183,6 +194,20 @@ func (v *viewer) show(update live.Update) error {
 		return err
 	}
 	return v.flush()
+}
+
+func (v *viewer) showAlarms() error {
+	if v.stream.options.Alarms == nil {
+		return nil
+	}
+	events, latest := v.stream.options.Alarms.Since(v.alarms)
+	for _, event := range events {
+		if err := v.event("alarms", event); err != nil {
+			return err
+		}
+	}
+	v.alarms = latest
+	return nil
 }
 
 // event collects an event. Data larger than a piece is sent from where it is, which all viewers share: a copy for each

@@ -26,6 +26,7 @@ type Options struct {
 	Broker   status.Broker // nil: end offsets, and so lag, are unknown
 	Feed     status.Feed   // nil: the Fleet is fed by this very process
 	Replayer Replayer      // nil: replay is not offered
+	Alarms   stream.Alarms // nil: the stream carries no alarms
 	Logger   *slog.Logger
 	Registry *prometheus.Registry // what /metrics shows; nil for one of its own
 
@@ -101,7 +102,7 @@ func New(options Options) (*Server, error) {
 		started:     time.Now(),
 		description: bytes.Replace(description, []byte(`"url": "/"`), fmt.Appendf(nil, `"url": %q`, cmp.Or(options.BasePath, "/")), 1),
 		stream: stream.New(stream.Options{
-			Fleet: options.Fleet, Status: poller.Latest, Logger: log, Registry: options.Registry,
+			Fleet: options.Fleet, Status: poller.Latest, Alarms: options.Alarms, Logger: log, Registry: options.Registry,
 			Hello:      stream.Hello{Pool: options.Pool, Version: options.Version, Replay: options.Replayer != nil},
 			MaxViewers: options.MaxViewers, WriteDeadline: options.WriteDeadline, Lifetime: options.Lifetime,
 		}),
