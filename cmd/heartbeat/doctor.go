@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"heartbeat/internal/app"
+	"heartbeat/internal/doctor"
 )
 
 type doctorCommand struct {
@@ -21,10 +21,10 @@ func (c *doctorCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	findings := app.Doctor(ctx, app.DoctorOptions{Kafka: c.config(env), Group: c.Group, Database: database})
+	findings := doctor.Examine(ctx, doctor.Options{Kafka: c.config(env), Group: c.Group, Database: database})
 	failed := false
 	for _, finding := range findings {
-		failed = failed || finding.Status == app.Failure
+		failed = failed || finding.Status == doctor.Failure
 	}
 	if c.JSON {
 		err = writeJSON(env.stdout, map[string]any{"ok": !failed, "findings": findings})
@@ -37,8 +37,8 @@ func (c *doctorCommand) Run(ctx context.Context, env *environment) error {
 	return err
 }
 
-func printFindings(env *environment, findings []app.Finding) {
-	marks := map[string]string{app.OK: "ok     ", app.Warning: "WARNING", app.Failure: "FAILURE"}
+func printFindings(env *environment, findings []doctor.Finding) {
+	marks := map[string]string{doctor.OK: "ok     ", doctor.Warning: "WARNING", doctor.Failure: "FAILURE"}
 	for _, finding := range findings {
 		fmt.Fprintf(env.stdout, "%s  %-20s  %s\n", marks[finding.Status], finding.Check, finding.Detail)
 		if finding.Advice != "" {

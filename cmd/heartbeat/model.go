@@ -7,9 +7,9 @@ import (
 	"time"
 	_ "time/tzdata" // --time-zone works in an image without the time zone database
 
-	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/simulate"
+	"heartbeat/internal/simulator"
 )
 
 // The models of the simulator.
@@ -32,7 +32,7 @@ const (
 )
 
 // options returns nil for the seed model, which takes none of the flags. topic is that of the readings.
-func (f physiologyFlags) options(model, topic string) (*app.PhysiologyOptions, error) {
+func (f physiologyFlags) options(model, topic string) (*simulator.PhysiologyOptions, error) {
 	if model == seedModel {
 		return nil, f.refuse()
 	}
@@ -40,7 +40,7 @@ func (f physiologyFlags) options(model, topic string) (*app.PhysiologyOptions, e
 	if err != nil {
 		return nil, fmt.Errorf("--episodes %s: %w", f.Episodes, err)
 	}
-	options := &app.PhysiologyOptions{Episodes: episodes}
+	options := &simulator.PhysiologyOptions{Episodes: episodes}
 	if f.TimeZone != "" {
 		if options.Zone, err = time.LoadLocation(f.TimeZone); err != nil {
 			return nil, fmt.Errorf("--time-zone %s: want a name of the time zone database, such as Europe/Berlin: %w", f.TimeZone, err)
@@ -81,7 +81,7 @@ func (f physiologyFlags) refuse() error {
 
 // validateInterval refuses a rate at which the customers of the physiological model would report too often or too seldom.
 func (f simulatorFlags) validateInterval(perSecond float64) error {
-	options := simulate.PopulationOptions{Customers: f.Customers, Interval: app.CustomerInterval(f.Customers, perSecond)}
+	options := simulate.PopulationOptions{Customers: f.Customers, Interval: simulator.CustomerInterval(f.Customers, perSecond)}
 	refused, ok := errors.AsType[*simulate.OptionError](options.Validate())
 	if !ok {
 		return nil

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"heartbeat/internal/app"
 	"heartbeat/internal/simulate"
+	"heartbeat/internal/simulator"
 )
 
 // parseLine returns the settings of a command line, or the error that a user sees.
@@ -31,18 +31,18 @@ func TestModelOfProduceIsSeedAndThatOfUpPhysiological(t *testing.T) {
 func TestFlagsOfThePhysiologicalModel(t *testing.T) {
 	for name, test := range map[string]struct {
 		flags physiologyFlags
-		check func(*app.PhysiologyOptions) bool
+		check func(*simulator.PhysiologyOptions) bool
 	}{
-		"defaults": {physiologyFlags{}, func(o *app.PhysiologyOptions) bool {
+		"defaults": {physiologyFlags{}, func(o *simulator.PhysiologyOptions) bool {
 			return o.Episodes == simulate.DefaultRates() && o.Zone == nil && o.TruthTopic == "heartbeat-truth" && o.TruthPath == ""
 		}},
-		"episodes": {physiologyFlags{Episodes: "none,fever=0.1"}, func(o *app.PhysiologyOptions) bool {
+		"episodes": {physiologyFlags{Episodes: "none,fever=0.1"}, func(o *simulator.PhysiologyOptions) bool {
 			return o.Episodes == simulate.Rates{simulate.Fever: 0.1}
 		}},
-		"zone":        {physiologyFlags{TimeZone: "UTC"}, func(o *app.PhysiologyOptions) bool { return o.Zone.String() == "UTC" }},
-		"truth topic": {physiologyFlags{Truth: "kafka:truth"}, func(o *app.PhysiologyOptions) bool { return o.TruthTopic == "truth" && o.TruthPath == "" }},
-		"truth file":  {physiologyFlags{Truth: "truth.jsonl"}, func(o *app.PhysiologyOptions) bool { return o.TruthTopic == "" && o.TruthPath == "truth.jsonl" }},
-		"no truth":    {physiologyFlags{Truth: "none"}, func(o *app.PhysiologyOptions) bool { return o.TruthTopic == "" && o.TruthPath == "" }},
+		"zone":        {physiologyFlags{TimeZone: "UTC"}, func(o *simulator.PhysiologyOptions) bool { return o.Zone.String() == "UTC" }},
+		"truth topic": {physiologyFlags{Truth: "kafka:truth"}, func(o *simulator.PhysiologyOptions) bool { return o.TruthTopic == "truth" && o.TruthPath == "" }},
+		"truth file":  {physiologyFlags{Truth: "truth.jsonl"}, func(o *simulator.PhysiologyOptions) bool { return o.TruthTopic == "" && o.TruthPath == "truth.jsonl" }},
+		"no truth":    {physiologyFlags{Truth: "none"}, func(o *simulator.PhysiologyOptions) bool { return o.TruthTopic == "" && o.TruthPath == "" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			options, err := test.flags.options(physiologicalModel, "heartbeat-events")

@@ -6,9 +6,9 @@ import (
 	"math"
 	"time"
 
-	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
+	"heartbeat/internal/simulator"
 )
 
 type produceCommand struct {
@@ -91,7 +91,7 @@ func (c *produceCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	return app.Produce(ctx, app.ProduceOptions{
+	return simulator.Run(ctx, simulator.Options{
 		Kafka:          c.config(env),
 		Compression:    c.Compression,
 		Fleet:          c.fleet(),

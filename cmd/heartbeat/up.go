@@ -15,6 +15,7 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/simulator"
 )
 
 type upCommand struct {
@@ -115,7 +116,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Database:          postgres.Options{URL: c.Database, Database: c.DB, User: c.User, Password: secret, Role: "up"},
 		PostgresPort:      c.PostgresPort,
 		PostgresPortAsked: c.PostgresPort != defaultPostgresPort,
-		Produce:           app.ProduceOptions{Fleet: fleet, Rate: c.perSecond(), Physiology: physiology, Compression: c.Compression},
+		Produce:           simulator.Options{Fleet: fleet, Rate: c.perSecond(), Physiology: physiology, Compression: c.Compression},
 		Group:             c.Group,
 		Retention:         c.Retention,
 		ConsoleAddress:    c.Listen,

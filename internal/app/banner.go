@@ -30,7 +30,7 @@ func (u *up) banner() {
 	} else {
 		line("PostgreSQL", "%s", postgres.Describe(database))
 	}
-	line("Fleet", "%d customers, %g readings a second", u.options.Produce.Fleet.Customers, math.Round(100*u.options.Produce.perSecond())/100)
+	line("Fleet", "%d customers, %g readings a second", u.options.Produce.Fleet.Customers, math.Round(100*u.options.Produce.PerSecond())/100)
 	line("Data", "%s, kept between runs; readings for %s", u.options.DataDir, u.retention())
 	b.WriteString("\n  Try\n\n")
 	if u.ownDatabase {

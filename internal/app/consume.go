@@ -12,12 +12,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"heartbeat/internal/backoff"
+	"heartbeat/internal/instanceid"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/consumer"
+	"heartbeat/internal/lagmonitor"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/ingest"
 	"heartbeat/internal/postgres/partition"
+	"heartbeat/internal/probeserver"
 )
 
 // ConsumeOptions set up the consumer role.
@@ -52,7 +55,7 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 		return err
 	}
 	meter := pipeline.NewMeter(options.Logger, options.Registry) // its lines are for people: no component
-	options.Kafka.Registry = kafkaRegistry(options.Registry)
+	options.Kafka.Registry = options.Registry
 	client, err := kafka.Connect(ctx, options.Kafka)
 	if err != nil {
 		return err
@@ -61,34 +64,34 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	if err := client.EnsureTopic(ctx); err != nil {
 		return err
 	}
-	instance := claimInstanceID(options, logger)
-	defer instance.release()
+	instance := instanceid.Claim(instanceid.Options{Given: options.InstanceID, StateDir: options.StateDir, Dynamic: options.UntilCaughtUp}, logger)
+	defer instance.Release()
 	consumer, err := newConsumer(client, instance, options, pool, meter, logger)
 	if err != nil {
 		return err
 	}
-	monitor := newLagMonitor(client, options.Group, pool, meter, options.Registry, logger)
+	monitor := lagmonitor.New(lagmonitor.Options{
+		Client: client, Group: options.Group, Pool: pool, Meter: meter, Registry: options.Registry, Logger: logger,
+	})
 
 	ctx, finish := context.WithCancelCause(ctx)
 	defer finish(nil)
 	group, ctx := errgroup.WithContext(ctx)
 	if options.MetricsAddress != "" {
-		probe, err := newProbe(options.MetricsAddress, options.Registry, monitor.readiness)
+		probe, err := probeserver.Listen(options.MetricsAddress, options.Registry, monitor.Readiness)
 		if err != nil {
 			return err
 		}
-		logger.Info("metrics, health and readiness", "address", "http://"+probe.address())
-		group.Go(func() error { return probe.run(ctx) })
+		logger.Info("metrics, health and readiness", "address", "http://"+probe.Address())
+		group.Go(func() error { return probe.Run(ctx) })
 	}
 	group.Go(func() error { return consumer.Run(ctx) })
 	group.Go(func() error {
 		backoff.Every(ctx, maintainEvery, func() { maintain(ctx, maintainer, logger) })
 		return nil
 	})
-	group.Go(func() error {
-		return reindexLoop(ctx, reindexSettledPartitions(maintainer, logger), monitor.waiting.Load, logger)
-	})
-	group.Go(func() error { return monitor.run(ctx) })
+	group.Go(func() error { return maintainer.RunReindex(ctx, monitor.Waiting, logger) })
+	group.Go(func() error { return monitor.Run(ctx) })
 	if options.UntilCaughtUp {
 		group.Go(func() error {
 			if err := awaitCaughtUp(ctx, client, pool); err != nil {
@@ -109,10 +112,10 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 
 var errCaughtUp = errors.New("caught up")
 
-func newConsumer(client *kafka.Client, instance instanceID, options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) (*consumer.Consumer, error) {
+func newConsumer(client *kafka.Client, instance instanceid.ID, options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) (*consumer.Consumer, error) {
 	store := ingest.NewStore(pool, owner())
 	return consumer.New(client, consumer.Config{
-		Group: options.Group, InstanceID: instance.name, InstanceIDChosen: instance.chosen,
+		Group: options.Group, InstanceID: instance.Name, InstanceIDChosen: instance.Chosen,
 		SessionTimeout: options.SessionTimeout, Background: options.Background,
 		NewWorker: func(partition pipeline.Partition) *pipeline.Worker {
 			return pipeline.NewWorker(pipeline.Options{
@@ -138,12 +141,4 @@ func maintain(ctx context.Context, maintainer *partition.Maintainer, logger *slo
 	if err := maintainer.Maintain(ctx); err != nil && ctx.Err() == nil {
 		logger.Warn("table partitions not maintained, trying again in a minute", "error", err)
 	}
-}
-
-// kafkaRegistry returns the registry for the Kafka client's metrics, nil without one.
-func kafkaRegistry(registry *prometheus.Registry) prometheus.Registerer {
-	if registry == nil {
-		return nil
-	}
-	return registry
 }

@@ -14,8 +14,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"heartbeat/internal/app"
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/simulate"
+	"heartbeat/internal/simulator"
 )
+
+const topic = "heartbeat-events"
 
 // fuzzTime bounds the generated requests, which take a quarter of it on an idle machine.
 const fuzzTime = 3 * time.Minute
@@ -35,9 +41,14 @@ func TestEveryRouteWithstandsGeneratedRequests(t *testing.T) {
 		t.Skip("Schemathesis is missing: run scripts/fetch-schemathesis")
 	}
 	const token = "a long enough token"
-	p := newPatient(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
-	p.produce(500)
-	p.consume()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	brokers := kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic, Logger: slog.New(slog.DiscardHandler)}
+	database := postgres.Options{URL: pgtest.URL(pgtest.Database(t))}
+	store(t, brokers, database)
 	listener, err := app.ListenConsole("127.0.0.1:0", token)
 	if err != nil {
 		t.Fatal(err)
@@ -46,8 +57,8 @@ func TestEveryRouteWithstandsGeneratedRequests(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		done <- app.Serve(ctx, app.ServeOptions{
-			Console: app.ConsoleOptions{Token: token}, Listener: listener, Kafka: p.kafka, Group: "heartbeat-consumer-group",
-			Database: p.database, Customers: 10, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+			Console: app.ConsoleOptions{Token: token}, Listener: listener, Kafka: brokers, Group: "heartbeat-consumer-group",
+			Database: database, Customers: 10, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		})
 	}()
 	t.Cleanup(func() {
@@ -71,5 +82,22 @@ func TestEveryRouteWithstandsGeneratedRequests(t *testing.T) {
 	output, err := run.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v\n%s", err, output)
+	}
+}
+
+// store produces events and stores them.
+func store(t *testing.T, brokers kafka.Config, database postgres.Options) {
+	t.Helper()
+	err := simulator.Run(t.Context(), simulator.Options{
+		Kafka: brokers, MaxEvents: 500, Rate: 1e6, Fleet: simulate.Options{Customers: 10}, Registry: prometheus.NewRegistry(), Logger: brokers.Logger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = app.Consume(t.Context(), app.ConsumeOptions{
+		Kafka: brokers, Group: "heartbeat-consumer-group", Database: database, UntilCaughtUp: true, Registry: prometheus.NewRegistry(), Logger: brokers.Logger,
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

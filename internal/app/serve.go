@@ -200,7 +200,7 @@ func (m *topicMonitor) Topic(ctx context.Context) (*progress.Topic, error) {
 	if client == nil {
 		return nil, errNotConnected
 	}
-	return describeTopic(ctx, client)
+	return client.Topic(ctx)
 }
 
 // Group describes the consumer group.
@@ -209,5 +209,5 @@ func (m *topicMonitor) Group(ctx context.Context) *progress.Group {
 	if client == nil {
 		return nil
 	}
-	return describeGroup(ctx, client, m.group)
+	return client.Group(ctx, m.group)
 }

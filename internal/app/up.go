@@ -22,6 +22,7 @@ import (
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/postgres/schema"
+	"heartbeat/internal/simulator"
 )
 
 // UpOptions set up the whole system on one machine.
@@ -39,7 +40,7 @@ type UpOptions struct {
 	PostgresPort      int
 	PostgresPortAsked bool
 
-	Produce   ProduceOptions // without Kafka, Registry and Logger
+	Produce   simulator.Options // without Kafka, Registry and Logger
 	Group     string
 	Retention time.Duration
 
@@ -206,7 +207,7 @@ func (u *up) run(ctx context.Context) error {
 	roles.Go(func() error { return Serve(storing, u.serve()) })
 	u.banner()
 	produced := make(chan error, 1)
-	go func() { produced <- Produce(producing, u.produce()) }()
+	go func() { produced <- simulator.Run(producing, u.produce()) }()
 
 	var failure error
 	select {
@@ -230,7 +231,7 @@ func (u *up) run(ctx context.Context) error {
 	return u.summary()
 }
 
-func (u *up) produce() ProduceOptions {
+func (u *up) produce() simulator.Options {
 	options := u.options.Produce
 	options.Kafka, options.Registry, options.Logger = u.options.Kafka, u.options.Registry, u.options.Logger
 	return options

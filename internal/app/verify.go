@@ -109,14 +109,14 @@ func (b *auditedBroker) Bounds(ctx context.Context, topic string, id [16]byte) (
 	if err != nil {
 		return nil, err
 	}
-	state, err := client.TopicState(ctx)
-	if kafka.TopicMissing(err) || err == nil && state.ID != id {
+	current, err := client.Topic(ctx)
+	if kafka.TopicMissing(err) || err == nil && current.ID != id {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return topicOf(state).Partitions, nil
+	return current.Partitions, nil
 }
 
 func (b *auditedBroker) Scan(ctx context.Context, topic string, partition int32, from, to int64, visit func(int64)) error {

@@ -10,6 +10,7 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/pipeline"
+	"heartbeat/internal/progress"
 	"heartbeat/internal/simulate"
 )
 
@@ -30,11 +31,11 @@ func (e *environment) topic(ctx context.Context) (*topic, error) {
 	if err := client.EnsureTopic(ctx); err != nil {
 		return nil, err
 	}
-	state, err := awaitTopic(ctx, client)
+	described, err := awaitTopic(ctx, client)
 	if err != nil {
 		return nil, err
 	}
-	t.id, t.partitions = state.ID, len(state.Partitions)
+	t.id, t.partitions = described.ID, len(described.Partitions)
 	return t, nil
 }
 
@@ -44,19 +45,19 @@ const (
 )
 
 // awaitTopic waits until the brokers know a new topic.
-func awaitTopic(ctx context.Context, client *kafka.Client) (kafka.TopicState, error) {
+func awaitTopic(ctx context.Context, client *kafka.Client) (*progress.Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, topicTimeout)
 	defer cancel()
 	ticker := time.NewTicker(topicEvery)
 	defer ticker.Stop()
 	for {
-		state, err := client.TopicState(ctx)
+		described, err := client.Topic(ctx)
 		if err == nil {
-			return state, nil
+			return described, nil
 		}
 		select {
 		case <-ctx.Done():
-			return state, err
+			return nil, err
 		case <-ticker.C:
 		}
 	}

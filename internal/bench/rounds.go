@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"heartbeat/internal/app"
 	"heartbeat/internal/bench/report"
+	"heartbeat/internal/simulator"
 )
 
 // throughput is a rate and its cost.
@@ -100,7 +100,7 @@ func (r *run) produce(ctx context.Context) (throughput, error) {
 	}
 	const unlimited = 1e9
 	before, began := r.processorTime(0), time.Now()
-	err = app.Produce(ctx, app.ProduceOptions{
+	err = simulator.Run(ctx, simulator.Options{
 		Kafka: r.kafka(t.name), Fleet: r.options.fleet(), Rate: unlimited, MaxEvents: r.plan.Events, Logger: r.options.Logger,
 	})
 	took, after := time.Since(began), r.processorTime(0)

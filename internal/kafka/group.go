@@ -7,46 +7,45 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"heartbeat/internal/progress"
 )
 
-// Group is what the broker says of a consumer group.
-type Group struct {
-	State    string // such as Stable, Empty or Dead (unknown)
-	Protocol string // the protocol's type: consumer, or another program's such as connect
-	Members  []GroupMember
-}
-
-// GroupMember is one client of a group.
-type GroupMember struct {
-	Client     string
-	Host       string
-	Ours       bool    // has the client id of Heartbeat
-	Partitions []int32 // of our topic
-}
-
-// Group describes a consumer group.
-func (c *Client) Group(ctx context.Context, name string) (Group, error) {
-	groups, err := c.admin.DescribeGroups(ctx, name)
-	if err != nil {
-		return Group{}, fmt.Errorf("describe consumer group %s: %w", name, err)
+// Group describes a consumer group. An error is part of the description.
+func (c *Client) Group(ctx context.Context, name string) *progress.Group {
+	if name == "" {
+		return &progress.Group{}
 	}
-	described := groups[name]
+	group := &progress.Group{Name: name}
+	if err := c.describeGroup(ctx, group); err != nil {
+		group.Err = fmt.Errorf("describe consumer group %s: %w", name, err)
+	}
+	return group
+}
+
+func (c *Client) describeGroup(ctx context.Context, group *progress.Group) error {
+	groups, err := c.admin.DescribeGroups(ctx, group.Name)
+	if err != nil {
+		return err
+	}
+	described := groups[group.Name]
 	if errors.Is(described.Err, kerr.GroupIDNotFound) {
-		return Group{State: "Dead"}, nil // what older brokers call a group that does not exist
+		group.State = "Dead" // what older brokers call a group that does not exist
+		return nil
 	}
 	if described.Err != nil {
-		return Group{}, fmt.Errorf("describe consumer group %s: %w", name, described.Err)
+		return described.Err
 	}
-	group := Group{State: described.State, Protocol: described.ProtocolType}
+	group.State, group.Protocol = described.State, described.ProtocolType
 	for _, member := range described.Members {
-		group.Members = append(group.Members, GroupMember{
+		group.Members = append(group.Members, progress.Member{
 			Client:     member.ClientID,
 			Host:       member.ClientHost,
 			Ours:       member.ClientID == c.config.ClientID,
 			Partitions: assignedPartitions(member, c.config.Topic),
 		})
 	}
-	return group, nil
+	return nil
 }
 
 func assignedPartitions(member kadm.DescribedGroupMember, topic string) []int32 {

@@ -8,6 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"heartbeat/internal/progress"
 )
 
 // The shape of the topic that EnsureTopic creates.
@@ -18,29 +20,6 @@ const (
 
 	clusterDefault = -1 // leaves the replication factor to the brokers' default.replication.factor
 )
-
-// TopicState is the topic's identity and offsets at one moment.
-type TopicState struct {
-	Name       string
-	ID         [16]byte // zero where the brokers are too old to have one
-	Partitions []PartitionState
-}
-
-// PartitionState is the range of offsets that a partition retains: [Start, End).
-type PartitionState struct {
-	Number int32
-	Start  int64
-	End    int64
-}
-
-// Records is how many offsets the topic retains.
-func (s TopicState) Records() int64 {
-	var n int64
-	for _, partition := range s.Partitions {
-		n += partition.End - partition.Start
-	}
-	return n
-}
 
 // EnsureTopic creates the topic if it is missing. An existing topic is not changed: its partitions are its owner's decision.
 // An unusual number of them is logged.
@@ -89,45 +68,41 @@ func (c *Client) createTopic(ctx context.Context) error {
 	return nil
 }
 
-// TopicState asks the cluster for the topic's identity and offsets. End is the high-water mark: what consumers can see.
-func (c *Client) TopicState(ctx context.Context) (TopicState, error) {
-	state, err := c.topicState(ctx)
+// Topic asks the cluster for the topic's identity and the offsets that its partitions retain. End is the high-water mark: what consumers can see.
+func (c *Client) Topic(ctx context.Context) (*progress.Topic, error) {
+	topic, err := c.describeTopic(ctx)
 	if err != nil {
-		return TopicState{}, fmt.Errorf("describe topic %s: %w", c.config.Topic, err)
+		return nil, fmt.Errorf("describe topic %s: %w", c.config.Topic, err)
 	}
-	return state, nil
+	return topic, nil
 }
 
-func (c *Client) topicState(ctx context.Context) (TopicState, error) {
-	topic := c.config.Topic
-	topics, err := c.admin.ListTopics(ctx, topic)
+func (c *Client) describeTopic(ctx context.Context) (*progress.Topic, error) {
+	name := c.config.Topic
+	topics, err := c.admin.ListTopics(ctx, name)
 	if err != nil {
-		return TopicState{}, err
+		return nil, err
 	}
-	detail := topics[topic]
+	detail := topics[name]
 	if detail.Err != nil {
-		return TopicState{}, detail.Err
+		return nil, detail.Err
 	}
-	starts, err := c.admin.ListStartOffsets(ctx, topic)
+	starts, err := c.admin.ListStartOffsets(ctx, name)
 	if err != nil {
-		return TopicState{}, err
+		return nil, err
 	}
-	ends, err := c.admin.ListEndOffsets(ctx, topic)
+	ends, err := c.admin.ListEndOffsets(ctx, name)
 	if err != nil {
-		return TopicState{}, err
+		return nil, err
 	}
 	if err := errors.Join(starts.Error(), ends.Error()); err != nil {
-		return TopicState{}, err
+		return nil, err
 	}
-	state := TopicState{Name: topic, ID: detail.ID}
-	for _, partition := range detail.Partitions.Numbers() {
-		state.Partitions = append(state.Partitions, PartitionState{
-			Number: partition,
-			Start:  starts[topic][partition].Offset,
-			End:    ends[topic][partition].Offset,
-		})
+	topic := &progress.Topic{Name: name, ID: detail.ID, Partitions: map[int32]progress.Bounds{}}
+	for number := range detail.Partitions {
+		topic.Partitions[number] = progress.Bounds{Start: starts[name][number].Offset, End: ends[name][number].Offset}
 	}
-	return state, nil
+	return topic, nil
 }
 
 // Scan calls visit with the offset of each record in [from, to) of the partition that carries an event: transaction

@@ -12,6 +12,7 @@ import (
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
+	"heartbeat/internal/progress"
 )
 
 func connect(t testing.TB, config kafka.Config) *kafka.Client {
@@ -75,7 +76,7 @@ func TestEnsureTopicWithoutPermissionSaysWhatToAskFor(t *testing.T) {
 	}
 }
 
-func TestTopicStateTellsIdentityAndOffsets(t *testing.T) {
+func TestTopicTellsIdentityAndOffsets(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t)
 	sender, err := producer.New(t.Context(), producer.Config{Config: configFor(cluster)})
@@ -93,7 +94,7 @@ func TestTopicStateTellsIdentityAndOffsets(t *testing.T) {
 	if err := cluster.DeleteRecords(topic, 1, 5); err != nil {
 		t.Fatal(err)
 	}
-	state, err := connect(t, configFor(cluster)).TopicState(t.Context())
+	state, err := connect(t, configFor(cluster)).Topic(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,8 +102,8 @@ func TestTopicStateTellsIdentityAndOffsets(t *testing.T) {
 		t.Errorf("state is of %s %x, want %s %x", state.Name, state.ID, topic, cluster.TopicInfo(topic).TopicID)
 	}
 	for number, partition := range state.Partitions {
-		info := cluster.PartitionInfo(topic, int32(number))
-		if want := (kafka.PartitionState{Number: int32(number), Start: info.LogStartOffset, End: info.HighWatermark}); partition != want {
+		info := cluster.PartitionInfo(topic, number)
+		if want := (progress.Bounds{Start: info.LogStartOffset, End: info.HighWatermark}); partition != want {
 			t.Errorf("partition %d: got %+v, want %+v", number, partition, want)
 		}
 	}
@@ -111,9 +112,9 @@ func TestTopicStateTellsIdentityAndOffsets(t *testing.T) {
 	}
 }
 
-func TestTopicStateOfAMissingTopicNamesIt(t *testing.T) {
+func TestTopicOfAMissingTopicNamesIt(t *testing.T) {
 	t.Parallel()
-	_, err := connect(t, configFor(newCluster(t))).TopicState(t.Context())
+	_, err := connect(t, configFor(newCluster(t))).Topic(t.Context())
 	if err == nil || !strings.Contains(err.Error(), topic) {
 		t.Errorf("error is %v, want one that names the topic", err)
 	}

@@ -15,6 +15,14 @@ type Topic struct {
 	Partitions map[int32]Bounds
 }
 
+// Records is how many offsets the topic retains.
+func (t *Topic) Records() (n int64) {
+	for _, bounds := range t.Partitions {
+		n += bounds.End - bounds.Start
+	}
+	return n
+}
+
 // Stored is the progress row of one partition of one log. Offset accounting holds when Unaccounted is zero.
 type Stored struct {
 	TopicID      [16]byte   `json:"-"`

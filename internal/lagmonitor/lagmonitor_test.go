@@ -1,4 +1,4 @@
-package app
+package lagmonitor
 
 import (
 	"slices"
@@ -14,7 +14,7 @@ func TestLagMonitorStoresTheLargestLag(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Database(t)
 	began := time.Now()
-	m := &lagMonitor{pool: pool, due: began.Add(recordEvery)}
+	m := &Monitor{pool: pool, due: began.Add(recordEvery)}
 	for _, look := range []struct {
 		after time.Duration
 		lag   int64

@@ -1,4 +1,10 @@
-package app
+// Package doctor examines the surroundings of a role: encryption, broker, topic, database, schema, clock and consumer group. Each
+// finding says what is wrong and what to do.
+//
+// It changes nothing and has no flags or output of its own. Examine may run while consumers run, and several may run at a time.
+//
+// It is not on the path of a reading.
+package doctor
 
 import (
 	"context"
@@ -18,7 +24,7 @@ import (
 	"heartbeat/internal/progress"
 )
 
-// Finding is what the doctor says about one thing.
+// Finding is the result of one check.
 type Finding struct {
 	Check  string `json:"check"`
 	Status string `json:"status"` // ok, warning or failure
@@ -33,23 +39,22 @@ const (
 	Failure = "failure"
 )
 
-// DoctorOptions say what to examine.
-type DoctorOptions struct {
+// Options say what to examine.
+type Options struct {
 	Kafka    kafka.Config
 	Group    string
 	Database postgres.Options
 }
 
 const (
-	doctorTimeout = 5 * time.Second // for each question
-	clockSkew     = 2 * time.Second // more than this between us and the database is worth a warning
-	observeAgain  = 250 * time.Millisecond
-	usualParts    = 3
+	timeout      = 5 * time.Second // for each question
+	clockSkew    = 2 * time.Second // more than this between us and the database is worth a warning
+	observeAgain = 250 * time.Millisecond
+	usualParts   = 3
 )
 
-// Doctor examines encryption, broker, topic, database, schema, clock and consumer, and says what to do about what is wrong. It
-// changes nothing.
-func Doctor(ctx context.Context, options DoctorOptions) []Finding {
+// Examine returns its findings in a fixed order. After a failure it leaves out what depends on what failed.
+func Examine(ctx context.Context, options Options) []Finding {
 	d := &doctor{options: options}
 	d.encryption(ctx)
 	topic := d.broker(ctx)
@@ -58,7 +63,7 @@ func Doctor(ctx context.Context, options DoctorOptions) []Finding {
 		defer pool.Close()
 	}
 	if topic != nil && pool != nil {
-		d.consumer(ctx, pool, *topic)
+		d.consumer(ctx, pool, topic)
 	}
 	if d.client != nil {
 		d.client.Close()
@@ -67,7 +72,7 @@ func Doctor(ctx context.Context, options DoctorOptions) []Finding {
 }
 
 type doctor struct {
-	options  DoctorOptions
+	options  Options
 	client   *kafka.Client
 	findings []Finding
 }
@@ -77,7 +82,7 @@ func (d *doctor) say(check, status, detail, advice string) {
 }
 
 // broker examines the cluster and returns the topic, if there is one.
-func (d *doctor) broker(ctx context.Context) *kafka.TopicState {
+func (d *doctor) broker(ctx context.Context) *progress.Topic {
 	address := strings.Join(d.options.Kafka.Brokers, ",")
 	for _, broker := range d.options.Kafka.Brokers {
 		if err := dial(ctx, broker); err != nil {
@@ -116,16 +121,16 @@ func (d *doctor) advertised(ctx context.Context) {
 	d.say("advertised addresses", OK, strings.Join(addresses, ", "), "")
 }
 
-func (d *doctor) topic(ctx context.Context) *kafka.TopicState {
-	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+func (d *doctor) topic(ctx context.Context) *progress.Topic {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	state, err := d.client.TopicState(ctx)
+	topic, err := d.client.Topic(ctx)
 	if err != nil {
 		d.say("topic", Failure, err.Error(), "heartbeat produce and heartbeat consume create it; check KAFKA_TOPIC")
 		return nil
 	}
-	detail := fmt.Sprintf("%s has %d partitions and %d records", state.Name, len(state.Partitions), state.Records())
-	if len(state.Partitions) != usualParts {
+	detail := fmt.Sprintf("%s has %d partitions and %d records", topic.Name, len(topic.Partitions), topic.Records())
+	if len(topic.Partitions) != usualParts {
 		d.say("topic", Warning, detail, fmt.Sprintf("usual are %d; more consumers than partitions stand idle, and adding partitions sends customers to other ones", usualParts))
 	} else {
 		d.say("topic", OK, detail, "")
@@ -139,7 +144,7 @@ func (d *doctor) topic(ctx context.Context) *kafka.TopicState {
 	default:
 		d.say("topic settings", OK, fmt.Sprintf("cleanup.policy=%s retention.ms=%s", policy, settings["retention.ms"]), "")
 	}
-	return &state
+	return topic
 }
 
 // database examines the database and returns its pool when it can be used.
@@ -149,7 +154,7 @@ func (d *doctor) database(ctx context.Context) *postgres.Pool {
 		d.say("database", Failure, err.Error(), "check the POSTGRES_ settings or DATABASE_URL")
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*doctorTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 3*timeout)
 	defer cancel()
 	if err := postgres.Ping(ctx, pool); err != nil {
 		d.say("database", Failure, err.Error(), "")
@@ -195,10 +200,10 @@ func (d *doctor) clock(server postgres.ServerState) {
 }
 
 // consumer examines whether the group stores what the topic brings.
-func (d *doctor) consumer(ctx context.Context, pool *postgres.Pool, topic kafka.TopicState) {
-	ctx, cancel := context.WithTimeout(ctx, 3*doctorTimeout+progress.StalledAfter)
+func (d *doctor) consumer(ctx context.Context, pool *postgres.Pool, topic *progress.Topic) {
+	ctx, cancel := context.WithTimeout(ctx, 3*timeout+progress.StalledAfter)
 	defer cancel()
-	group := describeGroup(ctx, d.client, d.options.Group)
+	group := d.client.Group(ctx, d.options.Group)
 	report, err := d.observe(ctx, pool, topic, group)
 	if err != nil {
 		d.say("progress", Failure, err.Error(), "")
@@ -225,14 +230,14 @@ func (d *doctor) consumer(ctx context.Context, pool *postgres.Pool, topic kafka.
 
 // observe looks until every partition in which records wait is seen to get on, or counts as stalled. Of a group that can
 // store nothing one look is enough.
-func (d *doctor) observe(ctx context.Context, pool *postgres.Pool, topic kafka.TopicState, group *progress.Group) (report progress.Report, err error) {
+func (d *doctor) observe(ctx context.Context, pool *postgres.Pool, topic *progress.Topic, group *progress.Group) (report progress.Report, err error) {
 	var tracker progress.Tracker
 	for {
 		rows, err := query.ListProgress(ctx, pool)
 		if err != nil {
 			return report, err
 		}
-		report = tracker.Observe(progress.Observation{At: time.Now(), Topic: topicOf(topic), Rows: rows})
+		report = tracker.Observe(progress.Observation{At: time.Now(), Topic: topic, Rows: rows})
 		waiting := slices.ContainsFunc(report.Partitions, func(p progress.Partition) bool { return p.Waiting })
 		if !waiting || group.Broken() != "" || len(report.Stalled()) > 0 {
 			return report, nil
@@ -268,7 +273,7 @@ func (d *doctor) accounts(ctx context.Context, pool *postgres.Pool, report progr
 }
 
 func dial(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var dialer net.Dialer
 	connection, err := dialer.DialContext(ctx, "tcp", address)

@@ -1,4 +1,4 @@
-package app
+package simulator
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type truthLog struct {
 const truthBatch = 256 // episodes published together at most
 
 // openTruthLog starts an empty file and connects to the topic, as the options of the physiological model say.
-func openTruthLog(ctx context.Context, options ProduceOptions, failed context.CancelCauseFunc) (*truthLog, error) {
+func openTruthLog(ctx context.Context, options Options, failed context.CancelCauseFunc) (*truthLog, error) {
 	if options.Physiology == nil || options.Physiology.TruthPath == "" && options.Physiology.TruthTopic == "" {
 		return nil, nil
 	}

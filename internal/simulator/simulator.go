@@ -1,4 +1,10 @@
-package app
+// Package simulator is the role that produces: it sends the readings that package simulate generates to the topic, at the asked rate.
+//
+// It generates nothing itself and refuses options that make no stream. Run may be called any number of times; its workers end with it.
+// Every event is acknowledged by the broker, or Run fails.
+//
+// It stands at the start of the path of a reading: simulate → simulator → kafka.
+package simulator
 
 import (
 	"context"
@@ -13,11 +19,12 @@ import (
 
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
+	"heartbeat/internal/probeserver"
 	"heartbeat/internal/simulate"
 )
 
-// ProduceOptions set up the producer role.
-type ProduceOptions struct {
+// Options set up the simulator.
+type Options struct {
 	Kafka       kafka.Config
 	Compression producer.Compression // empty: gzip
 	Fleet       simulate.Options     // of every worker; each draws its own sequence from the seed
@@ -40,9 +47,9 @@ const (
 	drainTimeout = 30 * time.Second
 )
 
-// Produce sends synthetic events to the topic until the context ends or the requested number is sent, and then waits for
+// Run sends synthetic events to the topic until the context ends or the requested number is sent, and then waits for
 // their acknowledgement. An event that cannot be delivered ends it with an error.
-func Produce(ctx context.Context, options ProduceOptions) error {
+func Run(ctx context.Context, options Options) error {
 	options, err := options.complete()
 	if err != nil {
 		return fmt.Errorf("set up producer: %w", err)
@@ -64,7 +71,9 @@ func Produce(ctx context.Context, options ProduceOptions) error {
 	if err != nil {
 		return errors.Join(err, acks.close())
 	}
-	options.Kafka.Registry = kafkaRegistry(options.Registry)
+	if options.Registry != nil {
+		options.Kafka.Registry = options.Registry
+	}
 	producer, err := producer.New(ctx, producer.Config{
 		Config: options.Kafka, Compression: options.Compression, OnDelivery: stats.add,
 	})
@@ -95,18 +104,18 @@ func Produce(ctx context.Context, options ProduceOptions) error {
 
 // probe serves metrics and health, if an address is given, until the context ends. It is healthy at once and ready when a
 // broker has answered.
-func (o ProduceOptions) probe(ctx context.Context, logger *slog.Logger, stats *deliveryStats) (*errgroup.Group, error) {
+func (o Options) probe(ctx context.Context, logger *slog.Logger, stats *deliveryStats) (*errgroup.Group, error) {
 	var serving errgroup.Group
 	if o.MetricsAddress == "" {
 		return &serving, nil
 	}
-	probe, err := newProbe(o.MetricsAddress, o.Registry, stats.ready)
+	probe, err := probeserver.Listen(o.MetricsAddress, o.Registry, stats.ready)
 	if err != nil {
 		return nil, err
 	}
-	logger.Info("metrics, health and readiness", "address", "http://"+probe.address())
+	logger.Info("metrics, health and readiness", "address", "http://"+probe.Address())
 	serving.Go(func() error {
-		err := probe.run(ctx)
+		err := probe.Run(ctx)
 		if err != nil {
 			stats.stop(err)
 		}
@@ -116,8 +125,8 @@ func (o ProduceOptions) probe(ctx context.Context, logger *slog.Logger, stats *d
 }
 
 // stream runs the workers until the context ends, a delivery fails, or everything is sent.
-func (o ProduceOptions) stream(ctx context.Context, producer *producer.Producer, fleets []*simulate.Fleet) {
-	schedule := schedule{start: time.Now(), perSecond: o.perSecond()}
+func (o Options) stream(ctx context.Context, producer *producer.Producer, fleets []*simulate.Fleet) {
+	schedule := schedule{start: time.Now(), perSecond: o.PerSecond()}
 	var workers sync.WaitGroup
 	for i, fleet := range fleets {
 		workers.Go(func() {
@@ -147,7 +156,7 @@ func abandonLate(ctx context.Context, producer *producer.Producer, closed <-chan
 	}
 }
 
-func (o ProduceOptions) complete() (ProduceOptions, error) {
+func (o Options) complete() (Options, error) {
 	if o.Workers == 0 {
 		o.Workers = 1
 	}
@@ -169,7 +178,7 @@ func (o ProduceOptions) complete() (ProduceOptions, error) {
 	return o, nil
 }
 
-func (o ProduceOptions) fleets() ([]*simulate.Fleet, error) {
+func (o Options) fleets() ([]*simulate.Fleet, error) {
 	fleets := make([]*simulate.Fleet, o.Workers)
 	for i := range fleets {
 		worker := o.Fleet
@@ -183,8 +192,8 @@ func (o ProduceOptions) fleets() ([]*simulate.Fleet, error) {
 	return fleets, nil
 }
 
-// perSecond is the rate of the whole stream.
-func (o ProduceOptions) perSecond() float64 {
+// PerSecond is the rate of the whole stream.
+func (o Options) PerSecond() float64 {
 	if o.Rate > 0 {
 		return o.Rate
 	}
@@ -192,13 +201,13 @@ func (o ProduceOptions) perSecond() float64 {
 }
 
 // summary is the stream's settings for the log, enough to repeat it.
-func (o ProduceOptions) summary() []any {
+func (o Options) summary() []any {
 	model := "seed"
 	if o.Physiology != nil {
 		model = "physiological"
 	}
 	return []any{
-		"topic", o.Kafka.Topic, "customers", o.Fleet.Customers, "interval", o.Interval.String(), "events_per_second", o.perSecond(),
+		"topic", o.Kafka.Topic, "customers", o.Fleet.Customers, "interval", o.Interval.String(), "events_per_second", o.PerSecond(),
 		"workers", o.Workers, "anomaly_rate", o.Fleet.AnomalyRate, "invalid_rate", o.Fleet.InvalidRate, "seed", o.Fleet.Seed, "model", model,
 	}
 }

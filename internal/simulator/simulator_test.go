@@ -1,4 +1,4 @@
-package app_test
+package simulator_test
 
 import (
 	"bufio"
@@ -22,10 +22,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/simulate"
+	"heartbeat/internal/simulator"
 )
 
 const (
@@ -41,7 +41,7 @@ type stage struct {
 	cluster *kfake.Cluster
 	log     bytes.Buffer
 	ackLog  string
-	options app.ProduceOptions
+	options simulator.Options
 }
 
 // onStage runs a test with a broker in a bubble of its own.
@@ -65,7 +65,7 @@ func inBubble(t *testing.T, test func(*stage)) {
 
 func newStage(t *testing.T) *stage {
 	s := &stage{t: t, ackLog: filepath.Join(t.TempDir(), "ackLog.jsonl")}
-	s.options = app.ProduceOptions{
+	s.options = simulator.Options{
 		Kafka: kafka.Config{Brokers: []string{address}, Topic: topic, Dial: s.network.DialContext},
 		// Compression belongs to the tests of kafka. Here it would cost minutes under the race detector, and zstd's readers
 		// would be finalized outside the bubble.
@@ -82,7 +82,7 @@ func newStage(t *testing.T) *stage {
 func (s *stage) produce(span time.Duration) error {
 	ctx, cancel := context.WithTimeout(s.t.Context(), span)
 	defer cancel()
-	return app.Produce(ctx, s.options)
+	return simulator.Run(ctx, s.options)
 }
 
 // entry is a line of the ack log.
@@ -361,19 +361,19 @@ func TestProduceLogs(t *testing.T) {
 
 func TestProduceRefusesBadOptions(t *testing.T) {
 	t.Parallel()
-	for want, change := range map[string]func(*app.ProduceOptions){
-		"workers -1":                 func(o *app.ProduceOptions) { o.Workers = -1 },
-		"generation interval -1s":    func(o *app.ProduceOptions) { o.Interval = -time.Second },
-		"rate -1":                    func(o *app.ProduceOptions) { o.Rate = -1 },
-		"maximum of events -1":       func(o *app.ProduceOptions) { o.MaxEvents = -1 },
-		"customer pool size 0":       func(o *app.ProduceOptions) { o.Fleet.Customers = 0 },
-		"anomaly injection rate 1.5": func(o *app.ProduceOptions) { o.Fleet.AnomalyRate = 1.5 },
-		"create ack log":             func(o *app.ProduceOptions) { o.AckLogPath = filepath.Join(o.AckLogPath, "nowhere", "file") },
-		"KAFKA_TOPIC":                func(o *app.ProduceOptions) { o.Kafka.Topic = "" },
+	for want, change := range map[string]func(*simulator.Options){
+		"workers -1":                 func(o *simulator.Options) { o.Workers = -1 },
+		"generation interval -1s":    func(o *simulator.Options) { o.Interval = -time.Second },
+		"rate -1":                    func(o *simulator.Options) { o.Rate = -1 },
+		"maximum of events -1":       func(o *simulator.Options) { o.MaxEvents = -1 },
+		"customer pool size 0":       func(o *simulator.Options) { o.Fleet.Customers = 0 },
+		"anomaly injection rate 1.5": func(o *simulator.Options) { o.Fleet.AnomalyRate = 1.5 },
+		"create ack log":             func(o *simulator.Options) { o.AckLogPath = filepath.Join(o.AckLogPath, "nowhere", "file") },
+		"KAFKA_TOPIC":                func(o *simulator.Options) { o.Kafka.Topic = "" },
 	} {
 		s := newStage(t)
 		change(&s.options)
-		if err := app.Produce(t.Context(), s.options); err == nil || !strings.Contains(err.Error(), want) {
+		if err := simulator.Run(t.Context(), s.options); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want one that says %q", err, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package app
+package partition
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package app_test
+package simulator_test
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"heartbeat/internal/app"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/simulate"
+	"heartbeat/internal/simulator"
 )
 
 // BenchmarkProduce runs the whole role, from the draw to the acknowledgement, as fast as it goes, against a broker in
@@ -28,7 +28,7 @@ func BenchmarkProduce(b *testing.B) {
 			runs := 0
 			for b.Loop() {
 				runs++
-				err := app.Produce(b.Context(), app.ProduceOptions{
+				err := simulator.Run(b.Context(), simulator.Options{
 					Kafka:   kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic, Logger: logger},
 					Fleet:   simulate.Options{Customers: 10_000, AnomalyRate: 0.05, InvalidRate: 0.005, Seed: 7},
 					Workers: workers, Rate: 1e9, MaxEvents: events, Logger: logger,

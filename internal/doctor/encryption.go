@@ -1,4 +1,4 @@
-package app
+package doctor
 
 import (
 	"context"
@@ -57,7 +57,7 @@ func onThisMachine(ctx context.Context, host string) bool {
 	if net.ParseIP(host) != nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupIPAddr(ctx, host)
 	return err == nil && !slices.ContainsFunc(addresses, func(a net.IPAddr) bool { return !a.IP.IsLoopback() })

@@ -1,4 +1,4 @@
-package app
+package simulator
 
 import (
 	"context"
@@ -22,10 +22,10 @@ type PhysiologyOptions struct {
 
 // population are the options of the customers of the physiological model, who begin now. They share the readings evenly,
 // so that each reports at a steady interval.
-func (o ProduceOptions) population() simulate.PopulationOptions {
+func (o Options) population() simulate.PopulationOptions {
 	return simulate.PopulationOptions{
 		Customers: o.Fleet.Customers, AnomalyRate: o.Fleet.AnomalyRate, InvalidRate: o.Fleet.InvalidRate, Seed: o.Fleet.Seed,
-		Interval: CustomerInterval(o.Fleet.Customers, o.perSecond()),
+		Interval: CustomerInterval(o.Fleet.Customers, o.PerSecond()),
 		Start:    time.Now(), Zone: o.Physiology.Zone, Episodes: o.Physiology.Episodes,
 	}
 }
@@ -45,7 +45,7 @@ type populationStream struct {
 }
 
 // streamPopulation runs the workers until the context ends, a delivery fails, or everything is sent.
-func (o ProduceOptions) streamPopulation(ctx context.Context, sender *producer.Producer, truth *truthLog, logger *slog.Logger) error {
+func (o Options) streamPopulation(ctx context.Context, sender *producer.Producer, truth *truthLog, logger *slog.Logger) error {
 	s := &populationStream{maxEvents: o.MaxEvents, clock: &simulatedClock{logger: logger}, truth: truth}
 	options := o.population()
 	options.Truth = s.addTruth

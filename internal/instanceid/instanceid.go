@@ -1,4 +1,10 @@
-package app
+// Package instanceid gives a consumer process a name in its group that survives a crash, from files in a state directory.
+//
+// It knows nothing about Kafka. A lock on a name's file, which the kernel frees with its process, keeps two live processes apart; any
+// number may claim at a time.
+//
+// It is not on the path of a reading: a consumer claims its name before it joins.
+package instanceid
 
 import (
 	"crypto/rand"
@@ -15,29 +21,35 @@ import (
 	"heartbeat/internal/embedded/datadir"
 )
 
-// instanceID is a consumer's name in its group. A member that was killed comes back under it at once, instead of waiting
+// ID is a consumer's name in its group. A member that was killed comes back under it at once, instead of waiting
 // until the group has removed the dead member.
-type instanceID struct {
-	name    string // empty: dynamic membership
-	chosen  bool   // not the user's
-	release func()
+type ID struct {
+	Name    string // empty: dynamic membership
+	Chosen  bool   // not the user's
+	Release func()
 }
 
-// claimInstanceID returns the given name or claims one from the state directory. Without either, membership is dynamic, as
-// it is for a consumer that ends by itself and should leave nothing in the group.
-func claimInstanceID(options ConsumeOptions, logger *slog.Logger) instanceID {
-	if options.InstanceID != "" {
-		return instanceID{name: options.InstanceID, release: func() {}}
+// Options say where an id comes from.
+type Options struct {
+	Given    string // the user's own; empty: one that is kept in StateDir
+	StateDir string // empty: the user's state directory
+	Dynamic  bool   // claim none, for a consumer that ends by itself and should leave nothing in the group
+}
+
+// Claim returns the given name or claims one from the state directory. Without either, membership is dynamic.
+func Claim(options Options, logger *slog.Logger) ID {
+	if options.Given != "" {
+		return ID{Name: options.Given, Release: func() {}}
 	}
-	if options.UntilCaughtUp {
-		return instanceID{release: func() {}}
+	if options.Dynamic {
+		return ID{Release: func() {}}
 	}
 	name, release, err := claimName(options.StateDir)
 	if err != nil {
 		logger.Info("no instance id: after a crash, this consumer's partitions wait for the session timeout", "cause", err)
-		return instanceID{release: func() {}}
+		return ID{Release: func() {}}
 	}
-	return instanceID{name: name, chosen: true, release: release}
+	return ID{Name: name, Chosen: true, Release: release}
 }
 
 // consumersPerMachine bounds the names of one state directory.

@@ -1,4 +1,10 @@
-package app
+// Package lagmonitor measures what a consumer has not stored yet, and decides whether the consumer is ready.
+//
+// It changes nothing but the lag that it records for the console's trends, and decides nothing about partitions itself: package
+// progress does. Run is one goroutine; the other methods may be called from any.
+//
+// It stands beside the path of a reading: it compares the broker's offsets with the stored ones.
+package lagmonitor
 
 import (
 	"context"
@@ -27,10 +33,10 @@ const (
 	recordEvery  = time.Minute
 )
 
-// lagMonitor compares what the broker holds with what the database has stored and reports the difference: lag, and offsets
+// Monitor compares what the broker holds with what the database has stored and reports the difference: lag, and offsets
 // that nothing accounts for. It measures every partition of the topic, whichever member of the group consumes it. Once a
 // minute it stores the largest lag it saw, for the console's trends, which outlive any process.
-type lagMonitor struct {
+type Monitor struct {
 	client      *kafka.Client
 	group       string
 	pool        *postgres.Pool
@@ -50,9 +56,20 @@ type lagMonitor struct {
 	failed time.Time       // when measurements began to fail
 }
 
-func newLagMonitor(client *kafka.Client, group string, pool *postgres.Pool, meter *pipeline.Meter, registry prometheus.Registerer, logger *slog.Logger) *lagMonitor {
-	m := &lagMonitor{
-		client: client, group: group, pool: pool, logger: logger, meter: meter,
+// Options set up a Monitor.
+type Options struct {
+	Client   *kafka.Client // the caller closes it
+	Group    string        // the consumers' group, which explains a stall
+	Pool     *postgres.Pool
+	Meter    *pipeline.Meter // knows the partitions of this process
+	Registry prometheus.Registerer
+	Logger   *slog.Logger
+}
+
+// New returns a Monitor and registers its gauges.
+func New(options Options) *Monitor {
+	m := &Monitor{
+		client: options.Client, group: options.Group, pool: options.Pool, logger: options.Logger, meter: options.Meter,
 		due: time.Now().Add(recordEvery), failed: time.Now(), err: errNotMeasured,
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "heartbeat_consumer_lag_records", Help: "Records in the partition that are not stored yet.",
@@ -61,20 +78,20 @@ func newLagMonitor(client *kafka.Client, group string, pool *postgres.Pool, mete
 			Name: "heartbeat_unaccounted_offsets", Help: "Offsets below the next offset that are neither stored, dead-lettered, skipped nor recorded as lost. Must be 0.",
 		}, []string{"partition"}),
 	}
-	registry.MustRegister(m.lag, m.unaccounted)
+	options.Registry.MustRegister(m.lag, m.unaccounted)
 	return m
 }
 
 var errNotMeasured = errors.New("not measured yet")
 
-// run measures until the context ends. An outage leaves the last values of the gauges in place.
-func (m *lagMonitor) run(ctx context.Context) error {
+// Run measures until the context ends. An outage leaves the last values of the gauges in place.
+func (m *Monitor) Run(ctx context.Context) error {
 	for {
 		if err := m.measure(ctx); err != nil && ctx.Err() == nil {
 			m.logger.Debug("lag not measured", "error", err)
 		}
 		wait := measureEvery
-		if m.readiness() != nil {
+		if m.Readiness() != nil {
 			wait = measureSoon
 		}
 		if backoff.Sleep(ctx, wait) != nil {
@@ -83,7 +100,7 @@ func (m *lagMonitor) run(ctx context.Context) error {
 	}
 }
 
-func (m *lagMonitor) measure(ctx context.Context) error {
+func (m *Monitor) measure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, measureEvery)
 	defer cancel()
 	now := time.Now()
@@ -108,8 +125,8 @@ func (m *lagMonitor) measure(ctx context.Context) error {
 	return m.record(ctx, now, lag)
 }
 
-func (m *lagMonitor) observe(ctx context.Context, now time.Time) (report progress.Report, owners *progress.Group, err error) {
-	topic, err := describeTopic(ctx, m.client)
+func (m *Monitor) observe(ctx context.Context, now time.Time) (report progress.Report, owners *progress.Group, err error) {
+	topic, err := m.client.Topic(ctx)
 	if err != nil {
 		return report, nil, err
 	}
@@ -119,13 +136,13 @@ func (m *lagMonitor) observe(ctx context.Context, now time.Time) (report progres
 	}
 	report = m.tracker.Observe(progress.Observation{At: now, Topic: topic, Rows: rows})
 	if len(report.Stalled()) > 0 {
-		owners = describeGroup(ctx, m.client, m.group)
+		owners = m.client.Group(ctx, m.group)
 		report.Explain(owners)
 	}
 	return report, owners, nil
 }
 
-func (m *lagMonitor) show(report progress.Report) {
+func (m *Monitor) show(report progress.Report) {
 	for _, p := range report.Partitions {
 		if p.Lag == nil {
 			continue // of another topic, or of a log that was replaced
@@ -137,7 +154,7 @@ func (m *lagMonitor) show(report progress.Report) {
 }
 
 // record stores the largest lag when it is time. Each member of the group does: a trend takes the largest of them.
-func (m *lagMonitor) record(ctx context.Context, now time.Time, lag int64) error {
+func (m *Monitor) record(ctx context.Context, now time.Time, lag int64) error {
 	m.largest = max(m.largest, lag)
 	if now.Before(m.due) {
 		return nil
@@ -149,9 +166,12 @@ func (m *lagMonitor) record(ctx context.Context, now time.Time, lag int64) error
 	return nil
 }
 
-// readiness returns why readings are not stored: a partition of this process is stopped or cannot be stored, broker or
+// Waiting is the lag of all partitions when last measured, 0 before.
+func (m *Monitor) Waiting() int64 { return m.waiting.Load() }
+
+// Readiness returns why readings are not stored: a partition of this process is stopped or cannot be stored, broker or
 // database do not answer, or records wait in a partition for which no other consumer of the group answers.
-func (m *lagMonitor) readiness() error {
+func (m *Monitor) Readiness() error {
 	owned := m.meter.Partitions()
 	for number, status := range owned {
 		if status.State != pipeline.Running {

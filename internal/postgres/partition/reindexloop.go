@@ -1,11 +1,9 @@
-package app
+package partition
 
 import (
 	"context"
 	"log/slog"
 	"time"
-
-	"heartbeat/internal/postgres/partition"
 )
 
 const (
@@ -38,16 +36,19 @@ func reindexLoop(ctx context.Context, reindex func(context.Context) error, lag f
 	}
 }
 
-// reindexSettledPartitions rebuilds the indexes of all partitions that have ended, and logs each.
-func reindexSettledPartitions(maintainer *partition.Maintainer, logger *slog.Logger) func(context.Context) error {
-	maintainer.OnReindexed = func(done partition.Reindexed) {
+// RunReindex rebuilds the indexes of the partitions that have ended and logs each, once a minute until the context ends. lag is the
+// number of records that wait to be stored.
+func (m *Maintainer) RunReindex(ctx context.Context, lag func() int64, logger *slog.Logger) error {
+	m.OnReindexed = func(done Reindexed) {
 		logger.Info("index rebuilt", "index", done.Index, "bytes_before", done.Before, "bytes_after", done.After, "took", done.Took)
 	}
-	return func(ctx context.Context) error {
-		now, err := maintainer.Now(ctx)
-		if err != nil {
-			return err
-		}
-		return maintainer.Reindex(ctx, now.Add(-reindexSettled))
+	return reindexLoop(ctx, m.reindexEnded, lag, logger)
+}
+
+func (m *Maintainer) reindexEnded(ctx context.Context) error {
+	now, err := m.Now(ctx)
+	if err != nil {
+		return err
 	}
+	return m.Reindex(ctx, now.Add(-reindexSettled))
 }

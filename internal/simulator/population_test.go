@@ -1,4 +1,4 @@
-package app_test
+package simulator_test
 
 import (
 	"bufio"
@@ -17,8 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"heartbeat/internal/app"
 	"heartbeat/internal/simulate"
+	"heartbeat/internal/simulator"
 )
 
 const truthTopic = "heartbeat-truth"
@@ -27,7 +27,7 @@ const truthTopic = "heartbeat-truth"
 func (s *stage) usePeople(customers int) {
 	s.options.Fleet.Customers = customers
 	s.options.Rate = float64(customers) / 5
-	s.options.Physiology = &app.PhysiologyOptions{Episodes: simulate.Rates{simulate.Tachycardia: 20, simulate.LateUpload: 10}}
+	s.options.Physiology = &simulator.PhysiologyOptions{Episodes: simulate.Rates{simulate.Tachycardia: 20, simulate.LateUpload: 10}}
 }
 
 func TestPeopleReportAtASteadyIntervalInOrder(t *testing.T) {
