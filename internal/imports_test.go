@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"internal/status":         {"internal/progress", "internal/readmodel"},
 	"internal/stream":         {"internal/httpserver", "internal/live", "internal/status"},
 	"internal/web":            {"internal/heartbeat", "internal/httpserver", "internal/live", "internal/progress", "internal/readmodel", "internal/status", "internal/stream"},
+	"internal/users":          {},
 	"internal/port":           {},
 	"internal/bench/report":   {},
 	"internal/bench/procstat": {},
@@ -43,6 +44,7 @@ var allowed = map[string][]string{
 	"internal/postgres/partition":  {"internal/postgres"},
 	"internal/postgres/query":      {"internal/heartbeat", "internal/postgres", "internal/progress", "internal/readmodel"},
 	"internal/postgres/alarmstore": {"internal/alarm", "internal/detect", "internal/heartbeat", "internal/pipeline", "internal/postgres/pgwire"},
+	"internal/postgres/userstore":  {"internal/users"},
 	"internal/postgres/pgtest":     {"internal/heartbeat", "internal/pipeline", "internal/postgres", "internal/embedded/pgserver"},
 	"internal/bench/probe":         {"internal/postgres/ingest"},
 

@@ -3,8 +3,8 @@
 --
 --   heartbeat_owner      owns the schema; only migrate acts as it
 --   heartbeat_ingest     stores readings: consume, deadletter
---   heartbeat_dashboard  reads everything: serve, verify
---   heartbeat_operator   reads everything, acts on alarms and sets limits: serve
+--   heartbeat_dashboard  reads what the console shows and signs people in: serve, verify
+--   heartbeat_operator   does that, acts on alarms and sets limits: serve
 --   heartbeat_grafana    reads what dashboards show, and no message as it came from a device
 --
 -- The tables that are partitioned by time belong to heartbeat_ingest: partitions come and go while it stores, and only the
@@ -68,7 +68,10 @@ BEGIN
         END IF;
         -- The owner needs all rights, which the REVOKE above removed.
         EXECUTE format('GRANT ALL ON %s TO %I', object.name, object.owner);
-        EXECUTE format('GRANT SELECT ON %s TO heartbeat_dashboard, heartbeat_operator', object.name);
+        -- Nothing that is read for a person needs the sessions, or who read whose data.
+        IF object.name NOT IN ('console_users'::regclass, 'console_sessions'::regclass, 'audited_reads'::regclass) THEN
+            EXECUTE format('GRANT SELECT ON %s TO heartbeat_dashboard, heartbeat_operator', object.name);
+        END IF;
     END LOOP;
 END
 $$;
@@ -94,6 +97,13 @@ GRANT INSERT (scope, cohort, customer_id, low, high, hours_from, hours_to, hours
    ON detection_limits TO heartbeat_operator;
 GRANT UPDATE (ends_at, ended_by, ended_at, end_reason) ON detection_limits TO heartbeat_operator;
 GRANT INSERT (customer_id, effective_from, cohort, author) ON cohort_members TO heartbeat_operator;
+
+-- Signing in. Users, their roles and passwords change through the user command alone, which acts as the owner.
+GRANT SELECT ON console_users TO heartbeat_dashboard, heartbeat_operator;
+GRANT UPDATE (last_sign_in_at) ON console_users TO heartbeat_dashboard, heartbeat_operator;
+GRANT SELECT, INSERT (session_hash, user_name, expires_at), UPDATE (last_seen_at), DELETE ON console_sessions
+   TO heartbeat_dashboard, heartbeat_operator;
+GRANT INSERT (actor, method, subject, route) ON audited_reads TO heartbeat_dashboard, heartbeat_operator;
 
 GRANT SELECT (alarm_id, version, subject, condition, priority, current_priority, active, stale, raised_at, active_since, onset_at, cleared_at,
               closed_at, closed_by, recurrences, value, peak, "limit", detail, acknowledged_by, acknowledged_at, acknowledged_until, seen_at,
