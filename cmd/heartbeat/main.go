@@ -40,6 +40,7 @@ type commands struct {
 	Deadletter deadletterCommand  `cmd:"" help:"List, show and replay records that are not readings."`
 	Alarm      alarmCommand       `cmd:"" help:"List alarms, and acknowledge, snooze, assign and close them."`
 	Limits     limitsCommand      `cmd:"" help:"List, set and end the limits by which readings are judged."`
+	User       userCommand        `cmd:"" help:"Add, list, disable and enable users of the console, and set their passwords."`
 	Verify     verifyCommand      `cmd:"" help:"Prove that everything is stored, and stored once."`
 	Doctor     doctorCommand      `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
 	Partitions partitionsCommand  `cmd:"" help:"List the partitions of the tables: size, rows, age, and when they go."`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,7 @@ const marker = "SwordfishMarker"
 // secrets are the variables that hold one.
 var secrets = []string{
 	"POSTGRES_PASSWORD", "KAFKA_SASL_PASSWORD", "HEARTBEAT_TOKEN", "GF_ADMIN_PASSWORD", "HEARTBEAT_ALERT_WEBHOOK",
-	"HEARTBEAT_INGEST_PASSWORD", "HEARTBEAT_DASHBOARD_PASSWORD", "HEARTBEAT_GRAFANA_PASSWORD",
+	"HEARTBEAT_INGEST_PASSWORD", "HEARTBEAT_DASHBOARD_PASSWORD", "HEARTBEAT_OPERATOR_PASSWORD", "HEARTBEAT_GRAFANA_PASSWORD",
 }
 
 // wantNoMarker wants no secret in what a process printed.
@@ -65,7 +66,7 @@ func TestBrokenDotEnvShowsNoSecret(t *testing.T) {
 					}
 					continue
 				}
-				if want := "read .env: line 11: "; code != exitUsage || broken != 11 || !strings.Contains(p.stderr.String(), want) {
+				if want := fmt.Sprintf("read .env: line %d: ", broken); code != exitUsage || !strings.Contains(p.stderr.String(), want) {
 					t.Errorf("%s: code %d, want %d and %q:\n%s", kind, code, exitUsage, want, p.stderr.String())
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -14,18 +15,30 @@ import (
 // commandLines returns a command line for each command, with something for its arguments, and the variables of its flags.
 func commandLines(t *testing.T) map[string][]string {
 	t.Helper()
-	fillers := map[string]string{"url": "http://127.0.0.1:1/readyz", "directory": t.TempDir(), "id": "1"}
+	fillers := map[string]string{"url": "http://127.0.0.1:1/readyz", "directory": t.TempDir(), "id": "1", "name": "anna", "customer": "CUST_00042", "cohort": "ward"}
 	lines := map[string][]string{}
 	for _, leaf := range newParser(&commands{}, io.Discard, io.Discard).Model.Leaves(false) {
 		line := slices.DeleteFunc(strings.Fields(leaf.Path()), func(word string) bool { return strings.HasPrefix(word, "<") })
 		name := strings.Join(line, " ")
 		for _, argument := range leaf.Positional {
-			line = append(line, fillers[argument.Name])
+			filler := fillers[argument.Name]
+			if argument.Name == "id" && strings.HasPrefix(name, "alarm ") {
+				filler = activeID
+			}
+			line = append(line, filler)
 		}
 		for _, flag := range leaf.Flags {
-			if flag.Required {
+			switch {
+			case flag.Required && flag.Enum != "":
+				line = append(line, "--"+flag.Name, flag.EnumSlice()[0])
+			case flag.Required && flag.Target.Type() == reflect.TypeFor[time.Duration]():
+				line = append(line, "--"+flag.Name, "10m")
+			case flag.Required:
 				line = append(line, "--"+flag.Name, t.TempDir())
 			}
+		}
+		if name == "limits set" {
+			line = append(line, "--fleet", "--high", "170")
 		}
 		lines[name] = line
 	}
