@@ -138,7 +138,7 @@ func (e engine) pid(name string) int {
 	return pid
 }
 
-// stop asks a service to end, which it does in good order within its time.
+// stop asks a service to end, which it does in order within its time.
 func (e engine) stop(name string, service types.ServiceConfig) {
 	e.t.Helper()
 	grace := time.Duration(*service.StopGracePeriod)

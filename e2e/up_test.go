@@ -89,7 +89,7 @@ func (s *system) fixture() *fixture {
 }
 
 // audit starts the servers of a stopped system without producers, drains the topic and audits.
-func (s *system) audit(ledgers ...string) topicContents {
+func (s *system) audit(ackLogs ...string) topicContents {
 	s.t.Helper()
 	ctx := s.t.Context()
 	broker, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(s.dir, "broker"), Port: s.kafka, PortAsked: true})
@@ -107,7 +107,7 @@ func (s *system) audit(ledgers ...string) topicContents {
 	defer database.stop()
 	f := s.fixture()
 	defer f.pool.Close()
-	f.ackLogs = ledgers
+	f.ackLogs = ackLogs
 	f.drain("--retention", "24h")
 	return f.audit()
 }

@@ -54,17 +54,17 @@ func TestAlertRulesFireOnTheirFaultAloneAndResolve(t *testing.T) {
 		t.Run(fmt.Sprintf("at %g readings a second", test.rate), func(t *testing.T) {
 			t.Parallel()
 			fleet := newFleet(t, test.rate)
-			watch := newRuleEvaluator(t, fleet)
+			evaluator := newRuleEvaluator(t, fleet)
 			at := noon
-			watch.checkEmptyDatabase(at)
+			evaluator.checkEmptyDatabase(at)
 			for _, episode := range episodes(test.device) {
-				watch.begin()
+				evaluator.begin()
 				for range episode.minutes {
 					fleet.minute(at, episode.traffic)
 					at = at.Add(time.Minute)
-					watch.evaluate(at)
+					evaluator.evaluate(at)
 				}
-				watch.check(episode)
+				evaluator.check(episode)
 			}
 		})
 	}

@@ -42,7 +42,7 @@ type commands struct {
 	Limits     limitsCommand      `cmd:"" help:"List, set and end the limits by which readings are judged."`
 	User       userCommand        `cmd:"" help:"Add, list, disable and enable users of the console, and set their passwords."`
 	Verify     verifyCommand      `cmd:"" help:"Prove that everything is stored, and stored once."`
-	Doctor     doctorCommand      `cmd:"" help:"Find out what is wrong with the surroundings and what to do about it."`
+	Doctor     doctorCommand      `cmd:"" help:"Examine broker, topic, database, schema, clock and consumer, and say what to do."`
 	Partitions partitionsCommand  `cmd:"" help:"List the partitions of the tables: size, rows, age, and when they go."`
 	Bench      benchCommand       `cmd:"" help:"Measure speed, latency and cost on this machine."`
 	Broker     benchBrokerCommand `cmd:"" hidden:"" name:"bench-broker" help:"Run the embedded broker for a benchmark, in a process of its own."`

@@ -237,12 +237,12 @@ func TestVersionAsJSON(t *testing.T) {
 	if code := p.run(); code != exitOK {
 		t.Fatalf("exit code is %d: %s", code, p.stderr.String())
 	}
-	var facts map[string]string
-	if err := json.Unmarshal(p.stdout.Bytes(), &facts); err != nil {
+	var build map[string]string
+	if err := json.Unmarshal(p.stdout.Bytes(), &build); err != nil {
 		t.Fatalf("output is not JSON: %v: %s", err, p.stdout.String())
 	}
-	if facts["version"] == "" || facts["go"] == "" || facts["platform"] == "" {
-		t.Errorf("got %v, want version, go and platform", facts)
+	if build["version"] == "" || build["go"] == "" || build["platform"] == "" {
+		t.Errorf("got %v, want version, go and platform", build)
 	}
 }
 
@@ -319,10 +319,10 @@ func TestInterruptWhileConnectingIsNoFailure(t *testing.T) {
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	cluster := newBroker(t)
-	refusals := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
+	faults := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
 	p := prepare(t, nil, "produce", "--rate=1000", "--brokers", cluster.ListenAddrs()[0])
 	p.start()
-	if err := refusals.Wait(t.Context(), 1); err != nil {
+	if err := faults.Wait(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan int, 1)

@@ -17,18 +17,18 @@ type versionCommand struct {
 
 // Run prints the version.
 func (c *versionCommand) Run(env *environment) error {
-	facts := map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
+	build := map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, setting := range info.Settings {
 			if setting.Key == "vcs.revision" {
-				facts["revision"] = setting.Value
+				build["revision"] = setting.Value
 			}
 		}
 	}
 	if c.JSON {
-		return writeJSON(env.stdout, facts)
+		return writeJSON(env.stdout, build)
 	}
-	fmt.Fprintf(env.stdout, "heartbeat %s (%s, %s)\n", facts["version"], facts["go"], facts["platform"])
+	fmt.Fprintf(env.stdout, "heartbeat %s (%s, %s)\n", build["version"], build["go"], build["platform"])
 	return nil
 }
 

@@ -41,7 +41,7 @@ type environment struct {
 	brokerPid  int // 0: on another machine
 	server     postgres.Options
 	admin      *probe.Probe
-	facts      probe.Server
+	serverInfo probe.Server
 	postmaster int    // process id; 0: on another machine
 	prefix     string // of the names of all databases and topics of this run
 	databases  int
@@ -171,11 +171,11 @@ func (e *environment) inspect(ctx context.Context) error {
 		return err
 	}
 	e.admin = probe.New(pool)
-	if e.facts, err = e.admin.Server(ctx); err != nil {
+	if e.serverInfo, err = e.admin.Server(ctx); err != nil {
 		return err
 	}
-	if e.facts.Local {
-		e.postmaster = procstat.PostmasterOf(e.facts.Backend)
+	if e.serverInfo.Local {
+		e.postmaster = procstat.PostmasterOf(e.serverInfo.Backend)
 	}
 	return nil
 }

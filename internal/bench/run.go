@@ -67,7 +67,7 @@ func (e *environment) newReport() *report.Report {
 		StartedAt: time.Now().UTC().Truncate(time.Second),
 		Environment: report.Environment{
 			Processor: procstat.ProcessorName(), Cores: runtime.NumCPU(), Memory: procstat.MachineMemory(), System: runtime.GOOS + "/" + runtime.GOARCH,
-			Go: runtime.Version(), Version: e.options.Version, Postgres: e.facts.Version, Settings: e.facts.Settings,
+			Go: runtime.Version(), Version: e.options.Version, Postgres: e.serverInfo.Version, Settings: e.serverInfo.Settings,
 			Broker: broker, Customers: e.options.Customers, LoadStart: procstat.LoadAverage(),
 		},
 		SlowPacing: pacingAt(0).describe(), FastPacing: pacingAt(fastRate).describe(), FastRate: fastRate,

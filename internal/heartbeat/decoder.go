@@ -39,7 +39,7 @@ func (d *Decoder) Decode(record Record) (Reading, *Rejection) {
 	if rejection := checkSize(record.Value); rejection != nil {
 		return Reading{}, rejection
 	}
-	if reading, ok := d.usual(&record); ok {
+	if reading, ok := d.fastPath(&record); ok {
 		return reading, nil
 	}
 	return d.strict(record)
@@ -50,7 +50,7 @@ func (d *Decoder) strict(record Record) (Reading, *Rejection) {
 	event, err := d.parse(record.Value)
 	if err != nil {
 		if pointer(err) == "/customer_id" {
-			event.customer = nil // two of them, or one with a fault: nobody can tell whose this is
+			event.customer = nil // given twice or faulty: the customer is not known
 		}
 		return Reading{}, d.attribute(d.diagnose(record.Value, err), event)
 	}

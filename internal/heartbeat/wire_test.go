@@ -9,9 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Whatever is read in the usual way must be read the same in the strict one; the other way round it may differ in cost
-// alone.
-func TestUsualSpellingReadsAsStrictly(t *testing.T) {
+// An event that the fast path reads must be read the same by the strict path.
+func TestFastPathReadsAsTheStrictPathDoes(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		event := Event{
@@ -40,30 +39,30 @@ func compareReadings(t interface {
 }, value []byte) {
 	var decoder Decoder
 	record := Record{Value: value, Timestamp: kafka}
-	usual, ok := decoder.usual(&record)
+	fast, ok := decoder.fastPath(&record)
 	if !ok {
 		return
 	}
 	strict, rejection := decoder.strict(record)
 	if rejection != nil {
-		t.Errorf("%s is read, and rejected by the strict reading: %v", value, rejection)
-	} else if diff := cmp.Diff(strict, usual); diff != "" {
-		t.Errorf("%s is read otherwise than strictly (-strict +usual):\n%s", value, diff)
+		t.Errorf("%s is read by the fast path and rejected by the strict path: %v", value, rejection)
+	} else if diff := cmp.Diff(strict, fast); diff != "" {
+		t.Errorf("%s is read differently by the strict path (-strict +fast):\n%s", value, diff)
 	}
 }
 
-func TestUsualSpellingIsThatOfOurOwnEvents(t *testing.T) {
+func TestFastPathReadsOurOwnEvents(t *testing.T) {
 	t.Parallel()
 	var decoder Decoder
 	for _, event := range []Event{{1, 75, kafka}, {99_999, 1, kafka}, {100_000, 400, kafka}} {
 		record := Record{Value: event.AppendJSON(nil), Timestamp: kafka}
-		if _, ok := decoder.usual(&record); !ok {
-			t.Errorf("%s is not read in the usual way", record.Value)
+		if _, ok := decoder.fastPath(&record); !ok {
+			t.Errorf("%s is not read by the fast path", record.Value)
 		}
 	}
 }
 
-func FuzzUsualSpelling(f *testing.F) {
+func FuzzFastPath(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte(with("heart_rate", `100`)))
 	f.Add([]byte(with("timestamp", `"2026-02-20 10:00:00.1Z"`)))

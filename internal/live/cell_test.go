@@ -25,7 +25,7 @@ func TestOlderReadingNeverReplacesANewerOne(t *testing.T) {
 	})
 }
 
-func TestSilenceFollowsTheCustomersOwnPace(t *testing.T) {
+func TestSilenceFollowsTheCustomersInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hub := start(t, live.Options{})

@@ -106,7 +106,7 @@ func TestSlowReaderSkipsValuesAndEndsWithTheLast(t *testing.T) {
 	})
 }
 
-func TestAnyPaceEndsAtTheSameWall(t *testing.T) {
+func TestAnyRateEndsAtTheSameWall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hub := start(t, live.Options{})

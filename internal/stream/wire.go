@@ -58,15 +58,15 @@ func bit(set bool) uint64 {
 	return 0
 }
 
-func packChanges(frame *live.Frame) []byte {
-	packed := make([]byte, 0, 3*len(frame.Changes))
+func encodeChanges(frame *live.Frame) []byte {
+	encoded := make([]byte, 0, 3*len(frame.Changes))
 	now := frame.At.UnixMicro()
 	var before uint64
 	for _, change := range frame.Changes {
-		packed = appendChange(packed, change, uint64(change.Customer)-before, now)
+		encoded = appendChange(encoded, change, uint64(change.Customer)-before, now)
 		before = uint64(change.Customer)
 	}
-	return packed
+	return encoded
 }
 
 type frameBody struct {
@@ -85,7 +85,7 @@ func encodeFrame(frame *live.Frame) ([]byte, error) {
 	return json.Marshal(frameBody{
 		At: frame.At.UnixMilli(), From: frame.From, To: frame.To, Observed: frame.Observed, Untracked: frame.Untracked,
 		Rate: float64(int64(frame.Rate*10)) / 10, Counts: frame.Counts,
-		Changes: base64.StdEncoding.EncodeToString(packChanges(frame)),
+		Changes: base64.StdEncoding.EncodeToString(encodeChanges(frame)),
 	})
 }
 

@@ -20,8 +20,8 @@ import (
 // jar returns an archive as the repository has them, with these entries.
 func jar(t *testing.T, entries ...tar.Header) []byte {
 	t.Helper()
-	var packed bytes.Buffer
-	compressor, err := xz.NewWriter(&packed)
+	var compressed bytes.Buffer
+	compressor, err := xz.NewWriter(&compressed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func jar(t *testing.T, entries ...tar.Header) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := file.Write(packed.Bytes()); err != nil {
+	if _, err := file.Write(compressed.Bytes()); err != nil {
 		t.Fatal(err)
 	}
 	if err := archive.Close(); err != nil {
