@@ -24,7 +24,7 @@ func speaksNoTLS(err error) bool {
 
 // advice tells a person what to do about a database that cannot be reached.
 func advice(err error) string {
-	refusal, answered := errors.AsType[*pgconn.PgError](err)
+	serverError, answered := errors.AsType[*pgconn.PgError](err)
 	if !answered {
 		if untrusted(err) {
 			return "the server's certificate is not trusted: set POSTGRES_SSLROOTCERT to the authority that signed it, and POSTGRES_HOST to the name in it"
@@ -34,7 +34,7 @@ func advice(err error) string {
 		}
 		return "is it running there? Check POSTGRES_HOST and POSTGRES_PORT"
 	}
-	switch refusal.Code {
+	switch serverError.Code {
 	case "28P01", "28000":
 		return "check POSTGRES_USER and POSTGRES_PASSWORD, and the server's pg_hba.conf"
 	case "3D000":

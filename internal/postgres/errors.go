@@ -31,11 +31,10 @@ func Classify(ctx context.Context, doing string, err error) error {
 	return &pipeline.Fault{Kind: kindOf(err), Err: fmt.Errorf("%s: %w", doing, err)}
 }
 
-// kindOf classes an error of pgx. The table is design's: outages are waited out, bad data is searched for, and what
-// nobody foresaw stops the partition.
+// kindOf classifies an error of pgx: an outage is waited out, bad data is bisected, and any other error stops the partition.
 func kindOf(err error) pipeline.Kind {
-	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return kindOfState(refusal.Code)
+	if serverError, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return kindOfState(serverError.Code)
 	}
 	if isOutage(err) {
 		return pipeline.Transient
@@ -79,8 +78,8 @@ func isOutage(err error) bool {
 
 // Unavailable tells whether an error is of a kind that passes by itself: an outage, not a wrong password.
 func Unavailable(err error) bool {
-	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return kindOfState(refusal.Code) == pipeline.Transient
+	if serverError, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return kindOfState(serverError.Code) == pipeline.Transient
 	}
 	return isOutage(err) && !untrusted(err) && !speaksNoTLS(err)
 }

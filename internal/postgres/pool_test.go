@@ -20,7 +20,7 @@ func TestPingSaysWhatToDo(t *testing.T) {
 	}{
 		"wrong password":   {func(u *url.URL) { u.User = url.UserPassword("heartbeat_user", "wrong") }, "POSTGRES_PASSWORD"},
 		"missing database": {func(u *url.URL) { u.Path = "/nowhere" }, "POSTGRES_DB"},
-		"nobody listens":   {func(u *url.URL) { u.Host = "127.0.0.1:1" }, "POSTGRES_PORT"},
+		"no listener":      {func(u *url.URL) { u.Host = "127.0.0.1:1" }, "POSTGRES_PORT"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

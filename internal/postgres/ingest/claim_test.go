@@ -89,9 +89,9 @@ func TestClaimWaitsForTheBatchUnderWay(t *testing.T) {
 	}
 }
 
-// A process stopped in the middle of a transaction answers its kernel's keep-alives and is idle to no timeout of the server's.
-// It must not keep others from the pgtest.Partition, and what it does when it comes back must have no effect.
-func TestClaimEvictsAWriterThatWasStopped(t *testing.T) {
+// A process stopped in the middle of a transaction answers keep-alives, and no timeout of the server applies to it.
+// It must not keep others from the partition, and its writes after it resumes must have no effect.
+func TestClaimTerminatesAStoppedWriter(t *testing.T) {
 	t.Parallel()
 	for _, behind := range []string{"move_progress", "copy_records"} {
 		t.Run(behind, func(t *testing.T) {

@@ -211,7 +211,7 @@ func TestOutagesAreTransient(t *testing.T) {
 		_, err := store.Claim(t.Context(), pgtest.Partition, 0)
 		pgtest.WantKind(t, err, pipeline.Transient)
 	})
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("no listener", func(t *testing.T) {
 		t.Parallel()
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -254,7 +254,7 @@ func TestBadDataIsTold(t *testing.T) {
 	}
 }
 
-func TestWhatNobodyForesawIsFatal(t *testing.T) {
+func TestUnforeseenErrorIsFatal(t *testing.T) {
 	t.Parallel()
 	t.Run("missing table", func(t *testing.T) {
 		t.Parallel()

@@ -113,7 +113,7 @@ func TestTruncatedLogIsLeftForANewOne(t *testing.T) {
 	pgtest.WantNothingTwice(t, pool)
 	pgtest.WantRows(t, pool, `SELECT kafka_topic, count(*) FROM heartbeat_records GROUP BY 1 ORDER BY 1`, `heartbeat-events 20`, `heartbeat-events#2 20`)
 
-	// The topic is deleted and created anew after all that: its partitions share a label that none of them had.
+	// The topic is deleted and created again after all that: its partitions share a label that none of them had.
 	recreated := pgtest.Partition
 	recreated.TopicID = [16]byte{2}
 	for n := range int32(3) {

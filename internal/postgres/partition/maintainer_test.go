@@ -58,7 +58,7 @@ func TestReadingsGoToTheirHour(t *testing.T) {
 	}
 }
 
-// Nobody had maintained anything: rows went to the default partition and are moved, with their ids, to where they belong.
+// Without maintenance rows went to the default partition and are moved, with their ids, to where they belong.
 func TestMaintainMovesRowsOutOfTheDefaultPartition(t *testing.T) {
 	t.Parallel()
 	store, pool := pgtest.NewStore(t)
@@ -109,7 +109,7 @@ func TestMaintainGivesUpALockAndTriesAgain(t *testing.T) {
 	if err := partition.New(pool, 0).Maintain(t.Context()); err == nil {
 		t.Error("Maintain got a lock that a reader holds")
 	}
-	wantUnbroken(t, pool, "heartbeat_anomalies") // which nobody was reading
+	wantUnbroken(t, pool, "heartbeat_anomalies") // which had no reader
 	claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
 	pgtest.MustWrite(t, store, claim, pgtest.BatchOf([]pipeline.Reading{pgtest.Reading(0, 1, 75, time.Now())}))
 

@@ -15,9 +15,9 @@ import (
 	"heartbeat/internal/postgres/pgtest"
 )
 
-func TestPackMakesIndexesOfFinishedPartitionsSmallerOnce(t *testing.T) {
+func TestReindexMakesIndexesOfFinishedPartitionsSmallerOnce(t *testing.T) {
 	t.Parallel()
-	p := newPacking(t)
+	p := newReindexFixture(t)
 	older, newer := p.hour.Add(-4*time.Hour), p.hour.Add(-time.Hour)
 	for _, hour := range []time.Time{pgtest.Noon, older, newer, p.hour, p.hour.Add(time.Hour)} { // history and what is open, too
 		p.fill(hour, 600)
@@ -27,7 +27,7 @@ func TestPackMakesIndexesOfFinishedPartitionsSmallerOnce(t *testing.T) {
 SELECT md5(string_agg(r::text, ',' ORDER BY customer_id, event_timestamp DESC)) FROM heartbeat_records AS r WHERE customer_id < 'CUST_00050'`
 	rows, before := pgtest.Value[string](t, p.pool, rowsSQL), p.indexes()
 
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone(customerIndex(newer), customerIndex(older))
 	after := p.indexes()
 	for name := range before {
@@ -43,19 +43,19 @@ SELECT md5(string_agg(r::text, ',' ORDER BY customer_id, event_timestamp DESC)) 
 		t.Error("queries give other rows than before")
 	}
 
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone()
 	if diff := cmp.Diff(after, p.indexes()); diff != "" {
-		t.Errorf("packing again changed indexes (-before +after):\n%s", diff)
+		t.Errorf("a second rebuild changed indexes (-before +after):\n%s", diff)
 	}
 }
 
-func TestPackTakesAnomaliesToo(t *testing.T) {
+func TestReindexTakesAnomaliesToo(t *testing.T) {
 	t.Parallel()
-	p := newPacking(t)
+	p := newReindexFixture(t)
 	p.tables.SetReindexAbove(16 << 10)
 	p.fill(p.hour.Add(-time.Hour), 400)
-	p.mustPack()
+	p.mustReindex()
 	var anomalies int
 	for _, done := range p.done {
 		if strings.Contains(done.Index, "heartbeat_anomalies_p") {
@@ -63,32 +63,32 @@ func TestPackTakesAnomaliesToo(t *testing.T) {
 		}
 	}
 	if anomalies != 2 {
-		t.Errorf("%d indexes of anomalies were packed, want 2: %v", anomalies, p.done)
+		t.Errorf("%d indexes of anomalies were rebuilt, want 2: %v", anomalies, p.done)
 	}
 }
 
 // A consumer that was away fills the hours that it missed after they were over.
-func TestPackRepeatsWhereMuchWasAdded(t *testing.T) {
+func TestReindexRepeatsWhereMuchWasAdded(t *testing.T) {
 	t.Parallel()
-	p := newPacking(t)
+	p := newReindexFixture(t)
 	hour := p.hour.Add(-3 * time.Hour)
 	p.fill(hour, 600)
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone(customerIndex(hour))
 
 	p.fill(hour.Add(20*time.Minute), 60)
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone()
 
 	p.fill(hour.Add(22*time.Minute), 600)
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone(customerIndex(hour))
 }
 
-// Whoever writes to a partition while it is packed does not wait, and what breaks off is done again.
-func TestPackWaitsForOthersAndNobodyForIt(t *testing.T) {
+// A writer does not wait for a rebuild, and an interrupted rebuild is repeated.
+func TestReindexWaitsForWritersAndNoWriterForIt(t *testing.T) {
 	t.Parallel()
-	p := newPacking(t)
+	p := newReindexFixture(t)
 	hour := p.hour.Add(-time.Hour)
 	p.fill(hour, 600)
 	before := p.indexes()
@@ -103,7 +103,7 @@ func TestPackWaitsForOthersAndNobodyForIt(t *testing.T) {
 	pgtest.MustMaintain(t, p.pool, 0)
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("Pack ended with %v, want %v", err, context.Canceled)
+		t.Errorf("Reindex ended with %v, want %v", err, context.Canceled)
 	}
 	pgtest.AwaitWaiters(t, p.pool, "REINDEX", 0)
 	p.wantDone()
@@ -112,7 +112,7 @@ func TestPackWaitsForOthersAndNobodyForIt(t *testing.T) {
 	}
 
 	release()
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone(customerIndex(hour))
 	after := p.indexes()
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after))); diff != "" {
@@ -124,9 +124,9 @@ func TestPackWaitsForOthersAndNobodyForIt(t *testing.T) {
 }
 
 // A rebuild that the server breaks off is a failure that leaves nothing behind.
-func TestPackCleansUpAfterAFailure(t *testing.T) {
+func TestReindexCleansUpAfterAFailure(t *testing.T) {
 	t.Parallel()
-	p := newPacking(t)
+	p := newReindexFixture(t)
 	hour := p.hour.Add(-time.Hour)
 	p.fill(hour, 600)
 	before := p.indexes()
@@ -139,19 +139,19 @@ SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_data
 	pgtest.AwaitWaiters(t, p.pool, "DROP INDEX", 1) // which waits for the same
 	release()
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), customerIndex(hour)) {
-		t.Errorf("Pack ended with %v, want an error that names the index", err)
+		t.Errorf("Reindex ended with %v, want an error that names the index", err)
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(p.indexes()))); diff != "" {
 		t.Errorf("indexes (-before +after):\n%s", diff)
 	}
 	p.wantDone()
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone(customerIndex(hour))
 }
 
-func TestOneProcessPacksAtATime(t *testing.T) {
+func TestOneProcessReindexesAtATime(t *testing.T) {
 	t.Parallel()
-	p := newPacking(t)
+	p := newReindexFixture(t)
 	p.fill(p.hour.Add(-time.Hour), 600)
 	before := p.indexes()
 	other, err := p.pool.Acquire(t.Context())
@@ -162,7 +162,7 @@ func TestOneProcessPacksAtATime(t *testing.T) {
 	if _, err := other.Exec(t.Context(), `SELECT pg_advisory_lock($1)`, partition.ReindexLock); err != nil {
 		t.Fatal(err)
 	}
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone()
 	if diff := cmp.Diff(before, p.indexes()); diff != "" {
 		t.Errorf("indexes (-before +after):\n%s", diff)
@@ -170,13 +170,13 @@ func TestOneProcessPacksAtATime(t *testing.T) {
 	if _, err := other.Exec(t.Context(), `SELECT pg_advisory_unlock($1)`, partition.ReindexLock); err != nil {
 		t.Fatal(err)
 	}
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone(customerIndex(p.hour.Add(-time.Hour)))
 }
 
-func TestPackLetsRetentionDropWhatIsDue(t *testing.T) {
+func TestReindexLetsRetentionDropWhatIsDue(t *testing.T) {
 	t.Parallel()
-	p := newPacking(t)
+	p := newReindexFixture(t)
 	older, newer := p.hour.Add(-4*time.Hour), p.hour.Add(-time.Hour)
 	p.fill(older, 600)
 	p.fill(newer, 600)
@@ -184,7 +184,7 @@ func TestPackLetsRetentionDropWhatIsDue(t *testing.T) {
 		p.done = append(p.done, done)
 		pgtest.MustMaintain(t, p.pool, 2*time.Hour)
 	}
-	p.mustPack()
+	p.mustReindex()
 	p.wantDone(customerIndex(newer))
 	pgtest.WantRows(t, p.pool, `SELECT count(*) FROM heartbeat_records`, `60000`)
 }

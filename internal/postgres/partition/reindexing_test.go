@@ -13,8 +13,8 @@ import (
 	"heartbeat/internal/postgres/pgtest"
 )
 
-// packing is a database with partitions and the means to fill and pack them.
-type packing struct {
+// reindexFixture is a database with partitions and the means to fill them and to rebuild their indexes.
+type reindexFixture struct {
 	t      *testing.T
 	pool   *pgxpool.Pool
 	tables *partition.Maintainer
@@ -23,11 +23,11 @@ type packing struct {
 	offset int
 }
 
-func newPacking(t *testing.T) *packing {
+func newReindexFixture(t *testing.T) *reindexFixture {
 	t.Helper()
 	pool := pgtest.Database(t)
 	pgtest.MustMaintain(t, pool, 0)
-	p := &packing{t: t, pool: pool, tables: partition.New(pool, 0)}
+	p := &reindexFixture{t: t, pool: pool, tables: partition.New(pool, 0)}
 	now, err := p.tables.Now(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -52,21 +52,21 @@ INSERT INTO heartbeat_anomalies (customer_id, heart_rate, anomaly_type, event_ti
 SELECT customer, 200, 'TACHYCARDIA', at, 'heartbeat-events', 0, number, '{}' FROM reading WHERE number % 50 = 0`
 
 // fill stores a hundred readings for each beat of an hour.
-func (p *packing) fill(hour time.Time, beats int) {
+func (p *reindexFixture) fill(hour time.Time, beats int) {
 	p.t.Helper()
 	pgtest.Exec(p.t, p.pool, fillSQL, hour, p.offset, beats)
 	p.offset += 100 * beats
 }
 
-func (p *packing) mustPack() {
+func (p *reindexFixture) mustReindex() {
 	p.t.Helper()
 	if err := p.tables.Reindex(p.t.Context(), p.hour); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// wantDone takes what was packed since it was asked last.
-func (p *packing) wantDone(want ...string) {
+// wantDone checks which indexes were rebuilt since the last call.
+func (p *reindexFixture) wantDone(want ...string) {
 	p.t.Helper()
 	var got []string
 	for _, done := range p.done {
@@ -76,13 +76,13 @@ func (p *packing) wantDone(want ...string) {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		p.t.Errorf("packed (-want +got):\n%s", diff)
+		p.t.Errorf("rebuilt (-want +got):\n%s", diff)
 	}
 	p.done = nil
 }
 
 // indexes are all the indexes of the database, each with what changes when it is rebuilt.
-func (p *packing) indexes() map[string]string {
+func (p *reindexFixture) indexes() map[string]string {
 	p.t.Helper()
 	rows, err := p.pool.Query(p.t.Context(), `
 SELECT index.relname::text, concat_ws(' ', index.oid, index.relfilenode, indisvalid, index.reloptions)
@@ -108,7 +108,7 @@ func customerIndex(from time.Time) string {
 }
 
 // holdUp begins a transaction that has written to a partition, which a rebuild has to wait for.
-func (p *packing) holdUp(hour time.Time) (release func()) {
+func (p *reindexFixture) holdUp(hour time.Time) (release func()) {
 	p.t.Helper()
 	tx, err := p.pool.Begin(p.t.Context())
 	if err != nil {

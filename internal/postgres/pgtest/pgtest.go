@@ -164,7 +164,7 @@ func migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer pool.Close() // nobody may be connected to a template
+	defer pool.Close() // a template database may have no connections
 	_, err = schema.Migrate(ctx, pool)
 	return err
 }

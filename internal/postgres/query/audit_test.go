@@ -85,8 +85,8 @@ func TestAuditVisitsEveryStoredOffsetOfOneMoment(t *testing.T) {
 func TestAuditFindsAlertsThatAreNotTheirAnomalies(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		harm string
-		want []string
+		change string
+		want   []string
 	}{
 		"nothing wrong":         {`SELECT`, nil},
 		"anomaly without alert": {`DELETE FROM pipeline_metrics WHERE kafka_offset = 1`, []string{"heartbeat-events/2/1: an anomaly without an alert"}},
@@ -107,7 +107,7 @@ func TestAuditFindsAlertsThatAreNotTheirAnomalies(t *testing.T) {
 			batch := pgtest.BatchOf([]pipeline.Reading{pgtest.Reading(0, 1, 75, pgtest.Noon), pgtest.Reading(1, 1, 30, pgtest.Noon), pgtest.Reading(2, 1, 250, pgtest.Noon), pgtest.Reading(3, 1, -5, pgtest.Noon)})
 			batch.Snapshot = &pipeline.Stats{Valid: 1}
 			pgtest.MustWrite(t, store, claim, batch)
-			pgtest.Exec(t, pool, test.harm)
+			pgtest.Exec(t, pool, test.change)
 			if diff := cmp.Diff(test.want, contradictions(t, pool)); diff != "" {
 				t.Errorf("contradictions (-want +got):\n%s", diff)
 			}

@@ -61,8 +61,8 @@ func TestMigrationsAtOnceWaitForEachOther(t *testing.T) {
 func TestMigrationKilledHalfWayIsContinued(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Empty(t)
-	// A view in the way of the third migration's table stops the run after two; a lock held on the ledger's table would
-	// merely delay it.
+	// A view in the way of the third migration's table stops the run after two; a lock on the migration history would only
+	// delay it.
 	pgtest.Exec(t, pool, `CREATE SEQUENCE pipeline_metrics_future`)
 	applied, err := schema.Migrate(t.Context(), pool)
 	if err == nil || len(applied) != 2 {

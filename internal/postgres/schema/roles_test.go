@@ -35,7 +35,7 @@ func TestEachRoleMayDoItsWorkAndNoMore(t *testing.T) {
 	}
 	t.Run("ingest stores and maintains", func(t *testing.T) { ingestWorks(t, pools[schema.IngestRole]) })
 	t.Run("dashboard reads", func(t *testing.T) { dashboardWorks(t, pools[schema.DashboardRole]) })
-	t.Run("others are refused", func(t *testing.T) { refusals(t, pools) })
+	t.Run("others are refused", func(t *testing.T) { wantPermissionDenied(t, pools) })
 	t.Run("what is not granted here is taken back", func(t *testing.T) {
 		pgtest.Exec(t, owner, `GRANT DELETE ON customer_state TO heartbeat_grafana, heartbeat_ingest`)
 		if err := schema.ApplyRoles(t.Context(), owner, nil); err != nil {
@@ -94,7 +94,7 @@ func dashboardWorks(t *testing.T, pool *pgxpool.Pool) {
 	}
 }
 
-func refusals(t *testing.T, pools map[schema.Role]*pgxpool.Pool) {
+func wantPermissionDenied(t *testing.T, pools map[schema.Role]*pgxpool.Pool) {
 	const insufficientPrivilege = "42501"
 	for role, statements := range map[schema.Role][]string{
 		schema.IngestRole: {
@@ -119,7 +119,7 @@ func refusals(t *testing.T, pools map[schema.Role]*pgxpool.Pool) {
 				_, err := tx.Exec(t.Context(), statement)
 				return err
 			})
-			if refusal, ok := errors.AsType[*pgconn.PgError](err); !ok || refusal.Code != insufficientPrivilege {
+			if serverError, ok := errors.AsType[*pgconn.PgError](err); !ok || serverError.Code != insufficientPrivilege {
 				t.Errorf("%s: %s: %v, want it refused for lack of a right", role, statement, err)
 			}
 		}
