@@ -62,6 +62,7 @@ type alarmList struct {
 	Priority       string          `enum:",high,medium,low" default:"" help:"Only this priority: high, medium or low."`
 	Subject        string          `placeholder:"CUSTOMER" help:"Only of this customer."`
 	Cohort         string          `help:"Only of customers who are in this cohort now."`
+	Person         string          `placeholder:"NAME" help:"Only those that this person acted on or has been assigned."`
 	From           time.Time       `placeholder:"TIME" help:"Only raised at this time or later, such as 2026-02-20T10:00:00Z."`
 	To             time.Time       `placeholder:"TIME" help:"Only raised before this time."`
 	After          string          `placeholder:"CURSOR" help:"The page after this one, as the page before ends."`
@@ -76,7 +77,7 @@ func (c *alarmList) Validate() error {
 
 func (c *alarmList) query() (alarm.Query, error) {
 	query := alarm.Query{
-		Filter: c.State, Unacknowledged: c.Unacknowledged, Condition: c.Condition, Subject: c.Subject, Cohort: c.Cohort,
+		Filter: c.State, Unacknowledged: c.Unacknowledged, Condition: c.Condition, Subject: c.Subject, Cohort: c.Cohort, Person: c.Person,
 		From: c.From, To: c.To, Limit: c.Limit,
 	}
 	if c.Limit < 1 || c.Limit > 10_000 {

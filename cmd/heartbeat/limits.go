@@ -55,7 +55,7 @@ func (c *limitsList) Run(ctx context.Context, env *environment) error {
 	}
 	defer alarms.Close()
 	limits, err := alarms.Limits(ctx, alarm.LimitQuery{
-		Scope: c.scope(), Cohort: c.Cohort, Customer: c.Customer, Ended: c.Ended, Before: c.Before, Limit: c.Limit,
+		Scope: map[bool]string{true: "fleet"}[c.Fleet], Cohort: c.Cohort, Customer: c.Customer, Ended: c.Ended, Before: c.Before, Limit: c.Limit,
 	}, time.Now())
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ type limitsSet struct {
 
 func (c *limitsSet) limit() alarm.Limit {
 	return alarm.Limit{
-		Scope: c.scope(), Cohort: c.Cohort, Customer: c.Customer, Low: c.Low, High: c.High, Hours: c.Hours, UTCOffset: c.UTCOffset,
+		Scope: map[bool]string{true: "fleet"}[c.Fleet], Cohort: c.Cohort, Customer: c.Customer, Low: c.Low, High: c.High, Hours: c.Hours, UTCOffset: c.UTCOffset,
 		Reason: c.Reason, EffectiveFrom: c.From, EndsAt: c.Until,
 	}
 }

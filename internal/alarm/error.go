@@ -20,6 +20,7 @@ const (
 	LimitOverlap     Code = "limit_overlap"
 	LimitEnded       Code = "limit_ended"
 	ActorRequired    Code = "actor_required"
+	NotOffered       Code = "not_offered"       // the database role may only read
 	ContradictsState Code = "contradicts_state" // an event that the alarm's state does not allow
 )
 

@@ -170,8 +170,8 @@ func (m *Member) Check() error {
 type LimitQuery struct {
 	Scope    string
 	Cohort   string
-	Customer string
-	Ended    bool  // also those that ended
-	Before   int64 // the last limit of the page before
+	Customer string // those that concern this customer: its own, of its current cohort, and of the fleet
+	Ended    bool   // also those that ended
+	Before   int64  // the last limit of the page before
 	Limit    int
 }

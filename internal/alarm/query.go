@@ -34,6 +34,7 @@ type Query struct {
 	Priority       Priority
 	Subject        string
 	Cohort         string
+	Person         string    // who acted on it or has it assigned
 	From, To       time.Time // of the raise
 	After          *Cursor   // the last alarm of the page before
 	Limit          int

@@ -77,9 +77,12 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	follower := kafka.NewFollower(options.Kafka, hub.Observe)
 	monitor := &topicMonitor{config: options.Kafka, group: options.Group}
 	defer monitor.close()
-	alarms := alarmfeed.New(alarmstore.New(pool), logger)
+	alarmStore := alarmstore.New(pool)
+	alarms := alarmfeed.New(alarmStore, logger)
+	clock := newAlarmClock(alarmStore, options.Registry, logger)
 	server, err := web.New(web.Options{
-		Fleet: hub, Store: dashboard, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Alarms: alarms, Logger: options.Logger, Registry: options.Registry,
+		Fleet: hub, Store: dashboard, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Alarms: alarms, AlarmStore: alarmStore, LimitStore: alarmStore,
+		Logger: options.Logger, Registry: options.Registry,
 		Pool: options.Customers, Version: options.Version, Token: options.Console.Token, MaxViewers: options.Console.MaxViewers,
 		BasePath: options.Console.BasePath, Hosts: options.Console.Hosts,
 	})
@@ -92,6 +95,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	group.Go(func() error { return server.Serve(ctx, options.Listener) })
 	group.Go(func() error { return monitor.run(ctx) })
 	group.Go(func() error { return alarms.Run(ctx) })
+	group.Go(func() error { return clock.run(ctx) })
 	tried := make(chan struct{})
 	group.Go(func() error { return restore(ctx, hub, dashboard, logger, sync.OnceFunc(func() { close(tried) })) })
 	group.Go(func() error {

@@ -17,19 +17,18 @@ const bodyTimeout = 2 * time.Second
 type Limiter struct {
 	slots   chan struct{} // one element for each request under way
 	timeout time.Duration
-	body    int64
 }
 
 // NewLimiter returns a limiter for this many requests at a time.
-func NewLimiter(requests int, timeout time.Duration, bodyBytes int64) *Limiter {
-	return &Limiter{slots: make(chan struct{}, requests), timeout: timeout, body: bodyBytes}
+func NewLimiter(requests int, timeout time.Duration) *Limiter {
+	return &Limiter{slots: make(chan struct{}, requests), timeout: timeout}
 }
 
-// Wrap puts the limits around a handler. The body is read before the request takes a slot: a client that sends slowly holds
+// Wrap puts the limits around a handler whose body has at most this many bytes. The body is read before the request takes a slot: a client that sends slowly holds
 // up no other.
-func (l *Limiter) Wrap(inner Handler) Handler {
+func (l *Limiter) Wrap(inner Handler, bodyBytes int64) Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		body, err := l.readBody(w, r)
+		body, err := readBody(w, r, bodyBytes)
 		if err != nil {
 			return err
 		}
@@ -47,13 +46,13 @@ func (l *Limiter) Wrap(inner Handler) Handler {
 	}
 }
 
-func (l *Limiter) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // a recorder in a test has none
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, l.body))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	_ = control.SetReadDeadline(time.Time{})
 	switch {
 	case err == nil:

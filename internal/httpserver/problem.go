@@ -30,6 +30,20 @@ const (
 	NotStored         Code = "readings_not_stored"
 	BrokerUnavailable Code = "broker_unavailable"
 	NotOffered        Code = "not_offered"
+
+	// Of alarms and limits.
+	AlarmNotFound   Code = "alarm_not_found"
+	AlarmClosed     Code = "alarm_closed"
+	AlarmActive     Code = "alarm_active"
+	VersionConflict Code = "version_conflict"
+	ReasonRequired  Code = "reason_required"
+	ActorRequired   Code = "actor_required"
+	SnoozeTooLong   Code = "snooze_too_long"
+	TextTooLong     Code = "text_too_long"
+	LimitNotFound   Code = "limit_not_found"
+	LimitOutOfRange Code = "limit_out_of_range"
+	LimitOverlap    Code = "limit_overlap"
+	LimitEnded      Code = "limit_ended"
 )
 
 // Codes lists every code.
@@ -37,12 +51,14 @@ func Codes() []Code {
 	return []Code{
 		BadRequest, Unauthorized, WrongToken, CrossOrigin, HostNotAllowed, NotFound, MethodNotAllowed, TooLarge, BodyTimeout,
 		TooManyRequests, TooManyViewers, UnsupportedMedia, Unavailable, Slow, NotStored, BrokerUnavailable, NotOffered,
+		AlarmNotFound, AlarmClosed, AlarmActive, VersionConflict, ReasonRequired, ActorRequired, SnoozeTooLong, TextTooLong,
+		LimitNotFound, LimitOutOfRange, LimitOverlap, LimitEnded,
 	}
 }
 
 func (c Code) status() int {
 	switch c {
-	case BadRequest:
+	case BadRequest, ReasonRequired, ActorRequired, SnoozeTooLong, TextTooLong, LimitOutOfRange:
 		return http.StatusBadRequest
 	case Unauthorized:
 		return http.StatusUnauthorized
@@ -50,8 +66,10 @@ func (c Code) status() int {
 		return http.StatusForbidden
 	case HostNotAllowed:
 		return http.StatusMisdirectedRequest
-	case NotFound:
+	case NotFound, AlarmNotFound, LimitNotFound:
 		return http.StatusNotFound
+	case AlarmClosed, AlarmActive, VersionConflict, LimitOverlap, LimitEnded:
+		return http.StatusConflict
 	case MethodNotAllowed:
 		return http.StatusMethodNotAllowed
 	case TooLarge:

@@ -19,11 +19,11 @@ func (s *Server) alerts(w http.ResponseWriter, r *http.Request) error {
 	before := q.cursor("before")
 	query := readmodel.AnomalyQuery{
 		Before: before.at, BeforeID: before.id, Customer: q.customer("customer"),
-		Type:  q.oneOf("type", heartbeat.Bradycardia.String(), heartbeat.Tachycardia.String(), heartbeat.Invalid.String()),
-		Limit: q.limit(100, 1000),
+		Type:  q.OneOf("type", heartbeat.Bradycardia.String(), heartbeat.Tachycardia.String(), heartbeat.Invalid.String()),
+		Limit: q.Limit(100, 1000),
 	}
-	if q.err != nil {
-		return q.err
+	if q.Err != nil {
+		return q.Err
 	}
 	alerts, err := s.options.Store.Anomalies(r.Context(), query)
 	if err != nil {

@@ -61,16 +61,16 @@ func (s *Server) readings(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := newQuery(r)
-	format := q.oneOf("format", "json", "csv")
-	download := q.oneOf("download", "1", "0") == "1"
+	format := q.OneOf("format", "json", "csv")
+	download := q.OneOf("download", "1", "0") == "1"
 	fallback, most := 2000, maxSamples
 	if format == "csv" || download {
 		fallback, most = maxExport, maxExport
 	}
-	limit := q.limit(fallback, most)
+	limit := q.Limit(fallback, most)
 	from, to := q.span(time.Hour, longestTrace)
-	if q.err != nil {
-		return q.err
+	if q.Err != nil {
+		return q.Err
 	}
 	trace := readmodel.Trace{Customer: id.String(), From: from, To: to, Limit: limit + 1} // one more shows whether there are more
 	samples, err := s.options.Store.Trace(r.Context(), trace)
@@ -130,8 +130,8 @@ func (s *Server) minutes(w http.ResponseWriter, r *http.Request) error {
 	}
 	q := newQuery(r)
 	from, to := q.span(time.Hour, longestMinutes)
-	if q.err != nil {
-		return q.err
+	if q.Err != nil {
+		return q.Err
 	}
 	span := readmodel.Span{From: from, To: to, Step: stepOf(to.Sub(from))}
 	minutes, err := s.options.Store.Minutes(r.Context(), id.String(), span)

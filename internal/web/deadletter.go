@@ -19,11 +19,11 @@ type lettersBody struct {
 func (s *Server) deadLetters(w http.ResponseWriter, r *http.Request) error {
 	q := newQuery(r)
 	query := readmodel.DeadLetterQuery{
-		Before: q.id("before"), Reason: q.oneOf("reason", reasonNames()...),
-		Pending: q.oneOf("pending", "1", "0") == "1", Limit: q.limit(50, 500),
+		Before: q.ID("before"), Reason: q.OneOf("reason", reasonNames()...),
+		Pending: q.OneOf("pending", "1", "0") == "1", Limit: q.Limit(50, 500),
 	}
-	if q.err != nil {
-		return q.err
+	if q.Err != nil {
+		return q.Err
 	}
 	reasons, err := s.options.Store.Reasons(r.Context())
 	if err != nil {

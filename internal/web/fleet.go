@@ -53,11 +53,11 @@ func memberOf(change live.Change) fleetMember {
 
 func (s *Server) fleet(w http.ResponseWriter, r *http.Request) error {
 	q := newQuery(r)
-	limit := q.limit(1000, 10_000)
+	limit := q.Limit(1000, 10_000)
 	after := q.customer("after")
-	state := q.oneOf("state", stateNames()...)
-	if q.err != nil {
-		return q.err
+	state := q.OneOf("state", stateNames()...)
+	if q.Err != nil {
+		return q.Err
 	}
 	frame := s.options.Fleet.Snapshot()
 	body := fleetBody{At: frame.At.UTC(), Counts: map[string]int{}, Customers: []fleetMember{}}

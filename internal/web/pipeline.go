@@ -32,9 +32,9 @@ type incidentsBody struct {
 
 func (s *Server) incidents(w http.ResponseWriter, r *http.Request) error {
 	q := newQuery(r)
-	limit := q.limit(100, 1000)
-	if q.err != nil {
-		return q.err
+	limit := q.Limit(100, 1000)
+	if q.Err != nil {
+		return q.Err
 	}
 	incidents, err := s.options.Store.Incidents(r.Context(), limit)
 	if err != nil {

@@ -13,22 +13,25 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"heartbeat/internal/alarmapi"
 	"heartbeat/internal/httpserver"
 	"heartbeat/internal/readmodel"
 	"heartbeat/internal/status"
 	"heartbeat/internal/stream"
 )
 
-// Options are what a Server is made of. Fleet and Store are required.
+// Options are what a Server is made of. Fleet, Store, AlarmStore and LimitStore are required.
 type Options struct {
-	Fleet    Fleet
-	Store    Store
-	Broker   status.Broker // nil: end offsets, and so lag, are unknown
-	Feed     status.Feed   // nil: the Fleet is fed by this very process
-	Replayer Replayer      // nil: replay is not offered
-	Alarms   stream.Alarms // nil: the stream carries no alarms
-	Logger   *slog.Logger
-	Registry *prometheus.Registry // what /metrics shows; nil for one of its own
+	Fleet      Fleet
+	Store      Store
+	Broker     status.Broker // nil: end offsets, and so lag, are unknown
+	Feed       status.Feed   // nil: the Fleet is fed by this very process
+	Replayer   Replayer      // nil: replay is not offered
+	Alarms     stream.Alarms // nil: the stream carries no alarms
+	AlarmStore alarmapi.AlarmStore
+	LimitStore alarmapi.LimitStore
+	Logger     *slog.Logger
+	Registry   *prometheus.Registry // what /metrics shows; nil for one of its own
 
 	Pool    int    // customers 1 to Pool are expected; those never seen are shown as such
 	Token   string // what a client must show; empty for a server that only this machine can reach
@@ -63,6 +66,8 @@ func (o Options) validate() error {
 		return errors.New("set up console: Fleet is missing")
 	case o.Store == nil:
 		return errors.New("set up console: Store is missing")
+	case o.AlarmStore == nil || o.LimitStore == nil:
+		return errors.New("set up console: AlarmStore or LimitStore is missing")
 	case o.Token != "" && len(o.Token) < minToken:
 		return errors.New("set up console: the token has fewer than 12 characters: choose a longer one")
 	}
@@ -79,6 +84,7 @@ type Server struct {
 	limiter   *httpserver.Limiter
 	responder httpserver.Responder
 	handler   http.Handler
+	alarms    *alarmapi.API
 	started   time.Time
 
 	description []byte // openapi.json with the base path as its server
@@ -97,7 +103,7 @@ func New(options Options) (*Server, error) {
 		log:         log,
 		status:      poller,
 		sessions:    newSessions(options.Token, options.BasePath, httpserver.NewFailures(log)),
-		limiter:     httpserver.NewLimiter(options.MaxRequests, requestTimeout, maxBody),
+		limiter:     httpserver.NewLimiter(options.MaxRequests, requestTimeout),
 		responder:   httpserver.Responder{Logger: log, Translate: problemOf},
 		started:     time.Now(),
 		description: bytes.Replace(description, []byte(`"url": "/"`), fmt.Appendf(nil, `"url": %q`, cmp.Or(options.BasePath, "/")), 1),
@@ -107,6 +113,7 @@ func New(options Options) (*Server, error) {
 			MaxViewers: options.MaxViewers, WriteDeadline: options.WriteDeadline, Lifetime: options.Lifetime,
 		}),
 	}
+	s.alarms = &alarmapi.API{Alarms: options.AlarmStore, Limits: options.LimitStore, Actor: s.actor, Logger: log}
 	guard := httpserver.Guard{Responder: s.responder, Hosts: options.Hosts, AnyHost: options.Token != ""}
 	s.handler = httpserver.LogRequests(log, withPolicy(guard.Wrap(httpserver.UnderBasePath(options.BasePath, s.mux()))))
 	return s, nil
@@ -128,5 +135,5 @@ func problemOf(err error) *httpserver.Problem {
 	if errors.Is(err, readmodel.ErrNotFound) {
 		return httpserver.NewProblem(httpserver.NotFound, "there is nothing stored under that id")
 	}
-	return nil
+	return alarmapi.Problem(err)
 }

@@ -127,6 +127,14 @@ func (s *Server) authorized(inner httpserver.Handler) httpserver.Handler {
 	}
 }
 
+// actor names who sent a request, as the history of alarms and limits keeps it.
+func (s *Server) actor(*http.Request) string {
+	if s.sessions.none {
+		return "local"
+	}
+	return "token"
+}
+
 func (s *Server) session(w http.ResponseWriter, r *http.Request) error {
 	admitted, err := s.sessions.admits(r)
 	if err != nil {

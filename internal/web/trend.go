@@ -62,9 +62,9 @@ type secondBody struct {
 
 func (s *Server) trends(w http.ResponseWriter, r *http.Request) error {
 	q := newQuery(r)
-	period := periodNamed(q.oneOf("range", "15m", "1h", "24h", "7d"))
-	if q.err != nil {
-		return q.err
+	period := periodNamed(q.OneOf("range", "15m", "1h", "24h", "7d"))
+	if q.Err != nil {
+		return q.Err
 	}
 	now := time.Now().UTC()
 	span := readmodel.Span{From: now.Add(-period.length).Truncate(period.step), To: now.Add(time.Minute), Step: period.step}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"heartbeat/internal/alarm"
@@ -92,9 +93,20 @@ func (s *Store) store(ctx context.Context, after *alarm.Alarm, event *alarm.Even
 		"assignee": assignee(event), "event_tier": null(event.Tier), "event_note": event.Note,
 	})
 	if err != nil {
-		return false, fmt.Errorf("store %s of alarm %s: %w", event.Kind, after.ID, err)
+		return false, fmt.Errorf("store %s of alarm %s: %w", event.Kind, after.ID, readOnly(err))
 	}
 	return tag.RowsAffected() == 1, nil
+}
+
+// readOnly gives the error of a role that may only read, or of a server that only reads, a sentence that says what to do.
+func readOnly(err error) error {
+	const insufficientPrivilege, readOnlyTransaction = "42501", "25006"
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok || refused.Code != insufficientPrivilege && refused.Code != readOnlyTransaction {
+		return err
+	}
+	return &alarm.Error{Code: alarm.NotOffered, Detail: "the database takes no change from this process: let it sign in as heartbeat_operator, " +
+		"and to the primary server"}
 }
 
 // assignee keeps an assignment taken back, which is empty, apart from events that assign nothing.

@@ -72,7 +72,7 @@ func (s *Store) SetLimit(ctx context.Context, limit alarm.Limit) (alarm.Limit, e
 		}
 	}
 	if err != nil {
-		return limit, fmt.Errorf("set limit: %w", err)
+		return limit, fmt.Errorf("set limit: %w", readOnly(err))
 	}
 	return stored, nil
 }
@@ -100,7 +100,7 @@ func (s *Store) EndLimit(ctx context.Context, id int64, author, reason string) (
 	case errors.Is(err, pgx.ErrNoRows):
 		return s.whyNotEnded(ctx, id)
 	case err != nil:
-		return ended, fmt.Errorf("end limit: %w", err)
+		return ended, fmt.Errorf("end limit: %w", readOnly(err))
 	}
 	return ended, nil
 }
@@ -130,7 +130,12 @@ SELECT`+limitColumns+`
   FROM detection_limits
  WHERE (@scope = '' OR scope = @scope)
    AND (@cohort = '' OR cohort = @cohort)
-   AND (@customer_id = '' OR customer_id = @customer_id)
+   AND (@customer_id = '' OR scope = 'fleet' OR customer_id = @customer_id OR cohort = (
+        SELECT member.cohort
+          FROM cohort_members AS member
+         WHERE member.customer_id = @customer_id AND member.effective_from <= @now
+         ORDER BY member.effective_from DESC
+         LIMIT 1))
    AND (@ended OR ends_at IS NULL OR (ends_at > @now AND ends_at > effective_from))
    AND (@before = 0::bigint OR limit_id < @before)
  ORDER BY limit_id DESC
@@ -161,7 +166,7 @@ RETURNING effective_from`, pgx.StrictNamedArgs{
 		"customer_id": member.Customer, "cohort": cohort, "author": author, "delay": LimitDelay,
 	}).Scan(&member.EffectiveFrom)
 	if err != nil {
-		return member, fmt.Errorf("set cohort: %w", err)
+		return member, fmt.Errorf("set cohort: %w", readOnly(err))
 	}
 	member.EffectiveFrom = member.EffectiveFrom.UTC()
 	return member, nil

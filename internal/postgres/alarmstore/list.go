@@ -30,6 +30,8 @@ SELECT` + alarmColumns + `
                  WHERE effective_from <= @now
                  ORDER BY customer_id, effective_from DESC) AS current
          WHERE cohort = @cohort))
+   AND (@person = '' OR assigned_to = @person OR EXISTS (
+        SELECT 1 FROM alarm_events AS event WHERE event.alarm_id = listed.alarm_id AND event.actor = @person))
    AND raised_at >= coalesce(@from, '-infinity'::timestamptz) AND raised_at < coalesce(@to, 'infinity'::timestamptz)`
 
 const (
@@ -47,7 +49,7 @@ const (
 func (s *Store) List(ctx context.Context, query alarm.Query, now time.Time) ([]alarm.Alarm, error) {
 	args := pgx.StrictNamedArgs{
 		"now": now, "filter": string(query.Filter), "unacknowledged": query.Unacknowledged,
-		"condition": string(query.Condition), "priority": query.Priority.String(), "subject": query.Subject, "cohort": query.Cohort,
+		"condition": string(query.Condition), "priority": query.Priority.String(), "subject": query.Subject, "cohort": query.Cohort, "person": query.Person,
 		"from": nullTime(query.From), "to": nullTime(query.To), "first": query.After == nil, "limit": query.Limit,
 	}
 	after := alarm.Cursor{}

@@ -1,0 +1,99 @@
+package alarmapi
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/httpserver"
+)
+
+type limitsBody struct {
+	Limits []alarm.Limit `json:"limits"`
+	Next   *int64        `json:"next"` // what to ask for with before=, null on the last page
+}
+
+func (a *API) ListLimits(w http.ResponseWriter, r *http.Request) error {
+	q := httpserver.NewQuery(r)
+	query := alarm.LimitQuery{
+		Scope: q.OneOf("scope", "fleet", "cohort", "person"), Cohort: q.Text("cohort"), Customer: customer(q, "customer"),
+		Ended: q.OneOf("ended", "true", "false") == "true", Before: q.ID("before"), Limit: q.Limit(100, 1000),
+	}
+	if q.Err != nil {
+		return q.Err
+	}
+	limits, err := a.Limits.Limits(r.Context(), query, time.Now())
+	if err != nil {
+		return err
+	}
+	body := limitsBody{Limits: limits}
+	if len(limits) == query.Limit {
+		body.Next = &limits[len(limits)-1].ID
+	}
+	return httpserver.WriteJSON(w, body)
+}
+
+// setLimit sets a limit in the name of whoever sent the request.
+func (a *API) SetLimit(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Scope     string    `json:"scope"`
+		Cohort    string    `json:"cohort"`
+		Customer  string    `json:"customer_id"`
+		Low       int32     `json:"low"`
+		High      int32     `json:"high"`
+		Hours     string    `json:"hours"`
+		UTCOffset int       `json:"utc_offset"`
+		Reason    string    `json:"reason"`
+		From      time.Time `json:"effective_from"`
+		Until     time.Time `json:"ends_at"`
+	}
+	if err := httpserver.ReadBody(r, &body); err != nil {
+		return err
+	}
+	for _, at := range [...]time.Time{body.From, body.Until} {
+		if !at.IsZero() && (at.Year() < 2000 || at.Year() > 9999) {
+			return httpserver.BadRequestf("effective_from and ends_at want a year from 2000 to 9999")
+		}
+	}
+	set, err := a.Limits.SetLimit(r.Context(), alarm.Limit{
+		Scope: body.Scope, Cohort: body.Cohort, Customer: body.Customer, Low: body.Low, High: body.High, Hours: body.Hours, UTCOffset: body.UTCOffset,
+		Author: a.Actor(r), Reason: body.Reason, EffectiveFrom: body.From, EndsAt: body.Until,
+	})
+	if err != nil {
+		return err
+	}
+	a.Logger.Info("limit set", "limit_id", set.ID, "scope", set.Scope, "author", set.Author)
+	return httpserver.WriteJSON(w, set)
+}
+
+func (a *API) EndLimit(w http.ResponseWriter, r *http.Request) error {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || id < 1 {
+		return httpserver.BadRequestf("%.40q is not a limit's number", r.PathValue("id"))
+	}
+	var body struct {
+		Reason string `json:"reason"`
+	}
+	if err := httpserver.ReadBody(r, &body); err != nil {
+		return err
+	}
+	ended, err := a.Limits.EndLimit(r.Context(), id, a.Actor(r), body.Reason)
+	if err != nil {
+		return err
+	}
+	a.Logger.Info("limit ended", "limit_id", ended.ID, "by", ended.EndedBy)
+	return httpserver.WriteJSON(w, ended)
+}
+
+func customer(q *httpserver.Query, name string) string {
+	text := q.Get(name)
+	if text == "" {
+		return ""
+	}
+	if _, err := heartbeat.ParseCustomerID(text); err != nil {
+		q.Fail("%s is not a customer's id such as CUST_00042", name)
+	}
+	return text
+}
