@@ -146,7 +146,7 @@ func (c *Client) awaitBroker(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("connect to Kafka at %s: %w", c.config.address(), context.Cause(ctx))
 		}
-		if advice := refusalAdvice(err); advice != "" {
+		if advice := finalErrorAdvice(err); advice != "" {
 			return fmt.Errorf("connect to Kafka at %s: %w; %s", c.config.address(), err, advice)
 		}
 		c.log.Warn("broker not reachable", "attempt", fmt.Sprintf("%d of %d", attempt, attempts),

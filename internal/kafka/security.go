@@ -109,8 +109,8 @@ func (s Security) password() (string, error) {
 	return password, nil
 }
 
-// refusalAdvice says what to do about an error that trying again would not change, or nothing.
-func refusalAdvice(err error) string {
+// finalErrorAdvice says what to do about an error that trying again would not change, or nothing.
+func finalErrorAdvice(err error) string {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		if _, wrongName := errors.AsType[x509.HostnameError](err); wrongName {
 			return "the certificate is another host's: set KAFKA_BOOTSTRAP_SERVERS, and the broker's advertised.listeners, to the name in the certificate"
@@ -132,7 +132,7 @@ func refusalAdvice(err error) string {
 
 // silenceAdvice says what may be behind a broker that accepts connections and does not answer.
 func (s Security) silenceAdvice(err error) string {
-	const usual = "start a broker there (heartbeat up brings one) or set KAFKA_BOOTSTRAP_SERVERS to where yours listens"
+	const noBroker = "start a broker there (heartbeat up brings one) or set KAFKA_BOOTSTRAP_SERVERS to where yours listens"
 	_, hungUp := errors.AsType[*kgo.ErrFirstReadEOF](err)
 	switch {
 	case hungUp && s.Protocol != "" && s.Protocol != plaintext:
@@ -140,7 +140,7 @@ func (s Security) silenceAdvice(err error) string {
 	case strings.Contains(err.Error(), "tls alert record"): // the library has no type for it
 		return "the broker speaks TLS on this port: set KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL"
 	default:
-		return usual
+		return noBroker
 	}
 }
 

@@ -23,8 +23,8 @@ import (
 
 const truthTopic = "heartbeat-truth"
 
-// usePeople makes a stage's customers people who report every 5 s and have many episodes.
-func (s *stage) usePeople(customers int) {
+// usePeople makes a fixture's customers people who report every 5 s and have many episodes.
+func (s *fixture) usePeople(customers int) {
 	s.options.Fleet.Customers = customers
 	s.options.Rate = float64(customers) / 5
 	s.options.Physiology = &simulator.PhysiologyOptions{Episodes: simulate.Rates{simulate.Tachycardia: 20, simulate.LateUpload: 10}}
@@ -33,7 +33,7 @@ func (s *stage) usePeople(customers int) {
 func TestPeopleReportAtASteadyIntervalInOrder(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
-			onStage(t, func(s *stage) {
+			withFixture(t, func(s *fixture) {
 				s.usePeople(100)
 				s.options.Physiology.Episodes = simulate.Rates{}
 				s.options.Workers = workers
@@ -41,7 +41,7 @@ func TestPeopleReportAtASteadyIntervalInOrder(t *testing.T) {
 					t.Fatal(err)
 				}
 				perCustomer := map[string][]entry{}
-				for _, e := range byPlace(s.entries()) {
+				for _, e := range byOffset(s.entries()) {
 					perCustomer[e.Customer] = append(perCustomer[e.Customer], e)
 				}
 				if len(perCustomer) != 100 {
@@ -62,7 +62,7 @@ func TestPeopleReportAtASteadyIntervalInOrder(t *testing.T) {
 // TestPeopleOfOneSeedAreTheSameWithAnyNumberOfWorkers compares readings and truth.
 func TestPeopleOfOneSeedAreTheSameWithAnyNumberOfWorkers(t *testing.T) {
 	run := func(workers int) (readings []string, truth []byte) {
-		inBubble(t, func(s *stage) {
+		inBubble(t, func(s *fixture) {
 			s.usePeople(200)
 			s.options.Workers, s.options.MaxEvents = workers, 6_000
 			s.options.Physiology.TruthPath = filepath.Join(s.t.TempDir(), "truth.jsonl")
@@ -87,7 +87,7 @@ func TestPeopleOfOneSeedAreTheSameWithAnyNumberOfWorkers(t *testing.T) {
 	}
 }
 
-func (s *stage) read(path string) []byte {
+func (s *fixture) read(path string) []byte {
 	s.t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -97,7 +97,7 @@ func (s *stage) read(path string) []byte {
 }
 
 // records reads back a topic.
-func (s *stage) records(topic string) []*kgo.Record {
+func (s *fixture) records(topic string) []*kgo.Record {
 	s.t.Helper()
 	stored := 0
 	for _, partition := range s.cluster.PartitionInfos(topic) {
@@ -121,7 +121,7 @@ func (s *stage) records(topic string) []*kgo.Record {
 }
 
 func TestTruthGoesToFileAndTopic(t *testing.T) {
-	onStage(t, func(s *stage) {
+	withFixture(t, func(s *fixture) {
 		s.usePeople(40)
 		s.options.Physiology.TruthPath = filepath.Join(t.TempDir(), "truth.jsonl")
 		s.options.Physiology.TruthTopic = truthTopic
@@ -152,7 +152,7 @@ func TestTruthGoesToFileAndTopic(t *testing.T) {
 
 // TestLateUploadsKeepTheTimeOfTheReading compares events with the times at which the broker was given them.
 func TestLateUploadsKeepTheTimeOfTheReading(t *testing.T) {
-	onStage(t, func(s *stage) {
+	withFixture(t, func(s *fixture) {
 		s.usePeople(20)
 		if err := s.produce(time.Hour); err != nil {
 			t.Fatal(err)
@@ -178,7 +178,7 @@ func TestLateUploadsKeepTheTimeOfTheReading(t *testing.T) {
 
 func TestProduceEndsWhenItsTruthFails(t *testing.T) {
 	t.Run("topic", func(t *testing.T) {
-		onStage(t, func(s *stage) {
+		withFixture(t, func(s *fixture) {
 			s.usePeople(100)
 			s.options.Physiology.TruthTopic = truthTopic
 			s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: truthTopic, Err: kerr.TopicAuthorizationFailed, Count: -1})
@@ -189,7 +189,7 @@ func TestProduceEndsWhenItsTruthFails(t *testing.T) {
 		})
 	})
 	t.Run("file", func(t *testing.T) {
-		onStage(t, func(s *stage) {
+		withFixture(t, func(s *fixture) {
 			s.usePeople(100)
 			s.options.Physiology.TruthPath = filepath.Join(t.TempDir(), "missing", "truth.jsonl")
 			if err := s.produce(time.Hour); err == nil || !strings.Contains(err.Error(), "create truth file: ") {
@@ -200,7 +200,7 @@ func TestProduceEndsWhenItsTruthFails(t *testing.T) {
 }
 
 func TestPeopleCannotReportTooOften(t *testing.T) {
-	onStage(t, func(s *stage) {
+	withFixture(t, func(s *fixture) {
 		s.usePeople(100)
 		s.options.Rate = 1e9
 		if err := s.produce(time.Hour); err == nil || !strings.Contains(err.Error(), "interval of a customer 100ns: want 1ms to ") {

@@ -33,9 +33,9 @@ const (
 	address = "localhost:19092"
 )
 
-// stage is a producer role with a broker on a virtual network, inside a synctest bubble: time passes only when
+// fixture is a producer role with a broker on a virtual network, inside a synctest bubble: time passes only when
 // everybody waits.
-type stage struct {
+type fixture struct {
 	t       *testing.T
 	network kfake.VirtualNetwork
 	cluster *kfake.Cluster
@@ -44,15 +44,15 @@ type stage struct {
 	options simulator.Options
 }
 
-// onStage runs a test with a broker in a bubble of its own.
-func onStage(t *testing.T, test func(*stage)) {
+// withFixture runs a test with a broker in a bubble of its own.
+func withFixture(t *testing.T, test func(*fixture)) {
 	t.Parallel()
 	inBubble(t, test)
 }
 
-func inBubble(t *testing.T, test func(*stage)) {
+func inBubble(t *testing.T, test func(*fixture)) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newFixture(t)
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(19092), kfake.ListenFn(s.network.Listen))
 		if err != nil {
 			t.Fatal(err)
@@ -63,8 +63,8 @@ func inBubble(t *testing.T, test func(*stage)) {
 	})
 }
 
-func newStage(t *testing.T) *stage {
-	s := &stage{t: t, ackLog: filepath.Join(t.TempDir(), "ackLog.jsonl")}
+func newFixture(t *testing.T) *fixture {
+	s := &fixture{t: t, ackLog: filepath.Join(t.TempDir(), "ackLog.jsonl")}
 	s.options = simulator.Options{
 		Kafka: kafka.Config{Brokers: []string{address}, Topic: topic, Dial: s.network.DialContext},
 		// Compression belongs to the tests of kafka. Here it would cost minutes under the race detector, and zstd's readers
@@ -79,7 +79,7 @@ func newStage(t *testing.T) *stage {
 }
 
 // produce runs the role until it ends by itself or the time is up.
-func (s *stage) produce(span time.Duration) error {
+func (s *fixture) produce(span time.Duration) error {
 	ctx, cancel := context.WithTimeout(s.t.Context(), span)
 	defer cancel()
 	return simulator.Run(ctx, s.options)
@@ -94,7 +94,7 @@ type entry struct {
 	Timestamp time.Time `json:"timestamp"`
 }
 
-func (s *stage) entries() []entry {
+func (s *fixture) entries() []entry {
 	s.t.Helper()
 	file, err := os.Open(s.ackLog)
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *stage) entries() []entry {
 }
 
 // inTopic reads back what the topic holds, in the form of the ack log.
-func (s *stage) inTopic() []entry {
+func (s *fixture) inTopic() []entry {
 	s.t.Helper()
 	var stored int
 	for _, partition := range s.cluster.PartitionInfos(topic) {
@@ -142,8 +142,8 @@ func (s *stage) inTopic() []entry {
 	return entries
 }
 
-// byPlace sorts entries as the topic holds them.
-func byPlace(entries []entry) []entry {
+// byOffset sorts entries as the topic holds them.
+func byOffset(entries []entry) []entry {
 	return slices.SortedFunc(slices.Values(entries), func(a, b entry) int {
 		if a.Partition != b.Partition {
 			return int(a.Partition - b.Partition)
@@ -158,7 +158,7 @@ func byTime(entries []entry) []entry {
 }
 
 func TestProduceHoldsTheAskedRate(t *testing.T) {
-	onStage(t, func(s *stage) {
+	withFixture(t, func(s *fixture) {
 		s.options.Rate, s.options.Workers = 1000, 3
 		if err := s.produce(20 * time.Second); err != nil {
 			t.Fatal(err)
@@ -182,7 +182,7 @@ func TestProduceSpacesEventsEvenly(t *testing.T) {
 		{"two a second by four workers", 4, 2, 500 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			onStage(t, func(s *stage) {
+			withFixture(t, func(s *fixture) {
 				s.options.Workers, s.options.Rate = test.workers, test.rate
 				if err := s.produce(20*test.every + test.every/2); err != nil {
 					t.Fatal(err)
@@ -204,7 +204,7 @@ func TestProduceSpacesEventsEvenly(t *testing.T) {
 func TestProduceStopsAtTheAskedNumber(t *testing.T) {
 	for _, workers := range []int{1, 3} {
 		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
-			onStage(t, func(s *stage) {
+			withFixture(t, func(s *fixture) {
 				s.options.Workers, s.options.Rate, s.options.MaxEvents = workers, 100, 1001
 				if err := s.produce(time.Hour); err != nil {
 					t.Fatal(err)
@@ -220,7 +220,7 @@ func TestProduceStopsAtTheAskedNumber(t *testing.T) {
 // drawn runs a producer and returns customers and rates; in the order of the stream where one worker makes it.
 func drawn(t *testing.T, workers int, seed uint64) (events []string) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newFixture(t)
 		cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.Ports(19092), kfake.ListenFn(s.network.Listen))
 		if err != nil {
 			t.Fatal(err)
@@ -255,16 +255,16 @@ func TestProduceSameSeedSameEvents(t *testing.T) {
 
 // Ctrl-C: what is generated is acknowledged, and ack log and topic agree on every event, partition and offset.
 func TestProduceLosesNothingWhenStopped(t *testing.T) {
-	onStage(t, func(s *stage) {
+	withFixture(t, func(s *fixture) {
 		s.options.Rate, s.options.Workers = 5000, 2
 		if err := s.produce(3*time.Second + 333*time.Microsecond); err != nil {
 			t.Fatal(err)
 		}
-		acknowledged := byPlace(s.entries())
+		acknowledged := byOffset(s.entries())
 		if len(acknowledged) < 14_000 {
 			t.Errorf("only %d events in 3 s at 5000/s", len(acknowledged))
 		}
-		if diff := cmp.Diff(acknowledged, byPlace(s.inTopic())); diff != "" {
+		if diff := cmp.Diff(acknowledged, byOffset(s.inTopic())); diff != "" {
 			t.Errorf("ack log and topic differ: %s", diff)
 		}
 		if want := fmt.Sprintf(`msg="producer closed cleanly" component=produce sent=%d topic=%s`, len(acknowledged), topic); !strings.Contains(s.log.String(), want) {
@@ -275,7 +275,7 @@ func TestProduceLosesNothingWhenStopped(t *testing.T) {
 
 // A broker that takes nothing must not keep a producer from ending: after 30 s it says what it could not deliver.
 func TestProduceEndsThoughNothingIsAcknowledged(t *testing.T) {
-	onStage(t, func(s *stage) {
+	withFixture(t, func(s *fixture) {
 		s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
 		s.options.Rate = 10
 		began := time.Now()
@@ -293,7 +293,7 @@ func TestProduceEndsThoughNothingIsAcknowledged(t *testing.T) {
 }
 
 func TestProduceEndsWithAFinalDeliveryError(t *testing.T) {
-	onStage(t, func(s *stage) {
+	withFixture(t, func(s *fixture) {
 		s.options.Rate = 10
 		time.AfterFunc(10*time.Second, func() {
 			s.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: -1})
@@ -306,7 +306,7 @@ func TestProduceEndsWithAFinalDeliveryError(t *testing.T) {
 		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("ended %v after the start, want soon after the refusal at 10 s", took)
 		}
-		if diff := cmp.Diff(byPlace(s.entries()), byPlace(s.inTopic())); diff != "" {
+		if diff := cmp.Diff(byOffset(s.entries()), byOffset(s.inTopic())); diff != "" {
 			t.Errorf("ack log and topic differ: %s", diff)
 		}
 	})
@@ -315,7 +315,7 @@ func TestProduceEndsWithAFinalDeliveryError(t *testing.T) {
 func TestProduceGivesUpOnAnUnreachableBroker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
+		s := newFixture(t)
 		err := s.produce(time.Hour)
 		if err == nil || !strings.Contains(err.Error(), address) {
 			t.Errorf("error is %v, want one that names %s", err, address)
@@ -326,8 +326,8 @@ func TestProduceGivesUpOnAnUnreachableBroker(t *testing.T) {
 	})
 }
 
-func TestProduceEndsWhenItsLedgerFails(t *testing.T) {
-	onStage(t, func(s *stage) {
+func TestProduceEndsWhenItsAckLogFails(t *testing.T) {
+	withFixture(t, func(s *fixture) {
 		s.options.AckLogPath = "/dev/full"
 		err := s.produce(time.Hour)
 		if err == nil || !strings.Contains(err.Error(), "ack log") {
@@ -337,7 +337,7 @@ func TestProduceEndsWhenItsLedgerFails(t *testing.T) {
 }
 
 func TestProduceLogs(t *testing.T) {
-	onStage(t, func(s *stage) {
+	withFixture(t, func(s *fixture) {
 		s.options.Rate = 250
 		if err := s.produce(10*time.Second + time.Millisecond); err != nil {
 			t.Fatal(err)
@@ -371,7 +371,7 @@ func TestProduceRefusesBadOptions(t *testing.T) {
 		"create ack log":             func(o *simulator.Options) { o.AckLogPath = filepath.Join(o.AckLogPath, "nowhere", "file") },
 		"KAFKA_TOPIC":                func(o *simulator.Options) { o.Kafka.Topic = "" },
 	} {
-		s := newStage(t)
+		s := newFixture(t)
 		change(&s.options)
 		if err := simulator.Run(t.Context(), s.options); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want one that says %q", err, want)

@@ -38,9 +38,9 @@ func queueLimit(buffered, partitions int) int {
 func (s *session) poll(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	watching.Go(func() { s.watch(ctx, cancel) })
+	var maintaining sync.WaitGroup
+	defer maintaining.Wait()
+	maintaining.Go(func() { s.maintain(ctx, cancel) })
 	for {
 		fetches := s.client.PollRecords(ctx, pollRecords)
 		if ctx.Err() != nil {

@@ -282,8 +282,8 @@ func (s *session) end(err error) {
 	}
 }
 
-// watch commits offsets, resumes paused partitions and ends the poll when the session is over.
-func (s *session) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+// maintain commits offsets, resumes paused partitions and ends the poll when the session is over.
+func (s *session) maintain(ctx context.Context, cancel context.CancelCauseFunc) {
 	ticker := time.NewTicker(offsetCommitInterval)
 	defer ticker.Stop()
 	for {

@@ -134,8 +134,8 @@ func (p *Publisher) publishError(ctx context.Context, failures []error) error {
 	return result
 }
 
-// refusals are the answers that say that a record is not in the topic.
-var refusals = []error{
+// rejections are the errors that say that a record is not in the topic.
+var rejections = []error{
 	kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord, kerr.InvalidTimestamp, kerr.PolicyViolation,
 	kerr.TopicAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.UnknownTopicOrPartition, kerr.InvalidTopicException,
 }
@@ -144,8 +144,8 @@ func outcomeOf(failure error) Outcome {
 	if failure == nil {
 		return Acknowledged
 	}
-	for _, refusal := range refusals {
-		if errors.Is(failure, refusal) {
+	for _, rejection := range rejections {
+		if errors.Is(failure, rejection) {
 			return Refused
 		}
 	}
