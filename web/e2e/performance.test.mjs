@@ -23,7 +23,7 @@ for (const [customers, interval] of [[10_000, "1s"], [100_000, "10s"]]) {
     test("the page never blocks for long", async () => {
       const page = await visit(chromium, system.url);
       try {
-        await until("everybody to be seen", () => page.evaluate(() => document.querySelector('[data-state="never_seen"] .chip-count')?.textContent === "0"), 60_000);
+        await until("everybody to be seen", () => page.evaluate(() => document.querySelector('[data-group="never_seen"] .chip-count')?.textContent === "0"), 60_000);
         await sleep(3000);
         const cost = await measure(page);
         console.log(`# ${cost.text}`);

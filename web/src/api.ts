@@ -176,6 +176,7 @@ export interface Incident {
 }
 
 export interface Session {
+  readonly sign_in_needed?: boolean;
   readonly token_needed: boolean;
   readonly signed_in: boolean;
   readonly version: string;
@@ -223,4 +224,12 @@ export function post<T>(path: string, body?: unknown): Promise<T> {
 
 export function remove<T>(path: string): Promise<T> {
   return request<T>("DELETE", path, undefined);
+}
+
+export type Role = "viewer" | "operator" | "admin";
+
+/** Who looks at the console. */
+export interface Me {
+  readonly name: string;
+  readonly role: Role;
 }

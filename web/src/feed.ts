@@ -1,4 +1,9 @@
 import { Fleet } from "./fleet";
+import type { Alarm, AlarmChange } from "./alarms/api";
+import { AlarmStore } from "./alarms/store";
+import { worstFirst } from "./alarms/status";
+import { lookOf } from "./look";
+import { parseCustomer } from "./state";
 import type { Alerts, Frame, Hello } from "./wire";
 import type { PipelineStatus } from "./api";
 import type { LinkState, StreamEvents } from "./stream";
@@ -12,7 +17,7 @@ export interface LiveAlert {
   readonly time: number;
 }
 
-export type Topic = "hello" | "frame" | "alerts" | "status" | "link";
+export type Topic = "hello" | "frame" | "alarms" | "alerts" | "status" | "link";
 
 const STALE_AFTER = 2500;
 const KEPT_ALERTS = 2000;
@@ -22,6 +27,7 @@ const HIDDEN_AFTER = 60_000;
 /** What the stream has brought so far. State flows one way: stream, feed, page. */
 export class Feed {
   readonly fleet = new Fleet();
+  readonly alarms = new AlarmStore();
   hello: Hello | undefined;
   frame: Frame | undefined;
   status: PipelineStatus | undefined;
@@ -31,6 +37,7 @@ export class Feed {
   missed = 0;
   received = 0; // when the last frame came, by the viewer's clock
   offset = 0; // the server's clock minus the viewer's
+  #marked: number[] = []; // slots whose look changed since the last frame
   readonly #listeners = new Map<Topic, Set<() => void>>();
   readonly #stream = new Stream({
     event: (name, data) => this.#take(name, data),
@@ -76,6 +83,9 @@ export class Feed {
       case "frame":
         this.#show(data as Frame);
         break;
+      case "alarms":
+        this.#changeAlarms(data as AlarmChange);
+        break;
       case "alerts":
         this.#raise(data as Alerts);
         break;
@@ -88,18 +98,45 @@ export class Feed {
 
   #greet(hello: Hello): void {
     if (hello.boot !== this.hello?.boot) {
-      this.fleet.reset(hello.pool);
+      this.#reset(hello.pool);
       this.alerts = [];
     }
     this.hello = hello;
   }
 
   #show(frame: Frame): void {
-    if (frame.from === 0) this.fleet.reset(this.hello?.pool ?? 0);
-    this.fleet.apply(frame);
-    this.frame = frame;
     this.received = Date.now();
     this.offset = frame.t - this.received;
+    if (frame.from === 0) this.#reset(this.hello?.pool ?? 0);
+    this.fleet.apply(frame);
+    for (const slot of this.#marked) this.fleet.changed.push(slot);
+    this.#marked = [];
+    this.frame = frame;
+  }
+
+  /** Takes in the server's answer to an action, which the stream repeats. */
+  answered(alarm: Alarm): void {
+    this.alarms.take(alarm);
+    this.#mark(alarm.subject);
+    this.#notify("alarms");
+  }
+
+  #changeAlarms(change: AlarmChange): void {
+    for (const subject of this.alarms.apply(change)) this.#mark(subject);
+  }
+
+  #reset(pool: number): void {
+    this.fleet.reset(pool);
+    for (const subject of this.alarms.subjects()) this.#mark(subject);
+  }
+
+  /** Shows a customer's worst alarm on the wall, from the next frame on. */
+  #mark(subject: string): void {
+    const id = parseCustomer(subject);
+    if (id === undefined) return;
+    const [worst] = this.alarms.of(subject).sort(worstFirst(this.now));
+    const slot = this.fleet.mark(id, worst && lookOf(worst, this.now));
+    if (slot !== undefined) this.#marked.push(slot);
   }
 
   #raise(alerts: Alerts): void {

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { Fleet, arrange } from "./fleet";
 import { State } from "./state";
+import { Group, lookOf } from "./look";
+import { openAlarm } from "./alarms/status";
+import type { Alarm } from "./alarms/api";
 import { SMALLEST_PITCH, fittingPitch } from "./pitch";
 import { lone, withGaps } from "./gaps";
 import { parseCustomer } from "./state";
@@ -16,6 +19,13 @@ function frame(from: number, ...changes: readonly [number, number][]) {
     before = customer;
   }
   return { t: 1000, from, to: from + 1, n: 0, untracked: 0, rate: 0, counts: [], c: btoa(String.fromCharCode(...bytes)) };
+}
+
+function alarm(priority: Alarm["priority"]) {
+  return openAlarm({
+    alarm_id: "0b54b2f0-5a3c-5d0c-9d5e-0c4f1d3a7e21", version: 1, subject: "CUST_00004", condition: "rate_high", priority, current_priority: priority,
+    active: true, raised_at: "2026-02-20T12:00:00Z", active_since: "2026-02-20T12:00:00Z", onset_at: "2026-02-20T12:00:00Z",
+  });
 }
 
 describe("Fleet", () => {
@@ -44,17 +54,28 @@ describe("arrange", () => {
   const fleet = new Fleet();
   fleet.reset(5);
   fleet.apply(frame(0, [1, 75], [2, 20], [3, 220], [4, 75], [70, 50]));
+  fleet.mark(4, lookOf(alarm("high"), 0));
+  fleet.mark(1, lookOf({ ...alarm("high"), acknowledgedUntil: Infinity }, 0));
+  fleet.mark(70, lookOf(alarm("low"), 0));
   const names = (slots: Int32Array) => [...slots].map((slot) => fleet.ids[slot]);
 
-  test("puts the worst first, and keeps the order of ids among equals", () => {
-    expect(names(arrange(fleet, "worst", new Set()))).toEqual([3, 2, 70, 1, 4, 5]);
+  test("puts the worst alarms first, then anomalies, and keeps the order of ids among equals", () => {
+    expect(names(arrange(fleet, "worst", new Set()))).toEqual([4, 1, 70, 2, 3, 5]);
   });
   test("shows only what was chosen", () => {
-    expect(names(arrange(fleet, "worst", new Set([State.Resting, State.Tachycardia])))).toEqual([3, 1, 4]);
-    expect(names(arrange(fleet, "id", new Set([State.Never])))).toEqual([5]);
+    expect(names(arrange(fleet, "worst", new Set([Group.Low, Group.High])))).toEqual([4, 70]);
+    expect(names(arrange(fleet, "id", new Set([Group.Never])))).toEqual([5]);
   });
   test("goes by id", () => {
     expect(names(arrange(fleet, "id", new Set()))).toEqual([1, 2, 3, 4, 5, 70]);
+  });
+  test("counts customers by what they show", () => {
+    expect([Group.High, Group.Acknowledged, Group.Low, Group.Anomaly, Group.None, Group.Never].map((group) => fleet.groups[group])).toEqual([1, 1, 1, 2, 0, 1]);
+    fleet.mark(4, undefined);
+    expect([fleet.groups[Group.High], fleet.groups[Group.None]]).toEqual([0, 1]);
+    fleet.mark(4, lookOf(alarm("high"), 0));
+    fleet.apply(frame(1, [4, 220]));
+    expect(fleet.groups[Group.High]).toBe(1);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Page } from "./context";
-import type { Session } from "./api";
+import type { Me, Session } from "./api";
 import { get, remove } from "./api";
 import { Feed } from "./feed";
 import { Clock } from "./format";
@@ -41,11 +41,17 @@ async function start(): Promise<void> {
     byId("page").focus();
   });
   feed.start();
-  route(feed, clock);
+  route(feed, clock, await whoLooks(session));
+}
+
+/** Who looks. Somebody of whom the server does not know the role may look only. */
+async function whoLooks(session: Session | undefined): Promise<Me> {
+  if (session?.sign_in_needed === undefined) return { name: "local", role: session?.token_needed ? "viewer" : "operator" };
+  return get<Me>("me").catch(() => ({ name: "", role: "viewer" }) as const);
 }
 
 /** Shows the page that the address names, and again when it names another one. */
-function route(feed: Feed, clock: Clock): void {
+function route(feed: Feed, clock: Clock, me: Me): void {
   let shown = new AbortController();
   const show = (): void => {
     shown.abort();
@@ -56,7 +62,7 @@ function route(feed: Feed, clock: Clock): void {
     const root = byId("page");
     root.className = `page page-${here.page}`;
     root.replaceChildren();
-    page(root, { feed, clock, route: here, signal: shown.signal });
+    page(root, { feed, clock, me, route: here, signal: shown.signal });
     window.scrollTo(0, 0);
   };
   addEventListener("hashchange", () => {

@@ -1,3 +1,4 @@
+import type { AlarmChange } from "./alarms/api";
 import type { Alerts, Frame, Hello } from "./wire";
 import type { PipelineStatus } from "./api";
 
@@ -5,6 +6,7 @@ import type { PipelineStatus } from "./api";
 export interface StreamEvents {
   hello: Hello;
   frame: Frame;
+  alarms: AlarmChange;
   alerts: Alerts;
   status: PipelineStatus;
 }

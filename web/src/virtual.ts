@@ -10,6 +10,9 @@ export interface VirtualOptions<T> {
   readonly row: (item: T, cells: readonly HTMLElement[]) => void;
   readonly more: () => void; // called when the end comes near
   readonly signal: AbortSignal;
+  /** Makes the list a grid with one current row, which the owner moves by keys. The text begins the ids of rows. */
+  readonly grid?: string;
+  readonly decorate?: (item: T, row: HTMLElement) => void; // of a grid
 }
 
 /** A table of any length of which only the rows in view exist. */
@@ -27,9 +30,10 @@ export class VirtualList<T> {
     this.#options = options;
     this.#scroller.append(this.#spacer, this.#empty);
     this.#scroller.setAttribute("aria-label", options.label);
-    this.element = h("div", { class: "virtual", role: "table", "aria-label": options.label },
-      h("div", { class: "virtual-row virtual-head", role: "row" }, ...options.columns.map((text) => h("div", { role: "columnheader" }, text))),
-      this.#scroller);
+    const grid = options.grid !== undefined;
+    const head = h("div", { class: "virtual-row virtual-head", role: grid ? null : "row", "aria-hidden": grid ? "true" : null },
+      ...options.columns.map((text) => h("div", { role: grid ? null : "columnheader" }, text)));
+    this.element = h("div", { class: "virtual", role: grid ? null : "table", "aria-label": grid ? null : options.label }, head, this.#scroller);
     this.#scroller.addEventListener("scroll", () => this.refresh(), { passive: true, signal: options.signal });
     const observer = new ResizeObserver(() => this.refresh());
     observer.observe(this.#scroller);
@@ -40,9 +44,38 @@ export class VirtualList<T> {
     return this.#scroller.scrollTop < this.#height;
   }
 
+  /** What holds the rows, and the focus. */
+  get scroller(): HTMLElement {
+    return this.#scroller;
+  }
+
+  /** The index of the row that an element is in. */
+  indexOf(element: Element): number | undefined {
+    const row = element.closest<HTMLElement>(".virtual-row[aria-rowindex]");
+    return row ? Number(row.dataset["index"]) : undefined;
+  }
+
+  /** Scrolls a row into view. */
+  reveal(index: number): void {
+    const [top, height] = [index * this.#height, this.#scroller.clientHeight];
+    if (top < this.#scroller.scrollTop) this.#scroller.scrollTop = top;
+    else if (top + this.#height > this.#scroller.scrollTop + height) this.#scroller.scrollTop = top + this.#height - height;
+    this.refresh();
+  }
+
+  /** How many rows fit. */
+  get page(): number {
+    return Math.max(1, Math.floor(this.#scroller.clientHeight / this.#height) - 1);
+  }
+
   show(items: readonly T[]): void {
     this.#items = items;
-    this.element.setAttribute("aria-rowcount", String(items.length + 1));
+    if (this.#options.grid === undefined) this.element.setAttribute("aria-rowcount", String(items.length + 1));
+    else {
+      this.#scroller.setAttribute("role", items.length > 0 ? "grid" : "group");
+      if (items.length > 0) this.#scroller.setAttribute("aria-rowcount", String(items.length));
+      else this.#scroller.removeAttribute("aria-rowcount");
+    }
     this.#empty.hidden = items.length > 0;
     this.refresh();
   }
@@ -59,9 +92,11 @@ export class VirtualList<T> {
       const item = this.#items[first + i];
       row.element.hidden = item === undefined || first + i >= last;
       if (row.element.hidden) continue;
-      row.element.setAttribute("aria-rowindex", String(first + i + 2));
+      row.element.setAttribute("aria-rowindex", String(first + i + (this.#options.grid === undefined ? 2 : 1)));
+      row.element.dataset["index"] = String(first + i);
       row.element.style.transform = `translateY(${(first + i) * this.#height}px)`;
       this.#options.row(item!, row.cells);
+      this.#options.decorate?.(item!, row.element);
     }
     if (last + 4 * SPARE >= this.#items.length) this.#options.more();
   }
@@ -69,8 +104,9 @@ export class VirtualList<T> {
   #row(i: number): { readonly element: HTMLElement; readonly cells: HTMLElement[] } {
     let row = this.#rows[i];
     if (!row) {
-      const cells = this.#options.columns.map(() => h("div", { role: "cell" }));
-      row = { element: h("div", { class: "virtual-row", role: "row" }, ...cells), cells };
+      const grid = this.#options.grid;
+      const cells = this.#options.columns.map(() => h("div", { role: grid === undefined ? "cell" : "gridcell" }));
+      row = { element: h("div", { class: "virtual-row", role: "row", id: grid === undefined ? null : `${grid}-${i}` }, ...cells), cells };
       this.#rows.push(row);
       this.#spacer.append(row.element);
     }

@@ -1,5 +1,8 @@
 import type { Fleet } from "./fleet";
-import { STATES, State } from "./state";
+import { State } from "./state";
+import type { Look } from "./look";
+import { LOOKS } from "./look";
+import type { Ink } from "./glyph";
 import { inkOf, pixels } from "./glyph";
 import { SMALLEST_PITCH, fittingPitch } from "./pitch";
 import { h, rem } from "./element";
@@ -28,9 +31,10 @@ export class Wall {
   readonly #ring = h("div", { class: "wall-ring", hidden: true });
   readonly #cell = h("div", { role: "gridcell", id: "wall-cell", class: "visually-hidden" });
   readonly #context: CanvasRenderingContext2D;
-  #sprites: Uint32Array[] = [];
+  #inks: Ink[] = []; // of each look
+  #sprites: (Uint32Array | undefined)[] = []; // of each look, drawn when first needed
   #background = 0;
-  #label = { font: "", colors: [] as string[] };
+  #font = "";
   #image: ImageData | undefined;
   #buffer = new Uint32Array(0);
   #order: Int32Array = new Int32Array(0);
@@ -41,6 +45,7 @@ export class Wall {
   #level = 0;
   #top = 0; // device pixels scrolled away
   #width = 7; // of a sprite
+  #height = 7;
   #focus: number | undefined; // slot
   #frame = 0;
   #stale = false;
@@ -122,9 +127,10 @@ export class Wall {
     this.#background = rgba(style.backgroundColor);
     const gap = this.#pitch >= 24 ? 2 : this.#pitch >= 4 ? 1 : 0;
     this.#width = this.#pitch - gap;
-    const inks = STATES.map((s) => inkOf(s.state, style));
-    this.#sprites = STATES.map((s, i) => pixels(s.state, this.#width, this.#rise - gap, inks[i]!).map((p) => (p >>> 24 === 255 ? p : blend(p, this.#background))));
-    this.#label = { font: style.fontFamily, colors: STATES.map((s) => style.getPropertyValue(`--text-${s.name.replaceAll("_", "-")}`).trim()) };
+    this.#height = this.#rise - gap;
+    this.#inks = Array.from({ length: LOOKS }, (_, look) => inkOf(look, style));
+    this.#sprites = Array.from({ length: LOOKS });
+    this.#font = style.fontFamily;
     this.#repaint = true;
     this.#schedule();
   }
@@ -201,7 +207,7 @@ export class Wall {
     const rows = Math.max(1, Math.ceil(this.#order.length / this.#columns));
     const rise = this.#level > 0 ? pitch : Math.max(pitch, Math.min(Math.floor(height / rows), Math.max(Math.floor(pitch * TALLEST_CELL), pitch + 1)));
     this.#spacer.style.height = `${Math.max(rows * rise, height) / scale}px`;
-    const changed = pitch !== this.#pitch || rise !== this.#rise || this.#sprites.length === 0;
+    const changed = pitch !== this.#pitch || rise !== this.#rise || this.#inks.length === 0;
     [this.#pitch, this.#rise] = [pitch, rise];
     this.#image ??= this.#context.createImageData(width, height);
     this.#buffer = new Uint32Array(this.#image.data.buffer);
@@ -224,7 +230,7 @@ export class Wall {
   }
 
   #paint(): void {
-    if (!this.#image || this.#sprites.length === 0) return;
+    if (!this.#image || this.#inks.length === 0) return;
     const first = Math.floor(this.#top / this.#rise) * this.#columns;
     const last = Math.min(this.#order.length, (Math.floor((this.#top + this.#canvas.height) / this.#rise) + 1) * this.#columns);
     if (this.#repaint) {
@@ -239,7 +245,7 @@ export class Wall {
   /** Copies a cell's sprite into the image, cut off at the edges. */
   #stamp(position: number): void {
     if (position < 0 || !this.#image) return;
-    const sprite = this.#sprites[this.#fleet.states[this.#order[position]!]!]!;
+    const sprite = this.#sprite(this.#fleet.looks[this.#order[position]!]!);
     const [image, size] = [this.#image, this.#width];
     const x = (position % this.#columns) * this.#pitch;
     const y = Math.floor(position / this.#columns) * this.#rise - this.#top;
@@ -251,18 +257,21 @@ export class Wall {
     }
   }
 
+  #sprite(look: Look): Uint32Array {
+    return (this.#sprites[look] ??= pixels(look, this.#width, this.#height, this.#inks[look]!).map((p) => (p >>> 24 === 255 ? p : blend(p, this.#background))));
+  }
+
   #write(first: number, last: number): void {
     const c = this.#context;
     const scale = devicePixelRatio;
     c.textBaseline = "bottom";
-    c.font = `600 ${0.8125 * rem() * scale}px ${this.#label.font}`;
+    c.font = `600 ${0.8125 * rem() * scale}px ${this.#font}`;
     for (let position = first; position < last; position++) {
       const slot = this.#order[position]!;
-      const state = this.#fleet.states[slot]! as State;
       const x = (position % this.#columns) * this.#pitch + 4 * scale;
       const y = Math.floor(position / this.#columns) * this.#rise - this.#top + this.#rise;
-      c.fillStyle = this.#label.colors[state]!;
-      c.fillText(state === State.Never ? "–" : String(this.#fleet.rates[slot]!), x, y - 4 * scale);
+      c.fillStyle = this.#inks[this.#fleet.looks[slot]!]!.text;
+      c.fillText(this.#fleet.states[slot] === State.Never ? "–" : String(this.#fleet.rates[slot]!), x, y - 4 * scale);
     }
   }
 

@@ -4,17 +4,19 @@ import { arrange } from "../fleet";
 import { duration } from "../format";
 import { h, replace, setText } from "../element";
 import { go, href } from "../router";
-import { State, WORST_FIRST, info, parseCustomer } from "../state";
-import { symbol } from "../glyph";
+import { alarmPanel } from "../alarms/panel";
+import { CONDITIONS, PRIORITY_TEXT, statusText } from "../alarms/status";
+import { GROUPS, Group } from "../look";
+import { State, info, parseCustomer } from "../state";
+import { lookSymbol } from "../glyph";
 import { Wall } from "../wall";
-import { attention } from "./fleet/attention";
 import { figures } from "./fleet/figures";
 import { tooltip } from "./fleet/tooltip";
 
-/** The wall of all customers, the figures above it, and those who need attention beside it. */
+/** The open alarms, the wall of all customers beside them, and the totals above both. */
 export function fleetPage(root: HTMLElement, context: Context): void {
   const { feed, signal } = context;
-  const chosen = new Set<State>();
+  const chosen = new Set<Group>();
   let order: Order = context.route.query.get("order") === "id" ? "id" : "worst";
   const wall = new Wall(feed.fleet, signal);
   const tip = tooltip(context);
@@ -34,22 +36,21 @@ export function fleetPage(root: HTMLElement, context: Context): void {
   };
 
   const filters = filterBar(context, chosen, rearrange);
-  const list = attention(context);
   replace(
     root,
     h("h1", { class: "visually-hidden" }, "Fleet"),
     figures(context),
+    alarmPanel(context),
     h("section", { class: "panel wall-panel", "aria-label": "Wall" },
       h("div", { class: "toolbar" }, filters.element),
       h("div", { class: "toolbar" },
-        tip.detail,
         orderSwitch(order, (to) => ((order = to), rearrange())),
         zoomButtons(wall),
         searchForm(context, wall),
       ),
+      tip.detail,
       h("div", { class: "wall-box" }, wall.element, empty),
     ),
-    list,
     tip.element,
   );
 
@@ -71,38 +72,40 @@ export function fleetPage(root: HTMLElement, context: Context): void {
 
 function emptyText(connected: boolean, seen: number, shown: number, filters: number): string {
   if (!connected) return "Waiting for the first frame…";
-  if (shown === 0 && filters > 0) return "No customer is in the chosen states.";
+  if (shown === 0 && filters > 0) return "No customer is in the chosen groups.";
   if (seen === 0) return "No reading has arrived yet. Start `heartbeat produce`, or point a device at the topic.";
   return "";
 }
 
-function sentence({ feed }: Context, slot: number): string {
+function sentence({ feed, clock }: Context, slot: number): string {
   const fleet = feed.fleet;
   const state = fleet.states[slot]! as State;
   if (state === State.Never) return `${fleet.name(slot)}: never seen`;
-  return `${fleet.name(slot)}: ${fleet.rates[slot]} bpm, ${info(state).label}, for ${duration(feed.now - fleet.sinces[slot]!)}, ` +
+  const alarms = feed.alarms.of(fleet.name(slot)).map((alarm) =>
+    `${PRIORITY_TEXT[alarm.priority]} alarm, ${CONDITIONS[alarm.condition]}, ${statusText(alarm, feed.now, clock)}; `).join("");
+  return `${fleet.name(slot)}: ${alarms}${fleet.rates[slot]} bpm, ${info(state).label}, for ${duration(feed.now - fleet.sinces[slot]!)}, ` +
     `read ${duration(feed.now - fleet.times[slot]!)} ago`;
 }
 
 /** The legend, the counts and the filter in one. */
-function filterBar({ feed }: Context, chosen: Set<State>, changed: () => void): { element: HTMLElement; show: () => void } {
-  const counts = new Map<State, HTMLElement>();
-  const buttons = WORST_FIRST.map((s) => {
+function filterBar({ feed }: Context, chosen: Set<Group>, changed: () => void): { element: HTMLElement; show: () => void } {
+  const counts = new Map<Group, HTMLElement>();
+  const buttons = GROUPS.map((s) => {
     const number = h("span", { class: "chip-count" }, "–");
-    counts.set(s.state, number);
+    counts.set(s.group, number);
     const button = h("button", {
-      type: "button", class: `chip chip-${s.priority}`, "aria-pressed": "false", title: `${s.label}: ${s.range}. Show only these.`,
-      "data-state": s.name,
+      type: "button", class: "chip", "aria-pressed": "false", title: `${s.title}. Show only these.`,
+      "data-group": s.name,
       onclick: () => {
-        if (!chosen.delete(s.state)) chosen.add(s.state);
-        button.setAttribute("aria-pressed", String(chosen.has(s.state)));
+        if (!chosen.delete(s.group)) chosen.add(s.group);
+        button.setAttribute("aria-pressed", String(chosen.has(s.group)));
         changed();
       },
-    }, symbol(s.state), h("span", { class: "chip-label" }, s.label), number);
+    }, lookSymbol(s.example), h("span", { class: "chip-label" }, s.label), number);
     return button;
   });
   const show = (): void => {
-    for (const [state, element] of counts) setText(element, feed.fleet.counts[state]!.toLocaleString("en"));
+    for (const [group, element] of counts) setText(element, feed.fleet.groups[group]!.toLocaleString("en"));
   };
   return { element: h("div", { class: "chips", role: "group", "aria-label": "Show only" }, ...buttons), show };
 }

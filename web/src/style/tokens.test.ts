@@ -25,11 +25,14 @@ const TEXT: readonly (readonly [string, string])[] = [
   ...["text", "muted"].flatMap((text) => ["bg", "panel", "raised"].map((on) => [text, on] as const)),
   ["link", "panel"], ["selected-text", "selected"], ["selected-text", "high"], ["high", "bg"], ["high", "panel"],
   ["warn-text", "panel"], ["limit", "panel"], ["text-resting", "cell-resting"],
+  ...["high", "medium", "low"].flatMap((priority) => [
+    [`on-alarm-${priority}`, `alarm-${priority}`] as const, ...["cell-seen", "panel", "raised"].map((on) => [`ink-${priority}`, on] as const)]),
   ...STATES.map((state) => [`text-${state}`, `cell-${state}`] as const),
 ];
 const MARKS: readonly (readonly [string, string])[] = [
   ...["focus", "border-strong"].flatMap((line) => ["bg", "panel", "raised"].map((on) => [line, on] as const)),
   ...["ok", "line", "line-2", "series-tachycardia", "series-bradycardia", "series-invalid", "mark-never-seen"].map((mark) => [mark, "panel"] as const),
+  ["mark-anomaly", "cell-resting"],
   ...STATES.map((state) => [`mark-${state}`, `cell-${state}`] as const),
 ];
 

@@ -3,7 +3,9 @@ import { duration } from "../../format";
 import { h, replace, setText } from "../../element";
 import { href } from "../../router";
 import { State, info } from "../../state";
-import { symbol } from "../../glyph";
+import { alarmSymbol, lookSymbol } from "../../glyph";
+import { filling } from "../../look";
+import { CONDITIONS, PRIORITY_TEXT, statusOf, statusText } from "../../alarms/status";
 
 export interface Tooltip {
   readonly element: HTMLElement;
@@ -58,11 +60,18 @@ function describe({ feed, clock }: Context, slot: number): { name: string; state
   };
 }
 
+function alarms({ feed, clock }: Context, customer: string): HTMLElement[] {
+  return feed.alarms.of(customer).map((alarm) => h("span", { class: "state strong" },
+    alarmSymbol({ condition: alarm.condition, status: filling(statusOf(alarm, feed.now)), priority: alarm.priority }),
+    `${PRIORITY_TEXT[alarm.priority]} ${CONDITIONS[alarm.condition]}: ${statusText(alarm, feed.now, clock)}`));
+}
+
 function lines(context: Context, slot: number): HTMLElement[] {
   const f = describe(context, slot);
   return [
     h("strong", {}, f.name),
-    h("span", { class: "state" }, symbol(f.state), `${info(f.state).label} · ${f.rate}`),
+    ...alarms(context, f.name),
+    h("span", { class: "state" }, lookSymbol(f.state), `${info(f.state).label} · ${f.rate}`),
     h("span", {}, f.since),
     h("span", {}, f.read),
   ];
@@ -72,7 +81,8 @@ function line(context: Context, slot: number): HTMLElement[] {
   const f = describe(context, slot);
   return [
     h("strong", {}, h("a", { href: href("customer", f.name) }, f.name)),
-    h("span", { class: "state" }, symbol(f.state), info(f.state).label),
+    ...alarms(context, f.name),
+    h("span", { class: "state" }, lookSymbol(f.state), info(f.state).label),
     h("span", { class: "strong" }, f.rate),
     h("span", {}, f.since),
     h("span", {}, f.read),

@@ -1,0 +1,170 @@
+// Alarms in a real browser against the whole system: what a nurse sees and does, and what others see of it.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { closeAll, raise, sql } from "./alarms.mjs";
+import { System, browser, visit } from "./harness.mjs";
+
+const LIVE = "#link >> text=Live";
+const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true };
+
+describe("alarms", { timeout: 600_000 }, () => {
+  let system;
+  let chromium;
+  let pages = [];
+
+  before(async () => {
+    // Readings come once in five minutes: the detector stays quiet and the alarms are those of the tests.
+    [system, chromium] = await Promise.all([System.start({ customers: 10_000, interval: "5m" }), browser()]);
+  });
+  after(async () => {
+    await chromium?.close();
+    await system?.stop();
+  });
+  beforeEach(() => closeAll(system));
+  afterEach(async () => {
+    const faults = pages.flatMap((page) => page.faults);
+    await Promise.all(pages.map((page) => page.context().close()));
+    pages = [];
+    assert.deepEqual(faults, [], "the browser complains");
+  });
+
+  async function open(options = {}) {
+    const page = await visit(chromium, system.url, options);
+    pages.push(page);
+    await page.locator(LIVE).waitFor();
+    return page;
+  }
+  const row = (page, customer) => page.locator(".alarm-row:not([hidden])", { hasText: customer });
+  const headline = (page, text) => page.locator("#headline", { hasText: text }).waitFor();
+
+  test("an alarm is on every screen within a second, and so is its acknowledgement with the mouse", async () => {
+    const [first, second] = [await open(), await open()];
+    await headline(first, "No open alarm");
+    const raised = Date.now();
+    raise(system, { from: 42, value: 201, ago: "20 seconds" });
+    await Promise.all([first, second].map((page) => row(page, "CUST_00042").waitFor()));
+    const shown = Date.now() - raised;
+    await headline(second, "1 needs attention");
+    assert.match(await row(first, "CUST_00042").innerText(), /Rate high[\s\S]*HIGH[\s\S]*201[\s\S]*over 180[\s\S]*since \d\d:\d\d:\d\d[\s\S]*Not acknowledged/);
+    const pressed = Date.now();
+    await row(first, "CUST_00042").locator('[data-command="ack"]').click();
+    await row(second, "CUST_00042").getByText("Acknowledged by local").waitFor();
+    const seen = Date.now() - pressed;
+    await headline(second, "All alarms are acknowledged");
+    console.log(`# raise to two screens ${shown} ms, acknowledgement to the other screen ${seen} ms`);
+    assert.ok(seen < 1000 && shown < 2000, `took ${shown} and ${seen} ms`);
+    assert.equal(sql(system, "SELECT acknowledged_by FROM alarms WHERE closed_at IS NULL"), "local");
+  });
+
+  test("the keyboard acknowledges, snoozes, notes and assigns in two steps each", async () => {
+    raise(system, { from: 1, to: 4 });
+    const page = await open();
+    await headline(page, "4 need attention");
+    await page.locator(".alarm-panel .virtual-scroll").first().focus();
+    await page.keyboard.press("Home");
+    await page.keyboard.press("a"); // the oldest comes first: CUST_00004
+    await row(page, "CUST_00004").getByText("Acknowledged by local").waitFor();
+    await page.keyboard.press("Home"); // the acknowledged one has gone behind the others
+    await page.keyboard.press("s");
+    await page.keyboard.press("Enter");
+    await row(page, "CUST_00003").getByText("Snoozed by local").waitFor();
+    await page.keyboard.press("n");
+    await page.keyboard.type("Called, feels well");
+    await page.keyboard.press("Enter");
+    await row(page, "CUST_00003").getByText("Called, feels well").waitFor();
+    await page.keyboard.press("t");
+    await page.keyboard.press("Control+a");
+    await page.keyboard.type("anna");
+    await page.keyboard.press("Enter");
+    await row(page, "CUST_00003").getByText("→ anna").waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("role")), "grid");
+    assert.equal(sql(system, "SELECT string_agg(kind, ' ' ORDER BY recorded_at) FROM alarm_events WHERE actor IS NOT NULL AND alarm_id IN (SELECT alarm_id FROM alarms WHERE closed_at IS NULL)"),
+      "acknowledged snoozed commented assigned");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/alarms\/[0-9a-f-]{36}/);
+  });
+
+  test("several at once, and those that ended unseen stand apart", async () => {
+    raise(system, { from: 1, to: 3 });
+    raise(system, { from: 9, ended: true });
+    const page = await open();
+    await headline(page, "4 need attention");
+    await page.locator(".ended", { hasText: "Ended, unseen: 1" }).waitFor();
+    assert.match(await row(page, "CUST_00009").innerText(), /Ended .* ago, unseen/);
+    await page.locator(".alarm-panel .virtual-scroll").first().focus();
+    await page.keyboard.press("Control+a");
+    await page.locator(".selection", { hasText: "3 selected" }).waitFor();
+    await page.keyboard.press("a");
+    await page.locator(".done", { hasText: "3 alarms: acknowledged." }).waitFor();
+    await row(page, "CUST_00009").locator('[data-command="ack"]').click();
+    await page.locator(".ended").waitFor({ state: "hidden" });
+    await headline(page, "All alarms are acknowledged");
+  });
+
+  test("who was second hears who was first", async () => {
+    raise(system, { from: 7 });
+    const page = await open();
+    page.tolerated = (text) => /status of 409/.test(text);
+    await row(page, "CUST_00007").waitFor();
+    await page.route("**/api/v1/alarms/*/ack", async (route) => {
+      sql(system, `
+WITH acknowledged AS (
+  UPDATE alarms SET version = 2, acknowledged_by = 'anna', acknowledged_at = now(), seen_at = now() WHERE closed_at IS NULL AND subject = 'CUST_00007' RETURNING *)
+INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, actor) SELECT gen_random_uuid(), alarm_id, 2, 'acknowledged', now(), 'anna' FROM acknowledged`);
+      await route.continue();
+    });
+    await row(page, "CUST_00007").locator('[data-command="ack"]').click();
+    await page.locator("#refused", { hasText: /CUST_00007, rate high: anna was first: acknowledged at \d\d:\d\d:\d\d/ }).waitFor();
+    await row(page, "CUST_00007").getByText("Acknowledged by anna").waitFor();
+  });
+
+  test("ten thousand open alarms stay responsive", async () => {
+    raise(system, { from: 1, to: 10_000, condition: "bad_signal", priority: "low", value: 35, limit: 20 });
+    raise(system, { from: 5555 });
+    const page = await open();
+    await headline(page, "10,001 need attention");
+    assert.match(await page.locator(".alarm-row").first().innerText(), /CUST_05555/);
+    assert.ok((await page.locator(".alarm-row").count()) < 100);
+    const list = page.locator(".alarm-panel .virtual-scroll").first();
+    await list.focus();
+    const took = await page.evaluate(async () => {
+      const scroller = document.querySelector(".alarm-panel .virtual-scroll");
+      const times = [];
+      for (const key of ["End", "Home", "PageDown", "ArrowDown"]) {
+        const began = performance.now();
+        scroller.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        times.push(Math.round(performance.now() - began));
+      }
+      return times;
+    });
+    console.log(`# keys with 10,001 alarms take ${took} ms to the next frame`);
+    assert.ok(Math.min(...took) < 500, `keys take ${took} ms`);
+    await page.keyboard.press("Home");
+    const pressed = Date.now();
+    await page.keyboard.press("a");
+    await page.locator(".done", { hasText: "CUST_05555, rate high: acknowledged." }).waitFor();
+    assert.ok(Date.now() - pressed < 2000, `acknowledging took ${Date.now() - pressed} ms`);
+    assert.equal(await page.locator('[data-group="low"] .chip-count').innerText(), "9,999");
+  });
+
+  for (const [mode, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", PHONE]]) {
+    test(`the pages are accessible and fit, ${mode}`, async () => {
+      const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+      for (const [from, more] of [[42, {}], [43, { condition: "rate_low", value: 34, limit: 40 }], [44, { ended: true }], [45, { condition: "bad_signal", priority: "low", value: 35, limit: 20 }]]) raise(system, { from, ...more });
+      const page = await open(options);
+      for (const hash of ["#/fleet"]) {
+        await page.goto(`${system.url}/${hash}`);
+        await page.locator(LIVE).waitFor();
+        await page.getByText("CUST_00042").first().waitFor();
+        await page.waitForTimeout(1000);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${hash} is ${wide} px too wide`);
+        await page.evaluate(axe);
+        const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+        assert.deepEqual(violations.map((v) => `${hash}: ${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.failureSummary}`).join(" | ")}`), []);
+      }
+    });
+  }
+});
