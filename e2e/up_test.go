@@ -279,7 +279,7 @@ func TestStockClientsWorkAgainstUp(t *testing.T) {
 	t.Parallel()
 	dir := openDir(t)
 	run := start(t, command{arguments: []string{"up", "--data-dir", dir, "--listen", "127.0.0.1:0"}, home: dir})
-	run.waitForOutput("Ctrl-C stops everything in good order")
+	run.waitForOutput("Ctrl-C stops everything in order")
 	run.waitForOutput("*** ANOMALY ALERT ***")
 	text := run.output.String()
 	kafka, database := portOf(t, text, `Kafka +[^ ]*:(\d+),`), portOf(t, text, `PostgreSQL +[^ ]*:(\d+),`)

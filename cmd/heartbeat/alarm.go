@@ -57,7 +57,7 @@ type alarmList struct {
 	alarmFlags
 
 	State          alarm.Filter    `enum:"open,active,latched,closed,all" default:"open" help:"open (active or latched), active, latched (ended and not seen yet), closed or all (${default})."`
-	Unacknowledged bool            `help:"Only those that nobody has acknowledged, or whose acknowledgement has expired."`
+	Unacknowledged bool            `help:"Only those without an acknowledgement in force."`
 	Condition      alarm.Condition `help:"Only this condition, such as rate_high."`
 	Priority       string          `enum:",high,medium,low" default:"" help:"Only this priority: high, medium or low."`
 	Subject        string          `placeholder:"CUSTOMER" help:"Only of this customer."`

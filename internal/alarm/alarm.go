@@ -73,7 +73,7 @@ type Phase string
 const (
 	None    Phase = "none"    // not raised yet
 	Active  Phase = "active"  // the condition holds
-	Latched Phase = "latched" // the condition ended, and nobody has seen it
+	Latched Phase = "latched" // the condition ended before a person acknowledged it
 	Ended   Phase = "closed"
 )
 

@@ -38,7 +38,7 @@ func (u *up) banner() {
 			u.passwordVariable(), database.Host, database.Port, database.User, database.Database)
 	}
 	fmt.Fprintf(&b, "    kcat -b %s -t %s -C -o end\n", brokers, u.options.Kafka.Topic)
-	b.WriteString("\n  Ctrl-C stops everything in good order. Not a medical device.\n\n")
+	b.WriteString("\n  Ctrl-C stops everything in order. Not a medical device.\n\n")
 	fmt.Fprint(u.options.Out, b.String())
 }
 

@@ -48,7 +48,7 @@ func (d *DeadLetters) Show(ctx context.Context, id int64) (readmodel.RawDeadLett
 	return d.dashboard.DeadLetter(ctx, id)
 }
 
-// Replay decides anew about one dead letter, see ingest.Replayer.
+// Replay decodes one dead letter again, see ingest.Replayer.
 func (d *DeadLetters) Replay(ctx context.Context, id int64) (readmodel.Replay, error) {
 	return d.replayer.Replay(ctx, id)
 }

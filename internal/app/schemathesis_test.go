@@ -76,7 +76,7 @@ func TestEveryRouteWithstandsGeneratedRequests(t *testing.T) {
 		"--header", "Authorization: Bearer "+token,
 		"--exclude-path", "/api/v1/stream", // it does not end; internal/web tests it
 		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,negative_data_rejection,unsupported_method",
-		"--phases", "coverage,fuzzing", "--max-examples", "20", "--seed", "1", "--workers", "2",
+		"--phases", "coverage,fuzzing", "--max-examples", "20", "--seed", "1", "--workers", "1", // ast.parse of Python 3.11 fails now and then with two threads
 		"--continue-on-failure", "--request-timeout", "30", "--no-color", "--warnings", "off")
 	run.Dir = t.TempDir() // it keeps what it found in its directory
 	output, err := run.CombinedOutput()

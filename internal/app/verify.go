@@ -61,7 +61,7 @@ func (d auditedDatabase) Logs(ctx context.Context) ([]audit.Log, error) {
 		logs = append(logs, audit.Log{
 			Topic: p.Topic, TopicID: p.TopicID, Label: p.Log, Partition: p.Partition, Current: p.Current, First: p.First, Next: p.Next,
 			Records: p.Records, Anomalies: p.Anomalies, DeadLettered: p.DeadLettered, Skipped: p.Skipped, Lost: p.Lost,
-			Retired: dropped[key{p.Log, p.Partition}],
+			Dropped: dropped[key{p.Log, p.Partition}],
 		})
 	}
 	return logs, nil

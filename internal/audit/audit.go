@@ -26,7 +26,7 @@ type Log struct {
 	DeadLettered int64    `json:"dead_lettered"`
 	Skipped      int64    `json:"skipped"`
 	Lost         int64    `json:"lost"`
-	Retired      int64    `json:"retired"` // rows that retention has dropped since
+	Dropped      int64    `json:"retired"` // rows that retention has dropped since
 }
 
 // Database is one snapshot of what is stored.

@@ -69,7 +69,7 @@ func TestRun(t *testing.T) {
 			rows: []int64{0, 1}},
 			[]string{"a row is stored that no progress accounts for"}},
 		"dropped by retention": {world{
-			log:  Log{Label: "heartbeat-events", Current: true, First: 0, Next: 4, Records: 4, Retired: 2},
+			log:  Log{Label: "heartbeat-events", Current: true, First: 0, Next: 4, Records: 4, Dropped: 2},
 			rows: []int64{2, 3}, events: []int64{1, 2, 3}, start: 1}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -56,13 +56,13 @@ func (all *offsetBitmaps) mark(label string, partition int32, offset int64) {
 
 // compare checks the bits against the counters and, for offsets without a row, against the broker.
 func (b *offsetBitmap) compare(ctx context.Context, broker Broker, report *Report) error {
-	if stored := b.Records + b.Anomalies + b.DeadLettered; stored != b.set+b.Retired {
+	if stored := b.Records + b.Anomalies + b.DeadLettered; stored != b.set+b.Dropped {
 		report.add(Problem{"P2", b.Label, b.Partition, b.First, b.Next, fmt.Sprintf(
-			"%d rows were written, %d are there and %d were dropped by retention", stored, b.set, b.Retired)})
+			"%d rows were written, %d are there and %d were dropped by retention", stored, b.set, b.Dropped)})
 	}
-	if without := b.Next - b.First - b.set; without != b.Skipped+b.Lost+b.Retired {
+	if without := b.Next - b.First - b.set; without != b.Skipped+b.Lost+b.Dropped {
 		report.add(Problem{"P2", b.Label, b.Partition, b.First, b.Next, fmt.Sprintf(
-			"%d offsets have no row, want %d skipped + %d lost + %d dropped by retention", without, b.Skipped, b.Lost, b.Retired)})
+			"%d offsets have no row, want %d skipped + %d lost + %d dropped by retention", without, b.Skipped, b.Lost, b.Dropped)})
 	}
 	if !b.Current {
 		return nil
@@ -85,7 +85,7 @@ const near = 10_000
 // search asks the broker for the offsets without a row: an event there was lost by us, unless retention has dropped
 // its row.
 func (b *offsetBitmap) search(ctx context.Context, broker Broker, bounds progress.Bounds, report *Report) error {
-	dropped := b.Retired
+	dropped := b.Dropped
 	visit := func(offset int64) {
 		switch {
 		case b.has(offset):

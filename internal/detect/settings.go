@@ -11,7 +11,7 @@ const (
 	defaultGateSlope    = 3                // bpm per second of gap: what a heart can do between two readings
 	defaultGateAgree    = 15               // bpm between the readings that confirm a step
 	defaultMedian       = 5                // good readings
-	defaultOnDelay      = 15 * time.Second // 14 s remove 50 %, 19 s 67 % of the alarms nobody acts on (Görges 2009)
+	defaultOnDelay      = 15 * time.Second // 14 s remove 50 %, 19 s 67 % of the ignored alarms (Görges 2009)
 	defaultOnReadings   = 3
 	defaultOffDelay     = 30 * time.Second
 	defaultHighMargin   = 5 // bpm: 175 for a limit of 180
@@ -50,7 +50,7 @@ const (
 // Settings are the numbers of the rules. Two detectors decide the same from the same readings only with the same
 // Settings, so a deployment changes them rarely. Start from DefaultSettings.
 type Settings struct {
-	Limits Limits // where nobody has set others
+	Limits Limits // in force without other limits
 
 	GateStep, GateSlope, GateAgree int // bpm, bpm/s, bpm; a GateStep of 300 turns the gate off
 	Median                         int // good readings, 1 to 5

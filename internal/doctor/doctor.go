@@ -1,4 +1,4 @@
-// Package doctor examines the surroundings of a role: encryption, broker, topic, database, schema, clock and consumer group. Each
+// Package doctor examines what a role needs: encryption, broker, topic, database, schema, clock and consumer group. Each
 // finding says what is wrong and what to do.
 //
 // It changes nothing and has no flags or output of its own. Examine may run while consumers run, and several may run at a time.

@@ -26,7 +26,7 @@ import (
 
 const topic = "heartbeat-events"
 
-// environment is one set of surroundings that the doctor looks at.
+// environment is the broker and the database that a test examines.
 type environment struct {
 	t        *testing.T
 	kafka    kafka.Config
@@ -176,7 +176,7 @@ func TestDoctorNamesTheTrouble(t *testing.T) {
 		t.Parallel()
 		newEnvironment(t, pgtest.Database(t), kfake.SeedTopics(7, topic)).find("topic", doctor.Warning, "7 partitions")
 	})
-	t.Run("nobody consumes", func(t *testing.T) {
+	t.Run("no consumer", func(t *testing.T) {
 		t.Parallel()
 		p := newEnvironment(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
 		p.produce(50)

@@ -41,7 +41,7 @@ func TestConsumerIsReadyWhileItsPartitionsAreStored(t *testing.T) {
 		{"one of ours stands still", []int{moving, still}, own(0, 1), group(ours(0, 1)), "partition 1"},
 		{"another consumer's stands still", []int{moving, still}, own(0), group(ours(0), ours(1)), ""},
 		{"one is somebody else's client's", []int{moving, still}, own(0), group(ours(0), theirs(1)), "kcat at 10.0.0.9"},
-		{"one is nobody's", []int{moving, still}, own(0), group(ours(0)), "assigns it to no member"},
+		{"one is unassigned", []int{moving, still}, own(0), group(ours(0)), "assigns it to no member"},
 		{"one stands still and the group is secret", []int{moving, still}, own(0), forbidden, ""},
 		{"none is ours and the group is secret", []int{still, still}, own(), forbidden, "cannot be examined"},
 		{"none is ours and none is stored", []int{still, still}, own(), group(ours(), theirs(0, 1)), "kcat at 10.0.0.9"},

@@ -327,7 +327,7 @@ func BenchmarkFleet(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-func TestCustomersTakeTurns(t *testing.T) {
+func TestCustomersReportOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	const customers, workers = 10, 3
 	options := Options{Customers: customers, InTurn: true, Workers: workers}

@@ -287,7 +287,7 @@ func TestProduceEndsThoughNothingIsAcknowledged(t *testing.T) {
 			t.Errorf("ended after %v, want 5 s and 30 s more", took)
 		}
 		if got := len(s.entries()); got != 0 {
-			t.Errorf("ack log lists %d events that nobody acknowledged", got)
+			t.Errorf("ack log lists %d events without an acknowledgement", got)
 		}
 	})
 }

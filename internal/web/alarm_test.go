@@ -149,7 +149,7 @@ func TestWhatIsWrongWithAnActionIsSaid(t *testing.T) {
 		{alarmPath + "/snooze", `{"for_seconds": 60}`, 400, httpserver.ReasonRequired, "needs a reason"},
 		{alarmPath + "/close", `{}`, 409, httpserver.AlarmActive, "only an alarm that is not active"},
 		{alarmPath + "/comment", `{"note": " "}`, 400, httpserver.BadRequest, "empty"},
-		{alarmPath + "/comment", `{"note": "` + strings.Repeat("x", 2001) + `"}`, 400, httpserver.TextTooLong, "2000 at most"},
+		{alarmPath + "/comment", `{"note": "` + strings.Repeat("x", 2001) + `"}`, 400, httpserver.TextTooLong, "want 2000"},
 		{"/api/v1/alarms/open", `{"alarms": [{"alarm_id": "` + heldID + `"}]}`, 400, httpserver.BadRequest, "no action"},
 		{"/api/v1/alarms/ack", `{"alarms": []}`, 400, httpserver.BadRequest, "want 1 to 1000"},
 		{limitPath, `{"scope": "person", "customer_id": "CUST_00042", "high": 99, "reason": "x"}`, 400, httpserver.LimitOutOfRange, "want 100 to 230"},

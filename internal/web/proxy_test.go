@@ -186,7 +186,7 @@ func TestConsoleWorksBehindNginx(t *testing.T) {
 	})
 }
 
-func TestRefusalBehindNginxNamesTheOption(t *testing.T) {
+func TestErrorBehindNginxNamesTheOption(t *testing.T) {
 	t.Parallel()
 	t.Run("host", func(t *testing.T) {
 		t.Parallel()

@@ -11,7 +11,7 @@ import (
 
 const (
 	maxBody        = 4 << 10
-	maxBulkBody    = 128 << 10 // an action on a thousand alarms
+	maxLargeBody   = 128 << 10 // an action on a thousand alarms, or a long note of escaped characters
 	requestTimeout = 10 * time.Second
 	apiPrefix      = "/api/v1"
 )
@@ -22,7 +22,7 @@ type route struct {
 	path   string
 	query  []string // the parameters that it knows
 	open   bool     // needs no token
-	bulk   bool     // takes a large body
+	large  bool     // takes a large body
 	free   bool     // takes no request slot: probes, and the stream, which has a limit of its own
 	handle httpserver.Handler
 }
@@ -52,15 +52,15 @@ func (s *Server) routes() []route {
 		{method: "POST", path: apiPrefix + "/dead-letters/{id}/replay", handle: s.replay},
 		{method: "GET", path: apiPrefix + "/alarms", query: alarmapi.Filters, handle: s.alarms.List},
 		{method: "GET", path: apiPrefix + "/alarms/{id}", handle: s.alarms.Show},
-		{method: "POST", path: apiPrefix + "/alarms/{id}", bulk: true, handle: s.alarms.ActOnSeveral}, // id is the action: the mux allows one name at this place
-		{method: "POST", path: apiPrefix + "/alarms/{id}/ack", handle: s.alarms.Act(alarm.Acknowledged)},
-		{method: "POST", path: apiPrefix + "/alarms/{id}/snooze", handle: s.alarms.Act(alarm.Snoozed)},
-		{method: "POST", path: apiPrefix + "/alarms/{id}/close", handle: s.alarms.Act(alarm.Closed)},
-		{method: "POST", path: apiPrefix + "/alarms/{id}/assign", handle: s.alarms.Act(alarm.Assigned)},
-		{method: "POST", path: apiPrefix + "/alarms/{id}/comment", handle: s.alarms.Act(alarm.Commented)},
+		{method: "POST", path: apiPrefix + "/alarms/{id}", large: true, handle: s.alarms.ActOnSeveral}, // id is the action: the mux allows one name at this place
+		{method: "POST", path: apiPrefix + "/alarms/{id}/ack", large: true, handle: s.alarms.Act(alarm.Acknowledged)},
+		{method: "POST", path: apiPrefix + "/alarms/{id}/snooze", large: true, handle: s.alarms.Act(alarm.Snoozed)},
+		{method: "POST", path: apiPrefix + "/alarms/{id}/close", large: true, handle: s.alarms.Act(alarm.Closed)},
+		{method: "POST", path: apiPrefix + "/alarms/{id}/assign", large: true, handle: s.alarms.Act(alarm.Assigned)},
+		{method: "POST", path: apiPrefix + "/alarms/{id}/comment", large: true, handle: s.alarms.Act(alarm.Commented)},
 		{method: "GET", path: apiPrefix + "/limits", query: []string{"scope", "cohort", "customer", "ended", "before", "limit"}, handle: s.alarms.ListLimits},
-		{method: "POST", path: apiPrefix + "/limits", handle: s.alarms.SetLimit},
-		{method: "POST", path: apiPrefix + "/limits/{id}/end", handle: s.alarms.EndLimit},
+		{method: "POST", path: apiPrefix + "/limits", large: true, handle: s.alarms.SetLimit},
+		{method: "POST", path: apiPrefix + "/limits/{id}/end", large: true, handle: s.alarms.EndLimit},
 	}
 }
 
@@ -89,8 +89,8 @@ func (s *Server) serve(route route) http.HandlerFunc {
 	inner := s.checkedQuery(route)
 	if !route.free {
 		body := int64(maxBody)
-		if route.bulk {
-			body = maxBulkBody
+		if route.large {
+			body = maxLargeBody
 		}
 		inner = s.limiter.Wrap(inner, body)
 	}

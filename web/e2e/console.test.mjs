@@ -207,7 +207,7 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
     await until("a full wall again", async () => (await chip(page, "never_seen")) === 0);
   });
 
-  test("a console with a token lets nobody in without it", async () => {
+  test("a console with a token asks for it", async () => {
     await system.kill("serve");
     await system.serve({ HEARTBEAT_TOKEN: "correct horse battery" });
     const page = await visit(chromium, system.serveURL);

@@ -164,8 +164,8 @@ func TestPostgresDoesNotRunAsRoot(t *testing.T) {
 	if err := os.Chown(data, fallbackUID, fallbackUID); err != nil {
 		t.Fatal(err)
 	}
-	asNobody := startTest(t, testOptions(dir))
-	if got := owner(t, asNobody.process.Pid()); got != fallbackUID {
+	asUnprivilegedUser := startTest(t, testOptions(dir))
+	if got := owner(t, asUnprivilegedUser.process.Pid()); got != fallbackUID {
 		t.Errorf("the server on data of user %d runs as user %d", fallbackUID, got)
 	}
 }

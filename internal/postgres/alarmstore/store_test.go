@@ -248,7 +248,7 @@ func TestLimitsAreHistory(t *testing.T) {
 	}
 }
 
-// A limit that is ended before it takes effect is never in force, and stands in nobody's way.
+// A limit that is ended before it takes effect is never in force and overlaps no other.
 func TestLimitEndedBeforeItBegan(t *testing.T) {
 	t.Parallel()
 	store := alarmstore.New(pgtest.Database(t))
