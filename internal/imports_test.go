@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"internal/postgres/pgwire":     {"internal/crashpoint"},
 	"internal/postgres/schema":     {"internal/postgres"},
 	"internal/postgres/ingest":     {"internal/heartbeat", "internal/pipeline", "internal/postgres", "internal/readmodel", "internal/crashpoint"},
-	"internal/postgres/partition":  {"internal/postgres"},
+	"internal/postgres/partition":  {"internal/backoff", "internal/postgres"},
 	"internal/postgres/query":      {"internal/heartbeat", "internal/postgres", "internal/progress", "internal/readmodel"},
 	"internal/postgres/alarmstore": {"internal/alarm", "internal/detect", "internal/heartbeat", "internal/pipeline", "internal/postgres/pgwire"},
 	"internal/postgres/userstore":  {"internal/users"},

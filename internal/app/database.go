@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/schema"
 )
@@ -15,7 +16,7 @@ const (
 	databaseInterval = 5 * time.Second
 )
 
-// openServer connects to the database, with as much patience as to the broker.
+// openServer connects to the database, with as many attempts as to the broker.
 func openServer(ctx context.Context, options postgres.Options, logger *slog.Logger) (*postgres.Pool, error) {
 	pool, err := postgres.Open(ctx, options)
 	if err != nil {
@@ -51,10 +52,8 @@ func awaitDatabase(ctx context.Context, pool *postgres.Pool, logger *slog.Logger
 			return err
 		}
 		logger.Warn("database not reachable", "attempt", fmt.Sprintf("%d of %d", attempt, databaseAttempts), "cause", err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(databaseInterval):
+		if err := backoff.Sleep(ctx, databaseInterval); err != nil {
+			return err
 		}
 	}
 }

@@ -47,10 +47,9 @@ type Options struct {
 }
 
 const (
-	timeout         = 5 * time.Second // for each question
-	clockSkew       = 2 * time.Second // more than this between us and the database is worth a warning
-	observeAgain    = 250 * time.Millisecond
-	usualPartitions = 3
+	timeout      = 5 * time.Second // for each question
+	clockSkew    = 2 * time.Second // more than this between us and the database is worth a warning
+	observeAgain = 250 * time.Millisecond
 )
 
 // Examine returns its findings in a fixed order. After a failure it leaves out what depends on what failed.
@@ -130,8 +129,8 @@ func (d *doctor) topic(ctx context.Context) *progress.Topic {
 		return nil
 	}
 	detail := fmt.Sprintf("%s has %d partitions and %d records", topic.Name, len(topic.Partitions), topic.Records())
-	if len(topic.Partitions) != usualPartitions {
-		d.say("topic", Warning, detail, fmt.Sprintf("usual are %d; more consumers than partitions stand idle, and adding partitions sends customers to other ones", usualPartitions))
+	if len(topic.Partitions) != kafka.TopicPartitions {
+		d.say("topic", Warning, detail, fmt.Sprintf("usual are %d; more consumers than partitions stand idle, and adding partitions sends customers to other ones", kafka.TopicPartitions))
 	} else {
 		d.say("topic", OK, detail, "")
 	}

@@ -14,7 +14,7 @@ import (
 
 // The shape of the topic that EnsureTopic creates.
 const (
-	topicPartitions  = 3
+	TopicPartitions  = 3          // bounds how many consumers share the work
 	topicRetentionMS = "86400000" // a day
 	topicCleanup     = "delete"
 
@@ -32,9 +32,9 @@ func (c *Client) EnsureTopic(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look up topic %s: %w", topic, Advise(err))
 	}
-	if partitions != topicPartitions {
+	if partitions != TopicPartitions {
 		c.log.Warn("topic has another number of partitions than usual; it bounds how many consumers can share the work",
-			"topic", topic, "partitions", partitions, "usual", topicPartitions)
+			"topic", topic, "partitions", partitions, "usual", TopicPartitions)
 	}
 	return nil
 }
@@ -54,17 +54,17 @@ func (c *Client) createTopic(ctx context.Context) error {
 		"retention.ms":   kadm.StringPtr(topicRetentionMS),
 		"cleanup.policy": kadm.StringPtr(topicCleanup),
 	}
-	_, err := c.admin.CreateTopic(ctx, topicPartitions, clusterDefault, configs, topic)
+	_, err := c.admin.CreateTopic(ctx, TopicPartitions, clusterDefault, configs, topic)
 	switch {
 	case errors.Is(err, kerr.TopicAlreadyExists): // another process created it at the same moment
 		return nil
 	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
 		return fmt.Errorf("create topic %s: %w; ask an administrator to create it with %d partitions, retention.ms=%s, cleanup.policy=%s",
-			topic, err, topicPartitions, topicRetentionMS, topicCleanup)
+			topic, err, TopicPartitions, topicRetentionMS, topicCleanup)
 	case err != nil:
 		return fmt.Errorf("create topic %s: %w", topic, err)
 	}
-	c.log.Info("topic created", "topic", topic, "partitions", topicPartitions)
+	c.log.Info("topic created", "topic", topic, "partitions", TopicPartitions)
 	return nil
 }
 

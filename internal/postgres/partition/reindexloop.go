@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"heartbeat/internal/backoff"
 )
 
 const (
@@ -20,10 +22,8 @@ const (
 // in which the lag is unknown. A failure costs disk space only.
 func reindexLoop(ctx context.Context, reindex func(context.Context) error, lag func() int64, logger *slog.Logger) error {
 	for pause := reindexInterval; ; {
-		select {
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, pause) != nil {
 			return nil
-		case <-time.After(pause):
 		}
 		pause = reindexInterval
 		if lag() > reindexMaxLag {
