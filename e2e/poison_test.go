@@ -121,9 +121,9 @@ func (f *fixture) allowLargeRecords() {
 	f.t.Helper()
 	size := "4194304"
 	admin := kadm.NewClient(client(f.t, f.broker))
-	answer, err := admin.AlterTopicConfigs(f.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &size}}, f.topic)
-	if err != nil || len(answer) != 1 || answer[0].Err != nil {
-		f.t.Fatalf("allow large records: %v, %v", err, answer)
+	reply, err := admin.AlterTopicConfigs(f.t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &size}}, f.topic)
+	if err != nil || len(reply) != 1 || reply[0].Err != nil {
+		f.t.Fatalf("allow large records: %v, %v", err, reply)
 	}
 }
 

@@ -121,8 +121,8 @@ func TestPartitionsAdded(t *testing.T) {
 		consumer := f.consume()
 		f.storedMore(3_000)
 		admin := kadm.NewClient(client(t, f.broker))
-		if answer, err := admin.UpdatePartitions(t.Context(), 6, f.topic); err != nil || answer.Error() != nil {
-			t.Fatalf("add partitions: %v, %v", err, answer.Error())
+		if reply, err := admin.UpdatePartitions(t.Context(), 6, f.topic); err != nil || reply.Error() != nil {
+			t.Fatalf("add partitions: %v, %v", err, reply.Error())
 		}
 		late := f.produce("--rate", "2000", "--seed", "65") // a running producer discovers new partitions within minutes, a new one at once
 		await(t, waitTimeout, func() string {
@@ -158,8 +158,8 @@ func TestRetentionPassesAStoppedConsumer(t *testing.T) {
 			cut.AddOffset(f.topic, partition, stored[partition]+int64(100*(1+partition)), -1)
 		}
 		admin := kadm.NewClient(client(t, f.broker))
-		if answer, err := admin.DeleteRecords(t.Context(), cut); err != nil || answer.Error() != nil {
-			t.Fatalf("delete records: %v, %v", err, answer.Error())
+		if reply, err := admin.DeleteRecords(t.Context(), cut); err != nil || reply.Error() != nil {
+			t.Fatalf("delete records: %v, %v", err, reply.Error())
 		}
 		consumer := f.consume("--until-caught-up")
 		consumer.succeed(waitTimeout)

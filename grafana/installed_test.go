@@ -56,12 +56,12 @@ func TestGrafanaLoadsTheFilesAndAnswersEveryPanel(t *testing.T) {
 
 // checkPanel checks that each query of a panel returns rows, except metrics of failures that have not happened.
 func (g *grafanaServer) checkPanel(p panel, s span) error {
-	answer, err := g.query(p, s)
+	reply, err := g.query(p, s)
 	if err != nil {
 		return err
 	}
 	for _, target := range p.Targets {
-		result := answer.Results[target.RefID]
+		result := reply.Results[target.RefID]
 		empty := len(result.Frames) == 0 || len(result.Frames[0].Data.Values) == 0
 		if result.Error != "" || empty && !isFailureMetric(target.Expr) {
 			return fmt.Errorf("query %s gives %d frames, error %q", target.RefID, len(result.Frames), result.Error)
@@ -72,7 +72,7 @@ func (g *grafanaServer) checkPanel(p panel, s span) error {
 
 // states returns the state of each rule by its type, or an error if a rule could not be evaluated.
 func (g *grafanaServer) states() (map[string]string, error) {
-	var answer struct {
+	var reply struct {
 		Data struct {
 			Groups []struct {
 				Rules []struct {
@@ -82,11 +82,11 @@ func (g *grafanaServer) states() (map[string]string, error) {
 			}
 		}
 	}
-	if err := g.call(http.MethodGet, "/api/prometheus/grafana/api/v1/rules", nil, &answer); err != nil {
+	if err := g.call(http.MethodGet, "/api/prometheus/grafana/api/v1/rules", nil, &reply); err != nil {
 		return nil, err
 	}
 	states := map[string]string{}
-	for _, group := range answer.Data.Groups {
+	for _, group := range reply.Data.Groups {
 		for _, rule := range group.Rules {
 			states[rule.Labels["type"]] = rule.State
 			if rule.Health != "ok" {

@@ -142,17 +142,17 @@ func query(address, expression string) (values []string, err error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	var answer struct {
+	var reply struct {
 		Status, Error string
 		Data          struct{ Result []struct{ Value [2]any } }
 	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(&reply); err != nil {
 		return nil, err
 	}
-	if answer.Status != "success" {
-		return nil, fmt.Errorf("%s: %s", answer.Status, answer.Error)
+	if reply.Status != "success" {
+		return nil, fmt.Errorf("%s: %s", reply.Status, reply.Error)
 	}
-	for _, result := range answer.Data.Result {
+	for _, result := range reply.Data.Result {
 		values = append(values, fmt.Sprint(result.Value[1]))
 	}
 	return values, nil

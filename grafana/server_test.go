@@ -154,7 +154,7 @@ func shortenIntervals(t *testing.T, directory string) string {
 }
 
 // call calls Grafana's API as its administrator.
-func (g *grafanaServer) call(method, path string, question, answer any) error {
+func (g *grafanaServer) call(method, path string, question, reply any) error {
 	body, err := json.Marshal(question)
 	if err != nil {
 		return err
@@ -177,10 +177,10 @@ func (g *grafanaServer) call(method, path string, question, answer any) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s", response.Status, text)
 	}
-	if answer == nil {
+	if reply == nil {
 		return nil
 	}
-	return json.Unmarshal(text, answer)
+	return json.Unmarshal(text, reply)
 }
 
 func (g *grafanaServer) await(what string, try func() error) {
@@ -220,11 +220,11 @@ func (g *grafanaServer) query(p panel, s span) (frames, error) {
 			"intervalMs": s.interval.Milliseconds(), "maxDataPoints": 1000,
 		})
 	}
-	var answer frames
+	var reply frames
 	err := g.call(http.MethodPost, "/api/ds/query", map[string]any{
 		"queries": queries, "from": fmt.Sprint(s.from.UnixMilli()), "to": fmt.Sprint(s.to.UnixMilli()),
-	}, &answer)
-	return answer, err
+	}, &reply)
+	return reply, err
 }
 
 func interpolate(query string, s span) string {

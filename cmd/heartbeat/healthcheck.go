@@ -29,13 +29,13 @@ func (c *healthcheckCommand) Run(ctx context.Context, env *environment) error {
 		return fmt.Errorf("check health: %w", err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	body, err := io.ReadAll(io.LimitReader(response.Body, 4096))
 	if err != nil {
 		return fmt.Errorf("check health at %s: %w", request.URL.Redacted(), err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("check health at %s: %s: %s", request.URL.Redacted(), response.Status, strings.TrimSpace(string(answer)))
+		return fmt.Errorf("check health at %s: %s: %s", request.URL.Redacted(), response.Status, strings.TrimSpace(string(body)))
 	}
-	fmt.Fprintln(env.stdout, strings.TrimSpace(string(answer)))
+	fmt.Fprintln(env.stdout, strings.TrimSpace(string(body)))
 	return nil
 }

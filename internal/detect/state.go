@@ -3,7 +3,7 @@ package detect
 import "heartbeat/internal/heartbeat"
 
 // State is what the detector knows of one customer. The zero value is a customer never heard of. A State is a plain value:
-// copying it is a snapshot, comparing two with == tells whether they are the same.
+// copying it is a snapshot, comparing two with == reports whether they are the same.
 //
 // Its fields are narrow because there may be a million of them in memory.
 type State struct {

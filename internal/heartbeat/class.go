@@ -30,7 +30,7 @@ func (c Class) String() string {
 	}
 }
 
-// Anomaly tells whether readings of the class raise an alert.
+// Anomaly reports whether readings of the class raise an alert.
 func (c Class) Anomaly() bool { return c != Normal }
 
 // Classify decides the class on the rate before any rounding, then gives the nearest integer (half away from zero)

@@ -22,7 +22,7 @@ const earliest = 946_684_800
 
 // Decoder turns records into readings. Its zero value is ready for use; it must not be copied after its first use.
 //
-// A record in the usual spelling is read in one look, any other by one strict pass over its bytes, without an allocation.
+// The fast path reads a record spelled as AppendJSON spells it; one strict pass reads any other. Neither allocates.
 // What that pass refuses is read once more, leniently, to find the first reason that applies.
 type Decoder struct {
 	// Retention refuses events that are older than this before their record's Kafka timestamp. Zero refuses none.
@@ -181,7 +181,7 @@ func (d *Decoder) read(event fields, kafka time.Time) (Reading, *Rejection) {
 	return Reading{Customer: customer, Class: class, BPM: bpm, Time: at}, nil
 }
 
-// typed tells whether all fields are there and of their types.
+// typed reports whether all fields are there and of their types.
 func (f *fields) typed() bool {
 	return f.customer.Kind() == jsontext.KindString &&
 		f.rate.Kind() == jsontext.KindNumber &&

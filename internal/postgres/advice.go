@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// untrusted tells whether a server could not prove that it is the one that we mean.
+// untrusted reports whether a server could not prove that it is the one that we mean.
 func untrusted(err error) bool {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
@@ -17,7 +17,7 @@ func untrusted(err error) bool {
 	return untrusted || unknown || wrongName
 }
 
-// speaksNoTLS tells whether a server has no TLS to offer. The library has no type for it.
+// speaksNoTLS reports whether a server has no TLS to offer. The library has no type for it.
 func speaksNoTLS(err error) bool {
 	return strings.Contains(err.Error(), "server refused TLS connection")
 }

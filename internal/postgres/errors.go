@@ -67,7 +67,7 @@ func kindOfState(sqlstate string) pipeline.Kind {
 	return pipeline.Fatal
 }
 
-// isOutage tells whether an error that is no answer of the server comes from the network or from waiting too long.
+// isOutage reports whether an error that is no answer of the server comes from the network or from waiting too long.
 func isOutage(err error) bool {
 	_, network := errors.AsType[net.Error](err)
 	_, connecting := errors.AsType[*pgconn.ConnectError](err)
@@ -76,7 +76,7 @@ func isOutage(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// Unavailable tells whether an error is of a kind that passes by itself: an outage, not a wrong password.
+// Unavailable reports whether an error is of a kind that passes by itself: an outage, not a wrong password.
 func Unavailable(err error) bool {
 	if serverError, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return kindOfState(serverError.Code) == pipeline.Transient

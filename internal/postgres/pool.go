@@ -17,7 +17,7 @@ import (
 // Pool is a pool of sessions. The name lets others hold one without knowing the driver.
 type Pool = pgxpool.Pool
 
-// Open returns a pool of sessions that keep to this package's rules. It connects on first use: Ping tells whether there
+// Open returns a pool of sessions that keep to this package's rules. It connects on first use: Ping reports whether there
 // is a database at all.
 func Open(ctx context.Context, options Options) (*pgxpool.Pool, error) {
 	config, err := options.config()
@@ -105,7 +105,7 @@ func setUpSession(config *pgconn.Config, role string) {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// Ping tells whether the database answers. Its error says what to do.
+// Ping reports whether the database answers. Its error says what to do.
 func Ping(ctx context.Context, pool *pgxpool.Pool) error {
 	err := pool.Ping(ctx)
 	if err == nil {

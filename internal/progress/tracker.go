@@ -153,12 +153,12 @@ func Describe(stalled []Partition) string {
 		waiting int64
 		since   time.Time
 	}
-	causes, order := map[string]*cause{}, []string{}
+	causes, reasons := map[string]*cause{}, []string{}
 	for _, p := range stalled {
 		c, known := causes[p.Reason]
 		if !known {
 			c = &cause{since: *p.StalledSince}
-			causes[p.Reason], order = c, append(order, p.Reason)
+			causes[p.Reason], reasons = c, append(reasons, p.Reason)
 		}
 		c.numbers = append(c.numbers, strconv.Itoa(int(p.Partition)))
 		c.waiting += *p.Lag
@@ -167,7 +167,7 @@ func Describe(stalled []Partition) string {
 		}
 	}
 	var clauses []string
-	for _, reason := range order {
+	for _, reason := range reasons {
 		c := causes[reason]
 		noun := "partition"
 		if len(c.numbers) > 1 {

@@ -72,11 +72,11 @@ func (a *account) checkPath(dir string) error {
 	if a == nil {
 		return nil
 	}
-	real, err := filepath.EvalSymlinks(dir)
+	resolved, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return err
 	}
-	for parent := filepath.Dir(real); ; parent = filepath.Dir(parent) {
+	for parent := filepath.Dir(resolved); ; parent = filepath.Dir(parent) {
 		info, err := os.Stat(parent)
 		if err != nil {
 			return err

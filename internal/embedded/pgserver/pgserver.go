@@ -133,8 +133,8 @@ func claimDir(dir string) (string, func() error, error) {
 		if err != nil {
 			return "", nil, err
 		}
-		real, err := filepath.EvalSymlinks(abs) // stopOrphan recognises a server by this path
-		return real, release, err
+		resolved, err := filepath.EvalSymlinks(abs) // stopOrphan recognises a server by this path
+		return resolved, release, err
 	}
 	dir, err := os.MkdirTemp("", "heartbeat-postgres-")
 	if err != nil {

@@ -150,8 +150,8 @@ func TestProducerDeliversEachEventOnceAndUnchanged(t *testing.T) {
 	values := map[string]bool{}
 	for _, record := range readTopic(t, cluster, senders*each) {
 		values[string(record.Value)] = true
-		if place := fmt.Sprintf("%d/%d %s", record.Partition, record.Offset, record.Value); !acknowledged[place] {
-			t.Fatalf("record %s was not acknowledged so", place)
+		if position := fmt.Sprintf("%d/%d %s", record.Partition, record.Offset, record.Value); !acknowledged[position] {
+			t.Fatalf("record %s was not acknowledged so", position)
 		}
 	}
 	if len(values) != senders*each {

@@ -21,7 +21,7 @@ type Dashboard struct {
 // NewDashboard returns a Dashboard on a pool, which stays the caller's to close.
 func NewDashboard(pool *pgxpool.Pool) *Dashboard { return &Dashboard{pool: pool} }
 
-// Ping tells whether the database answers.
+// Ping reports whether the database answers.
 func (d *Dashboard) Ping(ctx context.Context) error {
 	if err := d.pool.Ping(ctx); err != nil {
 		return fmt.Errorf("reach database: %w", err)
