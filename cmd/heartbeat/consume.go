@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime/debug"
 	"time"
@@ -21,6 +22,7 @@ type consumeCommand struct {
 	InstanceID     string        `placeholder:"NAME" group:"Kafka" help:"Static membership: a restart within the session timeout keeps its partitions. Each consumer needs its own name. By default a name that is kept in the user's state directory."`
 	SessionTimeout time.Duration `default:"6s" group:"Kafka" help:"How long the group waits for a silent member (${default})."`
 	Retention      time.Duration `placeholder:"DURATION" group:"PostgreSQL" help:"Drop readings older than this and refuse those that arrive older; without it everything is kept."`
+	AlarmRetention time.Duration `placeholder:"DURATION" group:"PostgreSQL" help:"Drop alarms, with their history, that were closed longer ago than this, 24h at least; without it they are kept for ever."`
 	Background     bool          `help:"Leave processor and database to others: short transactions, one at a time, with a rest behind each. For importing history beside live readings."`
 	UntilCaughtUp  bool          `help:"End once everything is stored that the topic holds at the start."`
 	MetricsAddress string        `default:"127.0.0.1:9464" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, none serves nothing."`
@@ -28,6 +30,9 @@ type consumeCommand struct {
 
 // Validate refuses settings with which nothing would be stored.
 func (c consumeCommand) Validate() error {
+	if c.AlarmRetention != 0 && c.AlarmRetention < 24*time.Hour {
+		return fmt.Errorf("--alarm-retention %s: want 24h or more", c.AlarmRetention)
+	}
 	return errors.Join(c.groupFlags.validate(), c.postgresFlags.Validate())
 }
 
@@ -48,6 +53,7 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 		SessionTimeout: c.SessionTimeout,
 		Database:       database,
 		Retention:      c.Retention,
+		AlarmRetention: c.AlarmRetention,
 		Background:     c.Background,
 		UntilCaughtUp:  c.UntilCaughtUp,
 		MetricsAddress: c.MetricsAddress,

@@ -18,6 +18,7 @@ import (
 	"heartbeat/internal/lagmonitor"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/ingest"
 	"heartbeat/internal/postgres/partition"
 	"heartbeat/internal/probeserver"
@@ -32,6 +33,7 @@ type ConsumeOptions struct {
 	SessionTimeout time.Duration // 0: 6 s
 	Database       postgres.Options
 	Retention      time.Duration // drop readings older than this, refuse those that arrive older; 0: keep all
+	AlarmRetention time.Duration // drop alarms that were closed longer ago than this; 0: keep all
 	Background     bool          // leave processor and database to others
 	UntilCaughtUp  bool          // end once everything is stored that the topic held at the start
 	MetricsAddress string        // for metrics, health and readiness; empty: none
@@ -41,6 +43,9 @@ type ConsumeOptions struct {
 
 // maintainEvery is how often table partitions are created ahead and dropped.
 const maintainEvery = time.Minute
+
+// dropAlarmsEvery is how often closed alarms are dropped by their age.
+const dropAlarmsEvery = time.Hour
 
 // Consume validates, classifies and stores what the topic carries, until the context ends or it has caught up.
 func Consume(ctx context.Context, options ConsumeOptions) error {
@@ -90,6 +95,14 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 		backoff.Every(ctx, maintainEvery, func() { maintain(ctx, maintainer, logger) })
 		return nil
 	})
+	if options.AlarmRetention > 0 {
+		group.Go(func() error {
+			drop := func() { dropAlarms(ctx, alarmstore.New(pool), options.AlarmRetention, logger) }
+			drop()
+			backoff.Every(ctx, dropAlarmsEvery, drop)
+			return nil
+		})
+	}
 	group.Go(func() error { return maintainer.RunReindex(ctx, monitor.Waiting, logger) })
 	group.Go(func() error { return monitor.Run(ctx) })
 	if options.UntilCaughtUp {
@@ -133,6 +146,17 @@ func owner() string {
 		host = "unknown"
 	}
 	return fmt.Sprintf("%s/%d", host, os.Getpid())
+}
+
+// dropAlarms drops alarms that were closed too long ago.
+func dropAlarms(ctx context.Context, store *alarmstore.Store, retention time.Duration, logger *slog.Logger) {
+	dropped, err := store.DropClosed(ctx, time.Now().Add(-retention))
+	if err != nil && ctx.Err() == nil {
+		logger.Warn("closed alarms not dropped, trying again in an hour", "error", err)
+	}
+	if dropped > 0 {
+		logger.Info("closed alarms dropped", "count", dropped, "closed_longer_ago_than", retention)
+	}
 }
 
 // maintain creates table partitions ahead of time. A failure has no immediate effect: rows without a partition of their

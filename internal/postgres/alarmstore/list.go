@@ -103,10 +103,17 @@ SELECT condition, priority::text, count(*), count(*) FILTER (WHERE NOT acknowled
 	return counts, nil
 }
 
-// DropClosed drops alarms that were closed before a time, with their history, and returns how many.
+// DropClosed drops alarms that were closed before a time, with their history, and returns how many. It drops some thousands at a
+// time, so that no statement takes long.
 func (s *Store) DropClosed(ctx context.Context, before time.Time) (dropped int64, err error) {
-	if err := s.pool.QueryRow(ctx, `SELECT drop_closed_alarms($1)`, before).Scan(&dropped); err != nil {
-		return 0, fmt.Errorf("drop closed alarms: %w", err)
+	for {
+		var some int64
+		if err := s.pool.QueryRow(ctx, `SELECT drop_closed_alarms($1)`, before).Scan(&some); err != nil {
+			return dropped, fmt.Errorf("drop closed alarms: %w", err)
+		}
+		if some == 0 {
+			return dropped, nil
+		}
+		dropped += some
 	}
-	return dropped, nil
 }

@@ -117,7 +117,7 @@ CREATE TRIGGER alarms_no_truncate BEFORE TRUNCATE ON alarms
 ALTER TABLE alarm_events ENABLE ALWAYS TRIGGER alarm_events_append_only, ENABLE ALWAYS TRIGGER alarm_events_no_truncate;
 ALTER TABLE alarms ENABLE ALWAYS TRIGGER alarms_no_delete, ENABLE ALWAYS TRIGGER alarms_no_truncate;
 
--- Drops alarms that were closed before a time, with their history, and returns how many. It runs with its owner's rights, so
+-- Drops alarms that were closed before a time, with their history, at most 10,000 at once, and returns how many. It runs with its owner's rights, so
 -- that no role needs the right to delete.
 CREATE FUNCTION drop_closed_alarms(closed_before timestamptz) RETURNS bigint LANGUAGE plpgsql
     SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -130,7 +130,9 @@ BEGIN
     END IF;
     PERFORM set_config('heartbeat.dropping_closed_alarms', 'on', true);
     WITH gone AS (
-        DELETE FROM alarms WHERE closed_at < closed_before RETURNING alarm_id),
+        DELETE FROM alarms
+         WHERE alarm_id IN (SELECT alarm_id FROM alarms WHERE closed_at < closed_before LIMIT 10000)
+        RETURNING alarm_id),
     history AS (
         DELETE FROM alarm_events USING gone WHERE alarm_events.alarm_id = gone.alarm_id)
     SELECT count(*) INTO dropped FROM gone;
