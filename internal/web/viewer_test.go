@@ -150,11 +150,11 @@ func wall(t *testing.T, e event, rates map[uint64]int64) (from, to uint64) {
 	if err := json.Unmarshal([]byte(e.data), &frame); err != nil {
 		t.Fatalf("frame: %v", err)
 	}
-	packed, err := base64.StdEncoding.DecodeString(frame.C)
+	encoded, err := base64.StdEncoding.DecodeString(frame.C)
 	if err != nil {
 		t.Fatalf("frame: %v", err)
 	}
-	in := bufio.NewReader(strings.NewReader(string(packed)))
+	in := bufio.NewReader(strings.NewReader(string(encoded)))
 	var id uint64
 	for {
 		gap, err := binary.ReadUvarint(in)

@@ -149,12 +149,12 @@ func TestStoreFollowsTheFold(t *testing.T) {
 func actOnBoth(t *rapid.T, store *alarmstore.Store, held *alarm.Alarm, action alarm.Action, now time.Time) {
 	after, _, changed, want := held.Act(action, nil, uuid.New(), now)
 	got, err := store.Act(t.Context(), held.ID, action, now)
-	wantRefusal, gotRefusal := (*alarm.Error)(nil), (*alarm.Error)(nil)
-	errors.As(want, &wantRefusal)
-	if err != nil && !errors.As(err, &gotRefusal) {
+	wantError, gotError := (*alarm.Error)(nil), (*alarm.Error)(nil)
+	errors.As(want, &wantError)
+	if err != nil && !errors.As(err, &gotError) {
 		t.Fatal(err)
 	}
-	if diff := gocmp.Diff(wantRefusal, gotRefusal); diff != "" {
+	if diff := gocmp.Diff(wantError, gotError); diff != "" {
 		t.Fatalf("%s of %+v is refused otherwise (-fold +store):\n%s", action.Kind, held, diff)
 	}
 	if changed {
