@@ -54,8 +54,12 @@ func (c *limitsList) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	defer alarms.Close()
+	scope := c.scope()
+	if c.Customer != "" {
+		scope = "" // also the limits of the customer's cohort and of the fleet
+	}
 	limits, err := alarms.Limits(ctx, alarm.LimitQuery{
-		Scope: map[bool]string{true: "fleet"}[c.Fleet], Cohort: c.Cohort, Customer: c.Customer, Ended: c.Ended, Before: c.Before, Limit: c.Limit,
+		Scope: scope, Cohort: c.Cohort, Customer: c.Customer, Ended: c.Ended, Before: c.Before, Limit: c.Limit,
 	}, time.Now())
 	if err != nil {
 		return err
@@ -121,7 +125,7 @@ type limitsSet struct {
 
 func (c *limitsSet) limit() alarm.Limit {
 	return alarm.Limit{
-		Scope: map[bool]string{true: "fleet"}[c.Fleet], Cohort: c.Cohort, Customer: c.Customer, Low: c.Low, High: c.High, Hours: c.Hours, UTCOffset: c.UTCOffset,
+		Scope: c.scope(), Cohort: c.Cohort, Customer: c.Customer, Low: c.Low, High: c.High, Hours: c.Hours, UTCOffset: c.UTCOffset,
 		Reason: c.Reason, EffectiveFrom: c.From, EndsAt: c.Until,
 	}
 }
