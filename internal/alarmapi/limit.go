@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"heartbeat/internal/alarm"
+	"heartbeat/internal/auth"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/httpserver"
+	"heartbeat/internal/users"
 )
 
 type limitsBody struct {
@@ -52,6 +54,9 @@ func (a *API) SetLimit(w http.ResponseWriter, r *http.Request) error {
 	if err := httpserver.ReadBody(r, &body); err != nil {
 		return err
 	}
+	if err := requireRole(r, body.Scope); err != nil {
+		return err
+	}
 	for _, at := range [...]time.Time{body.From, body.Until} {
 		if !at.IsZero() && (at.Year() < 2000 || at.Year() > 9999) {
 			return httpserver.BadRequestf("effective_from and ends_at want a year from 2000 to 9999")
@@ -79,12 +84,30 @@ func (a *API) EndLimit(w http.ResponseWriter, r *http.Request) error {
 	if err := httpserver.ReadBody(r, &body); err != nil {
 		return err
 	}
+	// A limit keeps its scope for ever, so what is read here still holds when the limit ends.
+	held, err := a.Limits.Limits(r.Context(), alarm.LimitQuery{Before: id + 1, Limit: 1, Ended: true}, time.Now())
+	if err != nil {
+		return err
+	}
+	if len(held) == 1 && held[0].ID == id {
+		if err := requireRole(r, held[0].Scope); err != nil {
+			return err
+		}
+	}
 	ended, err := a.Limits.EndLimit(r.Context(), id, a.Actor(r), body.Reason)
 	if err != nil {
 		return err
 	}
 	a.Logger.Info("limit ended", "limit_id", ended.ID, "by", ended.EndedBy)
 	return httpserver.WriteJSON(w, ended)
+}
+
+// requireRole lets an operator change the limits of one person. Those of a cohort or of the fleet concern many, and take an administrator.
+func requireRole(r *http.Request, scope string) error {
+	if scope == "cohort" || scope == "fleet" {
+		return auth.RequireRole(r, users.Admin)
+	}
+	return nil
 }
 
 func customer(q *httpserver.Query, name string) string {

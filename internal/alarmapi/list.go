@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"heartbeat/internal/alarm"
+	"heartbeat/internal/auth"
 	"heartbeat/internal/httpserver"
 )
 
@@ -150,6 +151,9 @@ func (a *API) Show(w http.ResponseWriter, r *http.Request) error {
 	}
 	held, err := a.Alarms.Alarm(r.Context(), id)
 	if err != nil {
+		return err
+	}
+	if err := auth.AuditRead(r, held.Subject); err != nil {
 		return err
 	}
 	history, err := a.Alarms.History(r.Context(), id)

@@ -27,3 +27,13 @@ func MigrationStatus(ctx context.Context, options postgres.Options, logger *slog
 	defer pool.Close()
 	return schema.State(ctx, pool)
 }
+
+// ApplyRoles creates the database's roles and grants each what it needs. Those in passwords may sign in.
+func ApplyRoles(ctx context.Context, options postgres.Options, passwords map[schema.Role]string, logger *slog.Logger) error {
+	pool, err := openDatabase(ctx, options, logger)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return schema.ApplyRoles(ctx, pool, passwords)
+}

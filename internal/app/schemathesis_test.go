@@ -49,7 +49,7 @@ func TestEveryRouteWithstandsGeneratedRequests(t *testing.T) {
 	brokers := kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic, Logger: slog.New(slog.DiscardHandler)}
 	database := postgres.Options{URL: pgtest.URL(pgtest.Database(t))}
 	store(t, brokers, database)
-	listener, err := app.ListenConsole("127.0.0.1:0", token)
+	listener, err := app.ListenConsole(t.Context(), "127.0.0.1:0", app.ConsoleOptions{Token: token}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestEveryRouteWithstandsGeneratedRequests(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		done <- app.Serve(ctx, app.ServeOptions{
-			Console: app.ConsoleOptions{Token: token}, Listener: listener, Kafka: brokers, Group: "heartbeat-consumer-group",
+			Console: app.ConsoleOptions{Token: token, TokenRole: "admin"}, Listener: listener, Kafka: brokers, Group: "heartbeat-consumer-group",
 			Database: database, Customers: 10, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		})
 	}()

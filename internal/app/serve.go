@@ -21,18 +21,11 @@ import (
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/postgres/userstore"
 	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
 	"heartbeat/internal/web"
 )
-
-// ConsoleOptions say to whom the console answers, and how.
-type ConsoleOptions struct {
-	Token      string   // what viewers must show; empty where only this machine, or a proxy that asks, can reach the listener
-	MaxViewers int      // 0: the console's default
-	BasePath   string   // below which a reverse proxy offers the console; empty for the root
-	Hosts      []string // names under which a reverse proxy does
-}
 
 // ServeOptions set up the console role.
 type ServeOptions struct {
@@ -51,14 +44,7 @@ const (
 	restoreTimeout = 20 * time.Second
 	restoreRetry   = 5 * time.Second
 	restoredAlerts = 200
-	consolePort    = 8080
 )
-
-// ListenConsole binds the console's address, so that its URL is known before anything else starts. An empty address is
-// the default one, whose port gives way when it is taken.
-func ListenConsole(address, token string) (net.Listener, error) {
-	return httpserver.Listen(httpserver.Address{Asked: address, Default: consolePort, Open: token != ""})
-}
 
 // CheckBasePath refuses a base path that no proxy could pass on unchanged.
 func CheckBasePath(base string) error { return httpserver.CheckBasePath(base) }
@@ -80,10 +66,14 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	alarmStore := alarmstore.New(pool)
 	alarms := alarmfeed.New(alarmStore, logger)
 	clock := newAlarmClock(alarmStore, options.Registry, logger)
+	access, err := options.Console.access(userstore.New(pool), options.Listener)
+	if err != nil {
+		return errors.Join(err, options.Listener.Close())
+	}
 	server, err := web.New(web.Options{
 		Fleet: hub, Store: dashboard, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Alarms: alarms, AlarmStore: alarmStore, LimitStore: alarmStore,
 		Logger: options.Logger, Registry: options.Registry,
-		Pool: options.Customers, Version: options.Version, Token: options.Console.Token, MaxViewers: options.Console.MaxViewers,
+		Pool: options.Customers, Version: options.Version, Auth: access, MaxViewers: options.Console.MaxViewers,
 		BasePath: options.Console.BasePath, Hosts: options.Console.Hosts,
 	})
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 
 func TestConsoleAnswersWithoutBrokerAndDatabaseAndSaysSo(t *testing.T) {
 	t.Parallel()
-	listener, err := app.ListenConsole("127.0.0.1:0", "")
+	listener, err := app.ListenConsole(t.Context(), "127.0.0.1:0", app.ConsoleOptions{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

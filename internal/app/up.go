@@ -106,7 +106,7 @@ func (u *up) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if u.console, err = ListenConsole(u.options.ConsoleAddress, u.options.Console.Token); err != nil {
+	if u.console, err = ListenConsole(ctx, u.options.ConsoleAddress, u.options.Console, nil); err != nil {
 		return err
 	}
 	u.later(func() error { u.console.Close(); return nil }) // for a start that does not get as far as serving
@@ -245,6 +245,7 @@ func (u *up) consume() ConsumeOptions {
 }
 
 func (u *up) serve() ServeOptions {
+	u.options.Console.LocalAlways = true
 	return ServeOptions{
 		Listener: u.console, Console: u.options.Console,
 		Kafka: u.options.Kafka, Group: u.options.Group, Database: u.options.Database, Customers: u.options.Produce.Fleet.Customers,

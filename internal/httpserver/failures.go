@@ -19,8 +19,7 @@ const (
 	failureLogEvery  = 10 * time.Second // for each address
 )
 
-// Failures limits wrong credentials by client address and logs them, without the credentials. It never sees right ones, so
-// a guesser cannot lock anybody out, behind a shared proxy either.
+// Failures limits wrong credentials by client address and logs them, without the credentials. It counts no right ones.
 type Failures struct {
 	logger *slog.Logger
 	lines  *rate.Limiter // of log lines over all addresses
@@ -63,7 +62,18 @@ func (f *Failures) Add(r *http.Request, credential string) error {
 		entry.logged, entry.count = now, 0
 	}
 	if !entry.limiter.AllowN(now, 1) {
-		return NewProblem(TooManyRequests, "too many wrong tokens from this address: wait a few seconds").RetryAfter(5 * time.Second)
+		return NewProblem(TooManyRequests, "too many wrong credentials from this address: wait a few seconds").RetryAfter(5 * time.Second)
+	}
+	return nil
+}
+
+// Check returns the problem that Add would return, and counts nothing. It is for credentials that are costly to check.
+func (f *Failures) Check(r *http.Request) error {
+	now := time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.entry(addressOf(r), now).limiter.TokensAt(now) < 1 {
+		return NewProblem(TooManyRequests, "too many wrong credentials from this address: wait a few seconds").RetryAfter(5 * time.Second)
 	}
 	return nil
 }
@@ -82,7 +92,7 @@ func (f *Failures) entry(address netip.Prefix, now time.Time) *failures {
 	if len(f.byAddress) >= failureAddresses {
 		return &f.others
 	}
-	entry := &failures{limiter: newFailureLimiter()}
+	entry := &failures{limiter: newFailureLimiter(), last: now}
 	f.byAddress[address] = entry
 	return entry
 }

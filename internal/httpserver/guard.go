@@ -14,7 +14,7 @@ import (
 type Guard struct {
 	Responder Responder
 	Hosts     []string // names, with or without a port, under which a reverse proxy offers the role
-	AnyHost   bool     // the role asks for a token, so a page of another site gains nothing from a name of its own
+	AnyHost   bool     // every client must sign in, so a page of another site gains nothing from a name of its own
 }
 
 // Wrap puts the checks of Host and Origin around a handler, and the security headers on every response.

@@ -30,8 +30,8 @@ func Listen(address Address) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %q: the port is not a number from 0 to 65535", address.Asked)
 	}
 	if !address.Open && !port.Loopback(host) {
-		return nil, fmt.Errorf("listen on %s: other machines could reach it, and there is no token: "+
-			"set HEARTBEAT_TOKEN, or listen on %s", address.Asked, fallback)
+		return nil, fmt.Errorf("listen on %s: other machines could reach it, and there is neither a token nor a user who could sign in: "+
+			"add one with heartbeat user add, set HEARTBEAT_TOKEN, or listen on %s", address.Asked, fallback)
 	}
 	listener, err := port.ListenOn(host, int(number))
 	if err != nil {

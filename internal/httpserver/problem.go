@@ -16,6 +16,11 @@ const (
 	BadRequest        Code = "bad_request"
 	Unauthorized      Code = "unauthorized"
 	WrongToken        Code = "wrong_token"
+	WrongCredentials  Code = "wrong_credentials"
+	SessionExpired    Code = "session_expired"
+	UntrustedProxy    Code = "untrusted_proxy"
+	UserNotAdmitted   Code = "user_not_admitted"
+	RoleRequired      Code = "role_required"
 	CrossOrigin       Code = "cross_origin"
 	HostNotAllowed    Code = "host_not_allowed"
 	NotFound          Code = "not_found"
@@ -49,7 +54,7 @@ const (
 // Codes lists every code.
 func Codes() []Code {
 	return []Code{
-		BadRequest, Unauthorized, WrongToken, CrossOrigin, HostNotAllowed, NotFound, MethodNotAllowed, TooLarge, BodyTimeout,
+		BadRequest, Unauthorized, WrongToken, WrongCredentials, SessionExpired, UntrustedProxy, UserNotAdmitted, RoleRequired, CrossOrigin, HostNotAllowed, NotFound, MethodNotAllowed, TooLarge, BodyTimeout,
 		TooManyRequests, TooManyViewers, UnsupportedMedia, Unavailable, Slow, NotStored, BrokerUnavailable, NotOffered,
 		AlarmNotFound, AlarmClosed, AlarmActive, VersionConflict, ReasonRequired, ActorRequired, SnoozeTooLong, TextTooLong,
 		LimitNotFound, LimitOutOfRange, LimitOverlap, LimitEnded,
@@ -60,9 +65,9 @@ func (c Code) status() int {
 	switch c {
 	case BadRequest, ReasonRequired, ActorRequired, SnoozeTooLong, TextTooLong, LimitOutOfRange:
 		return http.StatusBadRequest
-	case Unauthorized:
+	case Unauthorized, SessionExpired, UntrustedProxy:
 		return http.StatusUnauthorized
-	case WrongToken, CrossOrigin:
+	case WrongToken, WrongCredentials, UserNotAdmitted, RoleRequired, CrossOrigin:
 		return http.StatusForbidden
 	case HostNotAllowed:
 		return http.StatusMisdirectedRequest

@@ -153,8 +153,9 @@ func TestWhatIsWrongWithAnActionIsSaid(t *testing.T) {
 		{"/api/v1/alarms/open", `{"alarms": [{"alarm_id": "` + heldID + `"}]}`, 400, httpserver.BadRequest, "no action"},
 		{"/api/v1/alarms/ack", `{"alarms": []}`, 400, httpserver.BadRequest, "want 1 to 1000"},
 		{limitPath, `{"scope": "person", "customer_id": "CUST_00042", "high": 99, "reason": "x"}`, 400, httpserver.LimitOutOfRange, "want 100 to 230"},
-		{limitPath, `{"scope": "fleet", "high": 150}`, 400, httpserver.ReasonRequired, "say why"},
-		{limitPath, `{"scope": "fleet", "high": 150, "reason": "x", "ends_at": "0001-01-02T00:00:00Z"}`, 400, httpserver.BadRequest, "year"},
+		{limitPath, `{"scope": "fleet", "high": 150, "reason": "x"}`, 403, httpserver.RoleRequired, "takes the role admin"},
+		{limitPath, `{"scope": "person", "customer_id": "CUST_00042", "high": 150}`, 400, httpserver.ReasonRequired, "say why"},
+		{limitPath, `{"scope": "person", "customer_id": "CUST_00042", "high": 150, "reason": "x", "ends_at": "0001-01-02T00:00:00Z"}`, 400, httpserver.BadRequest, "year"},
 		{limitPath + "/9/end", `{"reason": "x"}`, 404, httpserver.LimitNotFound, "no such limit"},
 		{limitPath + "/7/end", `{}`, 400, httpserver.ReasonRequired, "say why"},
 	} {
@@ -218,7 +219,7 @@ func TestActionsCarryTheirActor(t *testing.T) {
 		o.AlarmStore, o.LimitStore = store, store
 	})
 	post(server, "/api/v1/alarms/"+heldID+"/ack", `{}`)
-	post(server, "/api/v1/limits", `{"scope": "fleet", "high": 150, "reason": "x"}`)
+	post(server, "/api/v1/limits", `{"scope": "person", "customer_id": "CUST_00042", "high": 150, "reason": "x"}`)
 	if action.Actor != "local" || set.Author != "local" {
 		t.Errorf("acts as %q, sets limits as %q; want local", action.Actor, set.Author)
 	}

@@ -5,9 +5,11 @@ import (
 	"strconv"
 	"time"
 
+	"heartbeat/internal/auth"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/httpserver"
 	"heartbeat/internal/readmodel"
+	"heartbeat/internal/users"
 )
 
 type lettersBody struct {
@@ -49,6 +51,11 @@ func (s *Server) deadLetter(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if letter.Customer != nil {
+		if err := auth.AuditRead(r, *letter.Customer); err != nil {
+			return err
+		}
+	}
 	return httpserver.WriteJSON(w, letter)
 }
 
@@ -66,7 +73,7 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.log.Info("dead letter replayed", "id", id, "outcome", outcome.Outcome, "took", time.Since(began))
+	s.log.Info("dead letter replayed", "id", id, "actor", users.ActorOf(r.Context()).Name, "outcome", outcome.Outcome, "took", time.Since(began))
 	return httpserver.WriteJSON(w, outcome)
 }
 

@@ -6,7 +6,7 @@ import "fmt"
 func (s *Server) Routes() []string {
 	var all []string
 	for _, route := range s.routes() {
-		all = append(all, fmt.Sprintf("%s %s open=%v", route.method, route.path, route.open))
+		all = append(all, fmt.Sprintf("%s %s role=%s", route.method, route.path, route.role))
 	}
 	return all
 }

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"heartbeat/internal/auth"
 	"heartbeat/internal/web"
 )
 
 const token = "a long enough token"
 
-func withToken(o *web.Options) { o.Token = token }
+func withToken(o *web.Options) { o.Auth.Token = token }
 
 func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
 	t.Parallel()
@@ -112,7 +113,7 @@ func TestSignInLastsUntilSignOut(t *testing.T) {
 	r := httptest.NewRequest(http.MethodDelete, "/api/v1/session", nil)
 	r.AddCookie(cookie)
 	do(server, r)
-	checkProblem(t, fleet(), http.StatusUnauthorized, "unauthorized")
+	checkProblem(t, fleet(), http.StatusUnauthorized, "session_expired")
 }
 
 // from sends a request from a client's address.
@@ -152,7 +153,7 @@ func TestWrongTokensAreLimitedByAddressAndTheRightOnePasses(t *testing.T) {
 			t.Parallel()
 			var log strings.Builder
 			server := newServer(t, func(o *web.Options) {
-				o.Token, o.Logger = token, slog.New(slog.NewTextHandler(&log, nil))
+				o.Auth.Token, o.Logger = token, slog.New(slog.NewTextHandler(&log, nil))
 			})
 			limited := 0
 			for try := range 100 {
@@ -212,7 +213,7 @@ func TestSignInTakesOnlyASmallJSONBody(t *testing.T) {
 
 func TestShortTokenIsRefusedAtStart(t *testing.T) {
 	t.Parallel()
-	_, err := web.New(web.Options{Fleet: hub(), Store: stored{}, AlarmStore: alarms{}, LimitStore: alarms{}, Token: "secret"})
+	_, err := web.New(web.Options{Fleet: hub(), Store: stored{}, AlarmStore: alarms{}, LimitStore: alarms{}, Auth: auth.Options{Token: "secret"}})
 	if err == nil || !strings.Contains(err.Error(), "token") {
 		t.Errorf("New with a token of six characters returned %v", err)
 	}

@@ -37,8 +37,11 @@ func TestDescriptionListsExactlyTheRoutes(t *testing.T) {
 	var described []string
 	for path, operations := range description(t)["paths"].(object) {
 		for method, operation := range operations.(object) {
-			open := operation.(object)["security"] != nil
-			described = append(described, fmt.Sprintf("%s %s open=%v", strings.ToUpper(method), path, open))
+			role := operation.(object)["x-role"]
+			if open := operation.(object)["security"] != nil; open != (role == "anyone") {
+				t.Errorf("%s %s is described as open: %t, and for the role %v", method, path, open, role)
+			}
+			described = append(described, fmt.Sprintf("%s %s role=%s", strings.ToUpper(method), path, role))
 		}
 	}
 	served := newServer(t, nil).Routes()
@@ -55,7 +58,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	server := polled(t, newServer(t, nil))
 	for path, target := range map[string]string{
 		"/api/v1/alarms": "", "/api/v1/alarms/{id}": "/api/v1/alarms/" + heldID, "/api/v1/limits": "",
-		"/healthz": "", "/readyz": "", "/api/v1/session": "", "/api/v1/totals": "", "/api/v1/fleet": "", "/api/v1/alerts": "",
+		"/healthz": "", "/readyz": "", "/api/v1/session": "", "/api/v1/me": "", "/api/v1/totals": "", "/api/v1/fleet": "", "/api/v1/alerts": "",
 		"/api/v1/trends":                   "/api/v1/trends?range=15m",
 		"/api/v1/customers/{id}":           "/api/v1/customers/CUST_00042",
 		"/api/v1/customers/{id}/readings":  "/api/v1/customers/CUST_00042/readings",

@@ -143,7 +143,7 @@ func (p proxied) works(base string) {
 	p.want("GET", base+"/", "", http.StatusOK, "<html")
 	p.want("GET", base+"/api/v1/fleet", "", http.StatusOK, "CUST_00042")
 	p.want("POST", base+"/api/v1/dead-letters/7/replay", "{}", http.StatusOK, "rejected")
-	response := p.want("POST", base+"/api/v1/session", `{"token":"`+token+`"}`, http.StatusOK, "signed_in")
+	response := p.want("DELETE", base+"/api/v1/session", "", http.StatusOK, "signed_in")
 	if cookies := response.Cookies(); len(cookies) != 1 || cookies[0].Path != base+"/" {
 		p.t.Errorf("the session's cookies are %v, want one for %s/", cookies, base)
 	}
@@ -180,7 +180,7 @@ func TestConsoleWorksBehindNginx(t *testing.T) {
 	}
 	t.Run("host passed on, with a token", func(t *testing.T) {
 		t.Parallel()
-		p := behindNginx(t, "/", passHost, func(o *web.Options) { o.Token = token })
+		p := behindNginx(t, "/", passHost, func(o *web.Options) { o.Auth.Token = token })
 		p.want("GET", "/", "", http.StatusOK, "<html")
 		p.want("POST", "/api/v1/session", `{"token":"`+token+`"}`, http.StatusOK, "signed_in")
 	})
@@ -201,7 +201,7 @@ func TestErrorBehindNginxNamesTheOption(t *testing.T) {
 	})
 	t.Run("origin, with a token", func(t *testing.T) {
 		t.Parallel()
-		p := behindNginx(t, "/", "proxy_pass %s;", func(o *web.Options) { o.Token = token })
+		p := behindNginx(t, "/", "proxy_pass %s;", func(o *web.Options) { o.Auth.Token = token })
 		p.want("POST", "/api/v1/session", "{}", http.StatusForbidden, "Host header")
 	})
 }

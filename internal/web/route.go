@@ -1,12 +1,16 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/alarmapi"
+	"heartbeat/internal/auth"
+	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/httpserver"
+	"heartbeat/internal/users"
 )
 
 const (
@@ -20,47 +24,50 @@ const (
 type route struct {
 	method string
 	path   string
-	query  []string // the parameters that it knows
-	open   bool     // needs no token
-	large  bool     // takes a large body
-	free   bool     // takes no request slot: probes, and the stream, which has a limit of its own
+	query  []string                   // the parameters that it knows
+	role   users.Role                 // the least that may do this
+	person func(*http.Request) string // names the one person whose data is read; nil for none
+	long   bool                       // the response goes on until the viewer leaves
+	large  bool                       // takes a large body
+	free   bool                       // takes no request slot: probes, and the stream, which has a limit of its own
 	handle httpserver.Handler
 }
 
 func (s *Server) routes() []route {
 	return []route{
-		{method: "GET", path: "/healthz", open: true, free: true, handle: s.healthz},
-		{method: "GET", path: "/readyz", open: true, free: true, handle: s.readyz},
-		{method: "GET", path: "/metrics", handle: s.scrape},
-		{method: "GET", path: apiPrefix + "/openapi.json", open: true, handle: s.openapi},
-		{method: "GET", path: apiPrefix + "/session", open: true, handle: s.session},
-		{method: "POST", path: apiPrefix + "/session", open: true, handle: s.login},
-		{method: "DELETE", path: apiPrefix + "/session", open: true, handle: s.logout},
-		{method: "GET", path: apiPrefix + "/stream", free: true, handle: s.stream.Serve},
-		{method: "GET", path: apiPrefix + "/totals", handle: s.totals},
-		{method: "GET", path: apiPrefix + "/fleet", query: []string{"after", "state", "limit"}, handle: s.fleet},
-		{method: "GET", path: apiPrefix + "/trends", query: []string{"range"}, handle: s.trends},
-		{method: "GET", path: apiPrefix + "/alerts", query: []string{"before", "customer", "type", "limit"}, handle: s.alerts},
-		{method: "GET", path: apiPrefix + "/customers/{id}", handle: s.customer},
-		{method: "GET", path: apiPrefix + "/customers/{id}/readings", query: []string{"from", "to", "limit", "format", "download"}, handle: s.readings},
-		{method: "GET", path: apiPrefix + "/customers/{id}/minutes", query: []string{"from", "to"}, handle: s.minutes},
-		{method: "GET", path: apiPrefix + "/pipeline", handle: s.pipeline},
-		{method: "GET", path: apiPrefix + "/tables", handle: s.tables},
-		{method: "GET", path: apiPrefix + "/incidents", query: []string{"limit"}, handle: s.incidents},
-		{method: "GET", path: apiPrefix + "/dead-letters", query: []string{"before", "reason", "pending", "limit"}, handle: s.deadLetters},
-		{method: "GET", path: apiPrefix + "/dead-letters/{id}", handle: s.deadLetter},
-		{method: "POST", path: apiPrefix + "/dead-letters/{id}/replay", handle: s.replay},
-		{method: "GET", path: apiPrefix + "/alarms", query: alarmapi.Filters, handle: s.alarms.List},
-		{method: "GET", path: apiPrefix + "/alarms/{id}", handle: s.alarms.Show},
-		{method: "POST", path: apiPrefix + "/alarms/{id}", large: true, handle: s.alarms.ActOnSeveral}, // id is the action: the mux allows one name at this place
-		{method: "POST", path: apiPrefix + "/alarms/{id}/ack", large: true, handle: s.alarms.Act(alarm.Acknowledged)},
-		{method: "POST", path: apiPrefix + "/alarms/{id}/snooze", large: true, handle: s.alarms.Act(alarm.Snoozed)},
-		{method: "POST", path: apiPrefix + "/alarms/{id}/close", large: true, handle: s.alarms.Act(alarm.Closed)},
-		{method: "POST", path: apiPrefix + "/alarms/{id}/assign", large: true, handle: s.alarms.Act(alarm.Assigned)},
-		{method: "POST", path: apiPrefix + "/alarms/{id}/comment", large: true, handle: s.alarms.Act(alarm.Commented)},
-		{method: "GET", path: apiPrefix + "/limits", query: []string{"scope", "cohort", "customer", "ended", "before", "limit"}, handle: s.alarms.ListLimits},
-		{method: "POST", path: apiPrefix + "/limits", large: true, handle: s.alarms.SetLimit},
-		{method: "POST", path: apiPrefix + "/limits/{id}/end", large: true, handle: s.alarms.EndLimit},
+		{method: "GET", path: "/healthz", role: users.Anyone, free: true, handle: s.healthz},
+		{method: "GET", path: "/readyz", role: users.Anyone, free: true, handle: s.readyz},
+		{method: "GET", path: "/metrics", role: users.Viewer, handle: s.scrape},
+		{method: "GET", path: apiPrefix + "/openapi.json", role: users.Anyone, handle: s.openapi},
+		{method: "GET", path: apiPrefix + "/session", role: users.Anyone, handle: s.session},
+		{method: "POST", path: apiPrefix + "/session", role: users.Anyone, handle: s.login},
+		{method: "DELETE", path: apiPrefix + "/session", role: users.Anyone, handle: s.logout},
+		{method: "GET", path: apiPrefix + "/me", role: users.Viewer, handle: s.me},
+		{method: "GET", path: apiPrefix + "/stream", role: users.Viewer, free: true, long: true, handle: s.stream.Serve},
+		{method: "GET", path: apiPrefix + "/totals", role: users.Viewer, handle: s.totals},
+		{method: "GET", path: apiPrefix + "/fleet", role: users.Viewer, query: []string{"after", "state", "limit"}, handle: s.fleet},
+		{method: "GET", path: apiPrefix + "/trends", role: users.Viewer, query: []string{"range"}, handle: s.trends},
+		{method: "GET", path: apiPrefix + "/alerts", role: users.Viewer, query: []string{"before", "customer", "type", "limit"}, person: inQuery("customer"), handle: s.alerts},
+		{method: "GET", path: apiPrefix + "/customers/{id}", role: users.Viewer, person: inPath("id"), handle: s.customer},
+		{method: "GET", path: apiPrefix + "/customers/{id}/readings", role: users.Viewer, query: []string{"from", "to", "limit", "format", "download"}, person: inPath("id"), handle: s.readings},
+		{method: "GET", path: apiPrefix + "/customers/{id}/minutes", role: users.Viewer, query: []string{"from", "to"}, person: inPath("id"), handle: s.minutes},
+		{method: "GET", path: apiPrefix + "/pipeline", role: users.Viewer, handle: s.pipeline},
+		{method: "GET", path: apiPrefix + "/tables", role: users.Viewer, handle: s.tables},
+		{method: "GET", path: apiPrefix + "/incidents", role: users.Viewer, query: []string{"limit"}, handle: s.incidents},
+		{method: "GET", path: apiPrefix + "/dead-letters", role: users.Viewer, query: []string{"before", "reason", "pending", "limit"}, handle: s.deadLetters},
+		{method: "GET", path: apiPrefix + "/dead-letters/{id}", role: users.Viewer, handle: s.deadLetter},
+		{method: "POST", path: apiPrefix + "/dead-letters/{id}/replay", role: users.Operator, handle: s.replay},
+		{method: "GET", path: apiPrefix + "/alarms", role: users.Viewer, query: alarmapi.Filters, person: inQuery("subject"), handle: s.alarms.List},
+		{method: "GET", path: apiPrefix + "/alarms/{id}", role: users.Viewer, handle: s.alarms.Show},
+		{method: "POST", path: apiPrefix + "/alarms/{id}", role: users.Operator, large: true, handle: s.alarms.ActOnSeveral}, // id is the action: the mux allows one name at this place
+		{method: "POST", path: apiPrefix + "/alarms/{id}/ack", role: users.Operator, large: true, handle: s.alarms.Act(alarm.Acknowledged)},
+		{method: "POST", path: apiPrefix + "/alarms/{id}/snooze", role: users.Operator, large: true, handle: s.alarms.Act(alarm.Snoozed)},
+		{method: "POST", path: apiPrefix + "/alarms/{id}/close", role: users.Operator, large: true, handle: s.alarms.Act(alarm.Closed)},
+		{method: "POST", path: apiPrefix + "/alarms/{id}/assign", role: users.Operator, large: true, handle: s.alarms.Act(alarm.Assigned)},
+		{method: "POST", path: apiPrefix + "/alarms/{id}/comment", role: users.Operator, large: true, handle: s.alarms.Act(alarm.Commented)},
+		{method: "GET", path: apiPrefix + "/limits", role: users.Viewer, query: []string{"scope", "cohort", "customer", "ended", "before", "limit"}, person: inQuery("customer"), handle: s.alarms.ListLimits},
+		{method: "POST", path: apiPrefix + "/limits", role: users.Operator, large: true, handle: s.alarms.SetLimit},
+		{method: "POST", path: apiPrefix + "/limits/{id}/end", role: users.Operator, large: true, handle: s.alarms.EndLimit},
 	}
 }
 
@@ -94,8 +101,33 @@ func (s *Server) serve(route route) http.HandlerFunc {
 		}
 		inner = s.limiter.Wrap(inner, body)
 	}
-	if !route.open {
-		inner = s.authorized(inner)
-	}
+	inner = s.auth.Wrap(auth.Access{Role: route.role, Route: route.method + " " + route.path, Subject: route.person, Long: route.long}, inner)
 	return s.responder.Wrap(inner)
+}
+
+// inPath names the person of a path. An id that is none names a person who does not exist, so nothing is read.
+func inPath(name string) func(*http.Request) string {
+	return func(r *http.Request) string { return personOf(r.PathValue(name)) }
+}
+
+func inQuery(name string) func(*http.Request) string {
+	return func(r *http.Request) string { return personOf(r.URL.Query().Get(name)) }
+}
+
+func personOf(text string) string {
+	id, err := heartbeat.ParseCustomerID(text)
+	if err != nil {
+		return ""
+	}
+	return id.String()
+}
+
+// checkRoles refuses a route without the role that may use it.
+func checkRoles(routes []route) error {
+	for _, route := range routes {
+		if !route.role.Valid() {
+			return fmt.Errorf("set up console: %s %s names no role", route.method, route.path)
+		}
+	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heartbeat/internal/alarmapi"
+	"heartbeat/internal/auth"
 	"heartbeat/internal/httpserver"
 	"heartbeat/internal/readmodel"
 	"heartbeat/internal/status"
@@ -33,8 +34,8 @@ type Options struct {
 	Logger     *slog.Logger
 	Registry   *prometheus.Registry // what /metrics shows; nil for one of its own
 
-	Pool    int    // customers 1 to Pool are expected; those never seen are shown as such
-	Token   string // what a client must show; empty for a server that only this machine can reach
+	Pool    int          // customers 1 to Pool are expected; those never seen are shown as such
+	Auth    auth.Options // who may do what; without a token and users only this machine must reach the server
 	Version string
 
 	BasePath string   // below which a reverse proxy offers the console, such as /heartbeat; empty for the root
@@ -68,7 +69,7 @@ func (o Options) validate() error {
 		return errors.New("set up console: Store is missing")
 	case o.AlarmStore == nil || o.LimitStore == nil:
 		return errors.New("set up console: AlarmStore or LimitStore is missing")
-	case o.Token != "" && len(o.Token) < minToken:
+	case o.Auth.Token != "" && len(o.Auth.Token) < minToken:
 		return errors.New("set up console: the token has fewer than 12 characters: choose a longer one")
 	}
 	return httpserver.CheckBasePath(o.BasePath)
@@ -80,7 +81,7 @@ type Server struct {
 	log       *slog.Logger
 	status    *status.Poller
 	stream    *stream.Stream
-	sessions  *sessions
+	auth      *auth.Authenticator
 	limiter   *httpserver.Limiter
 	responder httpserver.Responder
 	handler   http.Handler
@@ -98,11 +99,12 @@ func New(options Options) (*Server, error) {
 	}
 	log := options.Logger.With("component", "web")
 	poller := status.NewPoller(status.Options{Store: options.Store, Broker: options.Broker, Feed: options.Feed})
+	options.Auth.CookiePath, options.Auth.Logger = options.BasePath+"/", log
 	s := &Server{
 		options:     options,
 		log:         log,
 		status:      poller,
-		sessions:    newSessions(options.Token, options.BasePath, httpserver.NewFailures(log)),
+		auth:        auth.New(options.Auth),
 		limiter:     httpserver.NewLimiter(options.MaxRequests, requestTimeout),
 		responder:   httpserver.Responder{Logger: log, Translate: problemOf},
 		started:     time.Now(),
@@ -113,8 +115,13 @@ func New(options Options) (*Server, error) {
 			MaxViewers: options.MaxViewers, WriteDeadline: options.WriteDeadline, Lifetime: options.Lifetime,
 		}),
 	}
-	s.alarms = &alarmapi.API{Alarms: options.AlarmStore, Limits: options.LimitStore, Actor: s.actor, Logger: log}
-	guard := httpserver.Guard{Responder: s.responder, Hosts: options.Hosts, AnyHost: options.Token != ""}
+	s.alarms = &alarmapi.API{Alarms: options.AlarmStore, Limits: options.LimitStore, Actor: actorName, Logger: log}
+	if err := checkRoles(s.routes()); err != nil {
+		return nil, err
+	}
+	// Where everybody must sign in, a page of another site gains nothing from a host name of its own.
+	everybody := options.Auth.Token != "" || options.Auth.ProxyHeader != "" || options.Auth.Local == auth.LocalNever
+	guard := httpserver.Guard{Responder: s.responder, Hosts: options.Hosts, AnyHost: everybody}
 	s.handler = httpserver.LogRequests(log, withPolicy(guard.Wrap(httpserver.UnderBasePath(options.BasePath, s.mux()))))
 	return s, nil
 }

@@ -2,7 +2,6 @@ package userstore
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -11,9 +10,6 @@ import (
 
 	"heartbeat/internal/users"
 )
-
-// SessionHash is what is stored of a session's secret.
-type SessionHash = [sha256.Size]byte
 
 // maxSessions bounds the sessions of one user, or of the token: the oldest give way.
 const maxSessions = 1000
@@ -30,14 +26,14 @@ SELECT @session_hash, name, now() + @lifetime::interval FROM who`
 
 // Begin stores a session of a user whose password was checked against a hash. It fails with users.ErrNotFound where the user was
 // disabled or the password changed meanwhile.
-func (s *Store) Begin(ctx context.Context, session SessionHash, name, passwordHash string, lifetime time.Duration) error {
+func (s *Store) Begin(ctx context.Context, session users.SessionHash, name, passwordHash string, lifetime time.Duration) error {
 	return s.begin(ctx, &name, beginSQL, pgx.StrictNamedArgs{
 		"session_hash": session[:], "name": name, "password_hash": passwordHash, "lifetime": lifetime,
 	})
 }
 
 // BeginToken stores a session that was begun with the token.
-func (s *Store) BeginToken(ctx context.Context, session SessionHash, lifetime time.Duration) error {
+func (s *Store) BeginToken(ctx context.Context, session users.SessionHash, lifetime time.Duration) error {
 	return s.begin(ctx, nil, `
 INSERT INTO console_sessions (session_hash, expires_at) VALUES (@session_hash, now() + @lifetime::interval)`,
 		pgx.StrictNamedArgs{"session_hash": session[:], "lifetime": lifetime})
@@ -65,17 +61,9 @@ DELETE FROM console_sessions
 	return nil
 }
 
-// Session is a session that has not ended.
-type Session struct {
-	Hash SessionHash
-	User string     // empty: it was begun with the token
-	Role users.Role // of the user, as it is now
-	Ends time.Time
-}
-
 // Session returns the session that one of some hashes names, or users.ErrNotFound where it has ended. It notes to the
 // minute that the session is in use.
-func (s *Store) Session(ctx context.Context, hashes ...SessionHash) (session Session, err error) {
+func (s *Store) Session(ctx context.Context, hashes ...users.SessionHash) (session users.Session, err error) {
 	keys := make([][]byte, len(hashes))
 	for i := range hashes {
 		keys[i] = hashes[i][:]
@@ -98,14 +86,14 @@ SELECT session_hash, coalesce(user_name, ''), coalesce(role, ''), expires_at, la
 		})
 	}
 	if err != nil {
-		return Session{}, fmt.Errorf("read session: %w", err)
+		return users.Session{}, fmt.Errorf("read session: %w", err)
 	}
-	session.Hash, session.Ends = SessionHash(key), session.Ends.UTC()
+	session.Hash, session.Ends = users.SessionHash(key), session.Ends.UTC()
 	return session, nil
 }
 
 // End ends the sessions that some hashes name. Ending one twice changes nothing.
-func (s *Store) End(ctx context.Context, hashes ...SessionHash) error {
+func (s *Store) End(ctx context.Context, hashes ...users.SessionHash) error {
 	keys := make([][]byte, len(hashes))
 	for i := range hashes {
 		keys[i] = hashes[i][:]

@@ -20,7 +20,7 @@ const (
 	other = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc"
 )
 
-func session(n byte) userstore.SessionHash { return userstore.SessionHash{n} }
+func session(n byte) users.SessionHash { return users.SessionHash{n} }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -190,7 +190,7 @@ func TestConsoleRolesSignPeopleInAndNoMore(t *testing.T) {
 	}
 }
 
-func signIn(t *testing.T, store *userstore.Store, key userstore.SessionHash) {
+func signIn(t *testing.T, store *userstore.Store, key users.SessionHash) {
 	t.Helper()
 	got, err := store.PasswordHash(t.Context(), "anna")
 	must(t, err)
