@@ -176,8 +176,9 @@ export interface Incident {
 }
 
 export interface Session {
-  readonly sign_in_needed?: boolean;
-  readonly token_needed: boolean;
+  readonly sign_in_needed: boolean;
+  readonly password: boolean; // there are users, who sign in with name and password
+  readonly token: boolean;
   readonly signed_in: boolean;
   readonly version: string;
 }

@@ -27,7 +27,7 @@ async function start(): Promise<void> {
   const session = await get<Session>("session").catch(() => undefined);
   footer(session);
   if (session && !session.signed_in) {
-    signIn(byId("page"));
+    signIn(byId("page"), session);
     return;
   }
   const feed = new Feed();
@@ -41,12 +41,11 @@ async function start(): Promise<void> {
     byId("page").focus();
   });
   feed.start();
-  route(feed, clock, await whoLooks(session));
+  route(feed, clock, await whoLooks());
 }
 
 /** Who looks. Somebody of whom the server does not know the role may look only. */
-async function whoLooks(session: Session | undefined): Promise<Me> {
-  if (session?.sign_in_needed === undefined) return { name: "local", role: session?.token_needed ? "viewer" : "operator" };
+async function whoLooks(): Promise<Me> {
   return get<Me>("me").catch(() => ({ name: "", role: "viewer" }) as const);
 }
 
@@ -88,7 +87,7 @@ function footer(session: Session | undefined): void {
     h("span", { class: "spacer" }),
     h("a", { href: "api/v1/openapi.json" }, "API"),
     h("span", {}, session?.version ? `Heartbeat ${session.version}` : "Heartbeat"),
-    session?.token_needed === true && session.signed_in && h("button", { type: "button", class: "quiet", onclick: () => void leave() }, "Sign out"),
+    session?.sign_in_needed === true && session.signed_in && h("button", { type: "button", class: "quiet", onclick: () => void leave() }, "Sign out"),
   );
 }
 
