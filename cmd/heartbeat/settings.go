@@ -95,13 +95,22 @@ func (f postgresFlags) Validate() error {
 	return f.tlsFlags.Validate()
 }
 
+// readPassword reads the password again for each session. A URL without one gets what is set, but not the default.
+func (f postgresFlags) readPassword() (string, error) {
+	if f.Database == "" {
+		return password()
+	}
+	given, _, err := secret("POSTGRES_PASSWORD")
+	return given, err
+}
+
 func (f postgresFlags) options(role string) (postgres.Options, error) {
 	password, err := password()
 	if err != nil {
 		return postgres.Options{}, err
 	}
 	return postgres.Options{
-		URL: f.Database, Host: f.Host, Port: f.Port, Database: f.DB, User: f.User, Password: password, Role: role,
+		URL: f.Database, Host: f.Host, Port: f.Port, Database: f.DB, User: f.User, Password: password, ReadPassword: f.readPassword, Role: role,
 		SSLMode: f.SSLMode, SSLRootCert: f.SSLRootCert,
 	}, nil
 }

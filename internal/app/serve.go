@@ -53,6 +53,7 @@ func CheckBasePath(base string) error { return httpserver.CheckBasePath(base) }
 // what is missing: neither broker nor database must be up when it starts.
 func Serve(ctx context.Context, options ServeOptions) error {
 	logger := options.Logger.With("component", "serve")
+	options.Database.KeepReadOnly = true // its role may be one that only reads
 	pool, err := postgres.Open(ctx, options.Database)
 	if err != nil {
 		return errors.Join(err, options.Listener.Close())

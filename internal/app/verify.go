@@ -21,6 +21,7 @@ type VerifyOptions struct {
 
 // Verify audits what is stored against what the broker has.
 func Verify(ctx context.Context, options VerifyOptions) (audit.Report, error) {
+	options.Database.KeepReadOnly = true
 	pool, err := openDatabase(ctx, options.Database, options.Logger)
 	if err != nil {
 		return audit.Report{}, err

@@ -148,6 +148,7 @@ func (d *doctor) topic(ctx context.Context) *progress.Topic {
 
 // database examines the database and returns its pool when it can be used.
 func (d *doctor) database(ctx context.Context) *postgres.Pool {
+	d.options.Database.KeepReadOnly = true
 	pool, err := postgres.Open(ctx, d.options.Database)
 	if err != nil {
 		d.say("database", Failure, err.Error(), "check the POSTGRES_ settings or DATABASE_URL")

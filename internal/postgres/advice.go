@@ -32,6 +32,9 @@ func advice(err error) string {
 		if speaksNoTLS(err) {
 			return "the server does not speak TLS: turn it on there, or choose another POSTGRES_SSLMODE where the network is yours alone"
 		}
+		if errors.Is(err, errNotPrimary) {
+			return "wait for the failover to end, or name the primary: several hosts may be given (POSTGRES_HOST=a,b or DATABASE_URL=postgres://user@a:5432,b:5432/name)"
+		}
 		return "is it running there? Check POSTGRES_HOST and POSTGRES_PORT"
 	}
 	switch serverError.Code {

@@ -42,9 +42,12 @@ func kindOf(err error) pipeline.Kind {
 	return pipeline.Fatal
 }
 
+// readOnlyTransaction is the SQLSTATE of a write on a server that accepts none, such as a former primary.
+const readOnlyTransaction = "25006"
+
 func kindOfState(sqlstate string) pipeline.Kind {
 	switch sqlstate {
-	case "25006", // read-only: the server has been demoted
+	case readOnlyTransaction,
 		"57014",          // statement_timeout
 		"25P03", "25P04": // idle_in_transaction_session_timeout, transaction_timeout
 		return pipeline.Transient
@@ -82,10 +85,4 @@ func Unavailable(err error) bool {
 		return kindOfState(serverError.Code) == pipeline.Transient
 	}
 	return isOutage(err) && !untrusted(err) && !speaksNoTLS(err)
-}
-
-// Demoted reports whether an error comes from a session on a server that accepts no writes, such as a former primary.
-func Demoted(err error) bool {
-	serverError, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && serverError.Code == "25006"
 }

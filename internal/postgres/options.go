@@ -24,12 +24,19 @@ type Options struct {
 	Database string
 	User     string
 	Password string
+	// ReadPassword, where it is not nil, gives the password of each new session, so that one that changes in its file is used without a
+	// restart. It takes the place of Password, and of a password that URL lacks.
+	ReadPassword func() (string, error)
 
 	SSLMode     string // as libpq has it, such as verify-full; empty leaves it to the address and the environment
 	SSLRootCert string // file of the authorities to trust, in PEM; as SSLMode
 
 	Role     string // what the process does, such as consume: sessions are named heartbeat-<role>
 	MaxConns int32  // 0: four, or the number of cores where that is more
+
+	// KeepReadOnly leaves a role's or database's default_transaction_read_only as it is, for processes whose role may be one that only
+	// reads. Others write: their sessions set it off.
+	KeepReadOnly bool
 }
 
 // WithDatabase returns the options for another database of the same server.
@@ -121,6 +128,17 @@ func (o Options) secure(address string) (string, error) {
 
 // config parses the options as the driver needs them.
 func (o Options) config() (*pgxpool.Config, error) {
+	config, err := o.parse()
+	if err != nil || o.ReadPassword == nil || o.URL != "" && config.ConnConfig.Password != "" {
+		return config, err
+	}
+	if config.ConnConfig.Password, err = o.ReadPassword(); err != nil {
+		return nil, fmt.Errorf("read database options: %w", err)
+	}
+	return config, nil
+}
+
+func (o Options) parse() (*pgxpool.Config, error) {
 	address, err := o.address()
 	if err != nil {
 		return nil, fmt.Errorf("read database options: %w", err)

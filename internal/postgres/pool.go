@@ -3,10 +3,12 @@ package postgres
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -27,12 +29,29 @@ func Open(ctx context.Context, options Options) (*pgxpool.Pool, error) {
 	if options.MaxConns > 0 {
 		config.MaxConns = options.MaxConns
 	}
-	setUpSession(&config.ConnConfig.Config, options.Role)
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	setUpSession(&config.ConnConfig.Config, options)
+	config.BeforeConnect = func(_ context.Context, conn *pgx.ConnConfig) error {
+		current, err := options.config()
+		if err != nil {
+			return err
+		}
+		conn.Password = current.ConnConfig.Password
+		return nil
+	}
+	var pool atomic.Pointer[pgxpool.Pool]
+	closeOnError := config.ConnConfig.OnPgError
+	config.ConnConfig.OnPgError = func(conn *pgconn.PgConn, serverError *pgconn.PgError) bool {
+		if pool := pool.Load(); pool != nil && serverError.Code == readOnlyTransaction {
+			pool.Reset() // all sessions are on the same server; those in use end when they are released
+		}
+		return closeOnError(conn, serverError)
+	}
+	opened, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open database pool: %w", err)
 	}
-	return pool, nil
+	pool.Store(opened)
+	return opened, nil
 }
 
 const (
@@ -77,16 +96,16 @@ func settings() map[string]string {
 
 // setUpSession sets what every session needs. Parameters of the connection string take precedence. A server that is not the primary is
 // refused, so that after a failover the pool finds the new one.
-func setUpSession(config *pgconn.Config, role string) {
+func setUpSession(config *pgconn.Config, options Options) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	config.DialFunc = dialer.DialContext
 	if config.ValidateConnect == nil {
-		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+		config.ValidateConnect = validatePrimary
 	}
-	for name, value := range startup(role) {
+	for name, value := range startup(options.Role) {
 		if _, set := config.RuntimeParams[name]; !set {
 			config.RuntimeParams[name] = value
 		}
@@ -97,10 +116,38 @@ func setUpSession(config *pgconn.Config, role string) {
 			fmt.Fprintf(&set, "SET %s = '%s';", name, value)
 		}
 	}
+	if !options.KeepReadOnly {
+		set.WriteString(writeAgainstDefault)
+	}
 	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		_, err := conn.Exec(ctx, set.String()).ReadAll()
 		return err
 	}
+}
+
+// readOnlyServer is true where the administrator made the whole server read-only. A default of a role or a database says nothing about
+// the server.
+const readOnlyServer = `EXISTS (SELECT FROM pg_settings WHERE name = 'default_transaction_read_only' AND setting = 'on' AND source IN ('configuration file', 'command line'))`
+
+const primaryQuery = `SELECT pg_is_in_recovery() OR ` + readOnlyServer
+
+// writeAgainstDefault sets nothing where the default is off, so that a server which becomes read-only later refuses the session's writes.
+const writeAgainstDefault = `
+SELECT set_config('default_transaction_read_only', 'off', false)
+ WHERE current_setting('default_transaction_read_only') = 'on' AND NOT ` + readOnlyServer
+
+var errNotPrimary = errors.New("the server is not the primary: it is in recovery or read-only")
+
+// validatePrimary refuses a standby and a read-only server.
+func validatePrimary(ctx context.Context, conn *pgconn.PgConn) error {
+	results, err := conn.Exec(ctx, primaryQuery).ReadAll()
+	if err != nil {
+		return err
+	}
+	if string(results[0].Rows[0][0]) == "t" {
+		return errNotPrimary
+	}
+	return nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
@@ -124,7 +171,11 @@ type Querier interface {
 // ConnectUnlimited opens a session outside the pool, whose statements may run for any length of time. The change, if not nil, adjusts
 // the session's options before it connects.
 func ConnectUnlimited(ctx context.Context, pool *pgxpool.Pool, change func(*pgx.ConnConfig)) (*pgx.Conn, error) {
-	config := pool.Config().ConnConfig
+	options := pool.Config()
+	config := options.ConnConfig
+	if err := options.BeforeConnect(ctx, config); err != nil {
+		return nil, fmt.Errorf("connect to database: %w", err)
+	}
 	if change != nil {
 		change(config)
 	}

@@ -46,9 +46,6 @@ func (s *Store) session(ctx context.Context, doing string, steps func(context.Co
 	defer conn.Release()
 	if err := steps(bounded, conn.Conn()); err != nil {
 		postgres.RollBack(ctx, conn.Conn())
-		if postgres.Demoted(err) {
-			s.pool.Reset() // the other sessions are on the same server
-		}
 		return postgres.Classify(ctx, doing, err)
 	}
 	return nil
