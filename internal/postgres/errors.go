@@ -52,7 +52,8 @@ func kindOfState(sqlstate string) pipeline.Kind {
 		"25P03", "25P04": // idle_in_transaction_session_timeout, transaction_timeout
 		return pipeline.Transient
 	}
-	if len(sqlstate) < 3 {
+	// The encoding of the database lacks a character: the record is not to blame.
+	if len(sqlstate) < 3 || sqlstate == "22P05" {
 		return pipeline.Fatal
 	}
 	switch sqlstate[:2] {

@@ -31,18 +31,10 @@ func openAs(t *testing.T, owner *pgxpool.Pool, role string, change func(*postgre
 	return pool
 }
 
-func createRole(t *testing.T, owner *pgxpool.Pool, role, more string) {
-	t.Helper()
-	pgtest.Exec(t, owner, "CREATE ROLE "+role+" LOGIN "+more)
-	t.Cleanup(func() {
-		_, _ = pgtest.Admin(t).Exec(t.Context(), "DROP OWNED BY "+role) // a role with rights cannot be dropped
-	})
-}
-
 func TestPasswordIsReadForEachSession(t *testing.T) {
 	t.Parallel()
 	owner := pgtest.Empty(t)
-	createRole(t, owner, "changing_password", "PASSWORD 'first'")
+	pgtest.Exec(t, owner, "CREATE ROLE changing_password LOGIN PASSWORD 'first'")
 	var current atomic.Value
 	current.Store("first")
 	var broken atomic.Bool
@@ -84,7 +76,7 @@ func TestReadOnlyDefaultOfARoleOrDatabase(t *testing.T) {
 	owner := pgtest.Empty(t)
 	pgtest.Exec(t, owner, `CREATE TABLE written (n int)`)
 	pgtest.Exec(t, owner, `GRANT ALL ON written TO PUBLIC`)
-	createRole(t, owner, "reading_by_default", "PASSWORD 'p'")
+	pgtest.Exec(t, owner, "CREATE ROLE reading_by_default LOGIN PASSWORD 'p'")
 	withPassword := func(o *postgres.Options) { o.ReadPassword = func() (string, error) { return "p", nil } }
 	for _, statement := range []string{
 		`ALTER ROLE reading_by_default SET default_transaction_read_only = on`,

@@ -1,0 +1,30 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"heartbeat/internal/pipeline"
+	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/pgtest"
+)
+
+// An encoding of the database that lacks a character makes no dead letter; bytes that no encoding accepts do.
+func TestEncodingErrorsAreClassed(t *testing.T) {
+	t.Parallel()
+	admin := pgtest.Admin(t)
+	pgtest.Exec(t, admin, `CREATE DATABASE encoding_errors ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`)
+	latin := openAs(t, admin, "heartbeat_user", func(o *postgres.Options) {
+		var err error
+		if *o, err = (postgres.Options{URL: pgtest.URL(admin), Role: "test"}).WithDatabase("encoding_errors"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	_, err := latin.Exec(t.Context(), `SELECT $1::text`, "심박수")
+	if err == nil {
+		t.Fatal("LATIN1 holds Hangul: the test proves nothing")
+	}
+	pgtest.WantKind(t, postgres.Classify(t.Context(), "write", err), pipeline.Fatal)
+	pgtest.WantKind(t, postgres.Classify(t.Context(), "write", &pgconn.PgError{Code: "22021"}), pipeline.BadData)
+}
