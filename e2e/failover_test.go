@@ -1,0 +1,233 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// failoverWithin is how long the first reading may take to be stored after the new primary accepts writes.
+const failoverWithin = 5 * time.Second
+
+// startStandby copies the primary and starts the copy as a hot standby.
+func startStandby(t testing.TB, primary *postgresServer) *postgresServer {
+	t.Helper()
+	dir, err := os.MkdirTemp(scratch, "standby-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(primary.options.Dir, "data")
+	owner, err := os.Stat(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stat := owner.Sys().(*syscall.Stat_t)
+	if err := os.Chown(dir, int(stat.Uid), int(stat.Gid)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	programs := value[string](t, connect(t, primary.url("postgres")), `SELECT setting FROM pg_config() WHERE name = 'BINDIR'`)
+	backup := exec.CommandContext(t.Context(), filepath.Join(programs, "pg_basebackup"), "--pgdata", filepath.Join(dir, "data"), "--checkpoint=fast",
+		"--wal-method=stream", "--write-recovery-conf", "--dbname", primary.url("postgres"))
+	if os.Geteuid() == 0 {
+		backup.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stat.Uid, Gid: stat.Gid}}
+	}
+	backup.Dir = dir
+	if output, err := backup.CombinedOutput(); err != nil {
+		t.Fatalf("pg_basebackup: %v\n%s", err, output)
+	}
+	return startCopy(t, primary, dir)
+}
+
+// startCopy runs the copied data. pgserver cannot: it creates user and database in single-user mode, which a standby refuses.
+func startCopy(t testing.TB, primary *postgresServer, dir string) *postgresServer {
+	t.Helper()
+	copied := &postgresServer{options: primary.options}
+	copied.options.Dir, copied.options.Port = dir, unusedPort(t)
+	programs := value[string](t, connect(t, primary.url("postgres")), `SELECT setting FROM pg_config() WHERE name = 'BINDIR'`)
+	server := exec.Command(filepath.Join(programs, "postgres"), "-D", filepath.Join(dir, "data"), "-c", "port="+strconv.Itoa(copied.options.Port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "hot_standby=on", "-c", "max_connections=200")
+	server.Dir = dir
+	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT}
+	if info, err := os.Stat(dir); err == nil && os.Geteuid() == 0 {
+		stat := info.Sys().(*syscall.Stat_t)
+		server.SysProcAttr.Credential = &syscall.Credential{Uid: stat.Uid, Gid: stat.Gid}
+	}
+	log := &outputBuffer{}
+	server.Stdout, server.Stderr = log, log
+	if err := server.Start(); err != nil {
+		t.Fatalf("start the standby: %v", err)
+	}
+	t.Cleanup(func() {
+		_ = server.Process.Signal(syscall.SIGQUIT)
+		_ = server.Wait()
+	})
+	pool := connect(t, copied.url("postgres"))
+	await(t, waitTimeout, func() string {
+		var recovering bool
+		if err := pool.QueryRow(t.Context(), `SELECT pg_is_in_recovery()`).Scan(&recovering); err != nil || !recovering {
+			return fmt.Sprintf("the standby does not answer (%v):\n%s", err, tail(log.String(), 10))
+		}
+		return ""
+	})
+	return copied
+}
+
+func unusedPort(t testing.TB) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// promote makes the standby a primary, and returns once it accepts writes.
+func (s *postgresServer) promote(t testing.TB) time.Time {
+	t.Helper()
+	if !value[bool](t, connect(t, s.url("postgres")), `SELECT pg_promote(true, 60)`) {
+		t.Fatal("the standby is not promoted within 60 s")
+	}
+	return time.Now()
+}
+
+// switchTo sends new connections to another server and closes all others.
+func (p *proxy) switchTo(server *postgresServer) {
+	p.mu.Lock()
+	p.target = "127.0.0.1:" + strconv.Itoa(server.options.Port)
+	p.mu.Unlock()
+	p.cut()
+}
+
+// failoverFixture is a fixture on a primary whose standby confirms every commit, so that a failover loses none.
+func failoverFixture(t *testing.T) (f *fixture, primary, standby *postgresServer) {
+	t.Helper()
+	primary = ownDatabase(t, nil)
+	f = newFixtureOn(t, sharedBroker(t).address(), primary)
+	standby = startStandby(t, primary)
+	admin := connect(t, primary.url("postgres"))
+	for _, statement := range []string{`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`} {
+		if _, err := admin.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, waitTimeout, func() string {
+		if value[int64](t, admin, `SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'`) == 0 {
+			return "the standby does not confirm commits"
+		}
+		return ""
+	})
+	return f, primary, standby
+}
+
+// failOver crashes the primary, promotes the standby, and waits until readings are stored there.
+func (f *fixture) failOver(primary, standby *postgresServer, moveAddress func()) {
+	f.t.Helper()
+	name, err := url.Parse(f.database)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	primary.crash(f.t)
+	moveAddress()
+	promoted := standby.promote(f.t)
+	f.database = standby.url(name.Path[1:])
+	f.pool = connect(f.t, f.database)
+	stored := f.stored()
+	await(f.t, waitTimeout, func() string {
+		if f.stored() == stored {
+			return "nothing is stored on the new primary"
+		}
+		return ""
+	})
+	blind := time.Since(promoted)
+	f.addBlind(blind)
+	f.t.Logf("stored again %v after the new primary accepts writes", blind.Round(time.Millisecond))
+	if blind > failoverWithin {
+		f.t.Errorf("stored again after %v, want at most %v", blind, failoverWithin)
+	}
+}
+
+// The address of the database moves from a crashed primary to its standby, which is promoted afterwards.
+func TestFailoverBehindOneAddress(t *testing.T) {
+	t.Parallel()
+	proves(t, "P1, P4, P5")
+	runRounds(t, "PostgreSQL failed over behind one address", func(t *testing.T) *fixture {
+		f, primary, standby := failoverFixture(t)
+		proxy := f.useProxy()
+		producer := f.produce("--rate", "1000", "--seed", "70")
+		consumer := f.consume()
+		f.storedMore(2_000)
+		f.failOver(primary, standby, func() { proxy.switchTo(standby) })
+		f.finishFailover(producer, consumer)
+		return f.withFaults(1)
+	})
+}
+
+// One URL names both servers.
+func TestFailoverBetweenTwoHosts(t *testing.T) {
+	t.Parallel()
+	proves(t, "P1, P4, P5")
+	runRounds(t, "PostgreSQL failed over between two hosts of one URL", func(t *testing.T) *fixture {
+		f, primary, standby := failoverFixture(t)
+		both, err := url.Parse(f.database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both.Host = fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", standby.options.Port, primary.options.Port)
+		f.consumerDatabase = both.String()
+		producer := f.produce("--rate", "1000", "--seed", "71")
+		consumer := f.consume()
+		f.storedMore(2_000)
+		f.failOver(primary, standby, func() {})
+		f.finishFailover(producer, consumer)
+		return f.withFaults(1)
+	})
+}
+
+// The address names a standby for a while, which accepts no writes, and then the primary again.
+func TestAddressOfAStandbyForAWhile(t *testing.T) {
+	t.Parallel()
+	proves(t, "P1, P4, P5")
+	runRounds(t, "PostgreSQL's address named a standby for 12 s", func(t *testing.T) *fixture {
+		f, primary, standby := failoverFixture(t)
+		proxy := f.useProxy()
+		producer := f.produce("--rate", "1000", "--seed", "72")
+		consumer := f.consume()
+		f.storedMore(2_000)
+		proxy.switchTo(standby)
+		elapse(t, 12*time.Second)
+		proxy.switchTo(primary)
+		back := outage{time.Now(), f.stored()}
+		f.waitStoredAgain(back)
+		blind := time.Since(back.began)
+		t.Logf("stored again %v after the address names the primary", blind.Round(time.Millisecond))
+		if blind > failoverWithin {
+			t.Errorf("stored again after %v, want at most %v", blind, failoverWithin)
+		}
+		f.finishFailover(producer, consumer)
+		return f.withFaults(1)
+	})
+}
+
+func (f *fixture) finishFailover(producer, consumer *role) {
+	f.t.Helper()
+	f.storedMore(1_000)
+	producer.interrupt()
+	f.caughtUp(waitTimeout)
+	consumer.interrupt()
+	if count := consumer.outputCount("a person must repair the cause"); count > 0 {
+		f.t.Errorf("a failover stopped a partition %d times for a person to repair it", count)
+	}
+	auditSending(f.t, f.audit())
+	f.wantNoDeadLetters()
+}
