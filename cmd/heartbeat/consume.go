@@ -23,6 +23,7 @@ type consumeCommand struct {
 	SessionTimeout time.Duration `default:"6s" group:"Kafka" help:"How long the group waits for a silent member (${default})."`
 	Retention      time.Duration `placeholder:"DURATION" group:"PostgreSQL" help:"Drop readings older than this and refuse those that arrive older; without it everything is kept."`
 	AlarmRetention time.Duration `placeholder:"DURATION" group:"PostgreSQL" help:"Drop alarms, with their history, that were closed longer ago than this, 24h at least; without it they are kept for ever."`
+	NoDetection    bool          `help:"Raise no alarms: store readings and alerts only."`
 	Background     bool          `help:"Leave processor and database to others: short transactions, one at a time, with a rest behind each. For importing history beside live readings."`
 	UntilCaughtUp  bool          `help:"End once everything is stored that the topic holds at the start."`
 	MetricsAddress string        `default:"127.0.0.1:9464" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, none serves nothing."`
@@ -54,6 +55,7 @@ func (c *consumeCommand) Run(ctx context.Context, env *environment) error {
 		Database:       database,
 		Retention:      c.Retention,
 		AlarmRetention: c.AlarmRetention,
+		NoDetection:    c.NoDetection,
 		Background:     c.Background,
 		UntilCaughtUp:  c.UntilCaughtUp,
 		MetricsAddress: c.MetricsAddress,

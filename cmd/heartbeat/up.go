@@ -19,10 +19,11 @@ import (
 )
 
 type upCommand struct {
-	DataDir   string        `placeholder:"DIR" help:"Where data is kept between runs; the user's state directory if not given."`
-	Fresh     bool          `help:"Start over: delete what earlier runs left behind."`
-	Duration  time.Duration `help:"Stop after this time."`
-	Retention time.Duration `default:"24h" help:"Drop readings older than this, 0 keeps them (${default})."`
+	DataDir     string        `placeholder:"DIR" help:"Where data is kept between runs; the user's state directory if not given."`
+	Fresh       bool          `help:"Start over: delete what earlier runs left behind."`
+	Duration    time.Duration `help:"Stop after this time."`
+	Retention   time.Duration `default:"24h" help:"Drop readings older than this, 0 keeps them (${default})."`
+	NoDetection bool          `help:"Raise no alarms: store readings and alerts only."`
 
 	simulatorFlags  `group:"Simulator"`
 	Model           string `default:"physiological" enum:"seed,physiological" placeholder:"MODEL" group:"Simulator" help:"physiological gives each customer a body, a steady interval and episodes; seed draws every reading independently (${default})."`
@@ -119,6 +120,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Produce:           simulator.Options{Fleet: fleet, Rate: c.perSecond(), Physiology: physiology, Compression: c.Compression},
 		Group:             c.Group,
 		Retention:         c.Retention,
+		NoDetection:       c.NoDetection,
 		ConsoleAddress:    c.Listen,
 		Console:           console,
 		Version:           version,

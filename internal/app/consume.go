@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"heartbeat/internal/backoff"
+	"heartbeat/internal/detect"
 	"heartbeat/internal/instanceid"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/consumer"
@@ -34,6 +35,7 @@ type ConsumeOptions struct {
 	Database       postgres.Options
 	Retention      time.Duration // drop readings older than this, refuse those that arrive older; 0: keep all
 	AlarmRetention time.Duration // drop alarms that were closed longer ago than this; 0: keep all
+	NoDetection    bool          // raise no alarms
 	Background     bool          // leave processor and database to others
 	UntilCaughtUp  bool          // end once everything is stored that the topic held at the start
 	MetricsAddress string        // for metrics, health and readiness; empty: none
@@ -71,7 +73,8 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	}
 	instance := instanceid.Claim(instanceid.Options{Given: options.InstanceID, StateDir: options.StateDir, Dynamic: options.UntilCaughtUp}, logger)
 	defer instance.Release()
-	consumer, err := newConsumer(client, instance, options, pool, meter, logger)
+	limits := alarmstore.NewLimitCache(pool, detect.DefaultLimits())
+	consumer, err := newConsumer(client, instance, options, pool, limits, meter, logger)
 	if err != nil {
 		return err
 	}
@@ -91,6 +94,9 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 		group.Go(func() error { return probe.Run(ctx) })
 	}
 	group.Go(func() error { return consumer.Run(ctx) })
+	if !options.NoDetection {
+		group.Go(func() error { limits.Run(ctx); return nil })
+	}
 	group.Go(func() error {
 		backoff.Every(ctx, maintainEvery, func() { maintain(ctx, maintainer, logger) })
 		return nil
@@ -125,14 +131,18 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 
 var errCaughtUp = errors.New("caught up")
 
-func newConsumer(client *kafka.Client, instance instanceid.ID, options ConsumeOptions, pool *postgres.Pool, meter *pipeline.Meter, logger *slog.Logger) (*consumer.Consumer, error) {
+func newConsumer(client *kafka.Client, instance instanceid.ID, options ConsumeOptions, pool *postgres.Pool, limits *alarmstore.LimitCache, meter *pipeline.Meter, logger *slog.Logger) (*consumer.Consumer, error) {
 	store := ingest.NewStore(pool, owner())
+	detection := &pipeline.Detection{Settings: detect.DefaultSettings(), Limits: limits, Store: store}
+	if options.NoDetection {
+		detection = nil
+	}
 	return consumer.New(client, consumer.Config{
 		Group: options.Group, InstanceID: instance.Name, InstanceIDChosen: instance.Chosen,
 		SessionTimeout: options.SessionTimeout, Background: options.Background,
 		NewWorker: func(partition pipeline.Partition) *pipeline.Worker {
 			return pipeline.NewWorker(pipeline.Options{
-				Partition: partition, Store: store, Meter: meter, Retention: options.Retention, Logger: logger,
+				Partition: partition, Store: store, Meter: meter, Retention: options.Retention, Detection: detection, Logger: logger,
 			})
 		},
 		Released: meter.Released,

@@ -44,6 +44,8 @@ type UpOptions struct {
 	Group     string
 	Retention time.Duration
 
+	NoDetection bool // raise no alarms
+
 	ConsoleAddress string // empty: the default one, whose port gives way when it is taken
 	Console        ConsoleOptions
 
@@ -240,7 +242,7 @@ func (u *up) produce() simulator.Options {
 func (u *up) consume() ConsumeOptions {
 	return ConsumeOptions{
 		Kafka: u.options.Kafka, Group: u.options.Group, StateDir: u.options.DataDir, Database: u.options.Database,
-		Retention: u.options.Retention, Registry: u.options.Registry, Logger: u.options.Logger,
+		Retention: u.options.Retention, NoDetection: u.options.NoDetection, Registry: u.options.Registry, Logger: u.options.Logger,
 	}
 }
 

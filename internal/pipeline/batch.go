@@ -3,6 +3,7 @@ package pipeline
 import (
 	"slices"
 
+	"heartbeat/internal/detect"
 	"heartbeat/internal/heartbeat"
 )
 
@@ -38,7 +39,15 @@ func (b *Batch) add(decoder *heartbeat.Decoder, record *heartbeat.Record) {
 		b.DeadLetters = append(b.DeadLetters, heartbeat.NewDeadLetter(*record, rejection))
 		return
 	}
-	b.Readings = append(b.Readings, Reading{Reading: reading, Offset: record.Offset, Raw: record.Value})
+	b.Readings = append(b.Readings, Reading{Reading: reading, Offset: record.Offset, Kafka: kafkaTime(record), Raw: record.Value})
+}
+
+// kafkaTime returns the Kafka timestamp of a record, 0 where it has none.
+func kafkaTime(record *heartbeat.Record) detect.Time {
+	if record.Timestamp.IsZero() {
+		return 0
+	}
+	return max(detect.TimeOf(record.Timestamp), 0)
 }
 
 // reject turns the batch of a single record that the database refuses into the batch of its dead letter.

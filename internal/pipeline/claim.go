@@ -18,13 +18,22 @@ func (w *Worker) Claim(ctx context.Context, start int64) (epoch int32, err error
 	if err != nil {
 		return -1, fmt.Errorf("claim partition: %w", err)
 	}
-	if claim.Replaced != nil {
+	replaced := claim.Replaced != nil
+	if replaced {
 		w.logIncident(*claim.Replaced)
 		claim.Replaced = nil
 	}
+	return claim.Epoch, w.restore(claim, replaced)
+}
+
+// restore starts from what is stored under a claim. Incomplete says that Kafka no longer has all that the stored states lack.
+func (w *Worker) restore(claim Claim, incomplete bool) error {
 	w.claim = claim
 	w.customers.restore(claim)
-	return claim.Epoch, nil
+	if w.detection == nil {
+		return nil
+	}
+	return w.detection.restore(claim, incomplete)
 }
 
 // Reconcile compares the stored position with what the broker retained after the claim, records as an incident what
@@ -35,9 +44,14 @@ func (w *Worker) Reconcile(ctx context.Context, log LogBounds) (from int64, err 
 		if err != nil {
 			return 0, fmt.Errorf("record incident: %w", err)
 		}
-		w.claim = claim
 		w.logIncident(incident)
-		w.customers.restore(claim)
+		if err := w.restore(claim, true); err != nil {
+			return 0, err
+		}
+	} else if w.customers.replayFrom(w.claim) < log.Start {
+		if err := w.restore(w.claim, true); err != nil {
+			return 0, err
+		}
 	}
 	w.meter.claimed(w.partition, w.claim)
 	w.logger.Info("partition claimed", "log", w.claim.Log, "fence", w.claim.Fence, "next_offset", w.claim.Next)

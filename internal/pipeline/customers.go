@@ -67,10 +67,10 @@ func (c *customers) take(readings []Reading, now time.Time) {
 		held, ok := c.latest[reading.Customer]
 		if !ok {
 			c.stale = append(c.stale, staleSnapshot{reading.Customer, reading.Offset, now})
-		} else if reading.Time.Before(held.Time) || reading.Time.Equal(held.Time) && reading.Offset < held.Offset {
+		} else if used, newest := timeUsed(&reading.Reading, reading.Kafka), held.TimeUsed(); used < newest || used == newest && reading.Offset < held.Offset {
 			continue
 		}
-		c.latest[reading.Customer] = CustomerState{Reading: reading.Reading, Offset: reading.Offset}
+		c.latest[reading.Customer] = CustomerState{Reading: reading.Reading, Offset: reading.Offset, Kafka: reading.Kafka}
 	}
 }
 

@@ -34,6 +34,7 @@ type Status struct {
 type Meter struct {
 	logger    *slog.Logger
 	announcer *announcer
+	alarms    *alarmLog
 	metrics   *metrics
 
 	mu         sync.Mutex // guards all below
@@ -47,6 +48,7 @@ func NewMeter(logger *slog.Logger, registry prometheus.Registerer) *Meter {
 	return &Meter{
 		logger:     logger,
 		announcer:  newAnnouncer(logger),
+		alarms:     newAlarmLog(logger),
 		metrics:    newMetrics(registry),
 		snapshots:  snapshots{taken: time.Now()},
 		partitions: map[int32]Status{},
@@ -116,7 +118,9 @@ func (m *Meter) incident(partition Partition, incident Incident) {
 
 // idle reports what is left over when no batch comes.
 func (m *Meter) idle() {
-	m.announcer.announce(nil, [heartbeat.Invalid + 1]int64{}, time.Now())
+	now := time.Now()
+	m.announcer.announce(nil, [heartbeat.Invalid + 1]int64{}, now)
+	m.alarms.announce(nil, now)
 }
 
 // committed takes a stored batch into account.
@@ -138,6 +142,7 @@ func (m *Meter) committed(partition Partition, batch *Batch) {
 		m.logger.Info(batch.Snapshot.String())
 	}
 	m.announcer.announce(batch.Readings, before, now)
+	m.alarms.announce(batch.Transitions, now)
 	m.logger.Debug("batch stored", "partition", partition.Number, "from", batch.From, "to", batch.To,
 		"readings", len(batch.Readings), "dead_letters", len(batch.DeadLetters))
 	if len(batch.DeadLetters) > 0 {

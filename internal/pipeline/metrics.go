@@ -18,6 +18,8 @@ type metrics struct {
 	next        *prometheus.GaugeVec
 	batch       prometheus.Histogram
 	latency     prometheus.Histogram
+	transitions *prometheus.CounterVec
+	alarmDelay  prometheus.Histogram
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -45,8 +47,15 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "heartbeat_latency_seconds", Help: "Time from a record's Kafka timestamp to its commit.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 18),
 		}),
+		transitions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "heartbeat_alarm_transitions_total", Help: "Transitions of alarms stored, by condition and kind.",
+		}, []string{"condition", "kind"}),
+		alarmDelay: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "heartbeat_alarm_delay_seconds", Help: "Time from the first reading beyond the limit to the commit of the alarm.",
+			Buckets: []float64{1, 5, 10, 15, 20, 25, 30, 35, 45, 60, 90, 120, 300, 600, 3600},
+		}),
 	}
-	registry.MustRegister(m.readings, m.deadLetters, m.retries, m.incidents, m.next, m.batch, m.latency)
+	registry.MustRegister(m.readings, m.deadLetters, m.retries, m.incidents, m.next, m.batch, m.latency, m.transitions, m.alarmDelay)
 	return m
 }
 
@@ -75,6 +84,13 @@ func (m *metrics) committed(partition Partition, batch *Batch, now time.Time) {
 	}
 	if !batch.Oldest.IsZero() {
 		m.latency.Observe(now.Sub(batch.Oldest).Seconds())
+	}
+	for i := range batch.Transitions {
+		t := &batch.Transitions[i]
+		m.transitions.WithLabelValues(string(t.Condition), string(t.Kind)).Inc()
+		if opens(t) {
+			m.alarmDelay.Observe(now.Sub(t.Since).Seconds())
+		}
 	}
 }
 

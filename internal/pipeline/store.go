@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/detect"
 	"heartbeat/internal/heartbeat"
 )
 
@@ -53,6 +55,8 @@ type Batch struct {
 	DeadLetters []heartbeat.DeadLetter
 	Skipped     int64 // control records and records of aborted transactions
 	Customers   []CustomerState
+	States      [][]byte // the detector's states of Customers before this batch; empty without detection
+	Transitions []alarm.Transition
 	StateFrom   int64  // the claim's StateFrom once this batch is stored
 	Snapshot    *Stats // a statistics snapshot to store along, or nil
 }
@@ -61,13 +65,27 @@ type Batch struct {
 type Reading struct {
 	heartbeat.Reading
 	Offset int64
-	Raw    []byte // the original JSON text
+	Kafka  detect.Time // the record's Kafka timestamp; 0: it has none
+	Raw    []byte      // the original JSON text
 }
 
-// CustomerState is the latest reading of a customer by its own time; of two at one time the later offset.
+// CustomerState is the latest reading of a customer by the time used; of two at one time the later offset.
 type CustomerState struct {
 	heartbeat.Reading
 	Offset int64
+	Kafka  detect.Time // the record's Kafka timestamp; 0: it has none
+}
+
+// TimeUsed is the time by which a reading is newer than another: the earlier of its own time and its Kafka timestamp. A
+// device whose clock is ahead then does not hide its next readings.
+func (s *CustomerState) TimeUsed() detect.Time { return timeUsed(&s.Reading, s.Kafka) }
+
+func timeUsed(reading *heartbeat.Reading, kafka detect.Time) detect.Time {
+	used := detect.TimeOf(reading.Time)
+	if kafka > 0 {
+		used = min(used, kafka)
+	}
+	return used
 }
 
 // IncidentKind is the stable code of a loss that could not be prevented.

@@ -28,6 +28,7 @@ type Options struct {
 	Store     Store
 	Meter     *Meter
 	Retention time.Duration // how old a reading may be against its Kafka timestamp; 0: any age
+	Detection *Detection    // nil: no alarms
 	Logger    *slog.Logger
 }
 
@@ -42,11 +43,12 @@ type Worker struct {
 	scratch   []Reading // memory of the last batch's readings, reused by the next
 	claim     Claim
 	customers customers
+	detection *detection // nil: no alarms
 }
 
 // NewWorker returns a worker that must Claim and Reconcile its partition before it can process.
 func NewWorker(options Options) *Worker {
-	return &Worker{
+	w := &Worker{
 		partition: options.Partition,
 		store:     options.Store,
 		meter:     options.Meter,
@@ -54,19 +56,25 @@ func NewWorker(options Options) *Worker {
 		decoder:   heartbeat.Decoder{Retention: options.Retention},
 		customers: newCustomers(),
 	}
+	if options.Detection != nil {
+		w.detection = &detection{Detection: *options.Detection}
+	}
+	return w
 }
 
 // Process stores records, in the partition's order, and returns when they are committed. It waits out any outage. It fails
 // only with the context's error, or with an error of kind Fenced when the partition has another owner. It takes at most
 // MaxBatch records, which one transaction stores.
 func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error {
-	w.replay(records)
+	if err := w.replay(ctx, records); err != nil {
+		return err
+	}
 	batch := w.build(w.claim, records)
 	if batch.To == batch.From {
 		return nil
 	}
-	w.customers.include(batch, w.customers.due(time.Now()))
-	err := w.write(ctx, batch)
+	w.include(batch, w.customers.due(time.Now()))
+	err := w.judgeAndWrite(ctx, batch)
 	if KindOf(err) != BadData {
 		return err
 	}
@@ -85,7 +93,7 @@ func (w *Worker) Idle(ctx context.Context) error {
 func (w *Worker) Flush(ctx context.Context) error {
 	for w.customers.replayed && len(w.customers.stale) > 0 {
 		batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch}
-		w.customers.include(batch, min(snapshotsPerFlush, len(w.customers.stale)))
+		w.include(batch, min(snapshotsPerFlush, len(w.customers.stale)))
 		if err := w.write(ctx, batch); err != nil {
 			return err
 		}
@@ -96,18 +104,69 @@ func (w *Worker) Flush(ctx context.Context) error {
 // Next returns the first offset that is not stored.
 func (w *Worker) Next() int64 { return w.claim.Next }
 
-// replay brings customer states up to date from records whose readings an earlier owner has stored.
-func (w *Worker) replay(records []heartbeat.Record) {
+// replay brings states up to date from records whose readings an earlier owner has stored. It fails only with the context's
+// error.
+func (w *Worker) replay(ctx context.Context, records []heartbeat.Record) error {
 	stored := 0
 	for stored < len(records) && records[stored].Offset < w.claim.Next {
 		stored++
 	}
-	w.customers.replayed = w.customers.replayed || stored < len(records) || stored > 0 && records[stored-1].Offset == w.claim.Next-1
+	done := w.customers.replayed
+	w.customers.replayed = done || stored < len(records) || stored > 0 && records[stored-1].Offset == w.claim.Next-1
 	if stored == 0 || records[stored-1].Offset < w.claim.StateFrom {
-		return
+		return nil
 	}
 	past := Claim{Next: records[0].Offset}
-	w.customers.replay(w.build(past, records[:stored]).Readings, time.Now())
+	readings := w.build(past, records[:stored]).Readings
+	w.customers.replay(readings, time.Now())
+	if w.detection == nil || done {
+		return nil
+	}
+	return w.persist(ctx, func() error { return w.detection.replay(ctx, readings) })
+}
+
+// include adds snapshots to a batch before it is judged: they exclude its own readings, which the database may still reject.
+func (w *Worker) include(batch *Batch, count int) {
+	w.customers.include(batch, count)
+	if w.detection != nil && len(batch.Customers) > 0 {
+		batch.States = w.detection.encode(batch.Customers)
+	}
+}
+
+// judgeAndWrite gives a batch its transitions and stores both. When the batch is not stored, the detector's states are those
+// before it.
+func (w *Worker) judgeAndWrite(ctx context.Context, batch *Batch) error {
+	if w.detection == nil {
+		return w.write(ctx, batch)
+	}
+	err := w.persist(ctx, func() error {
+		if err := w.detection.finishReplay(ctx); err != nil {
+			return err
+		}
+		return w.detection.judge(ctx, batch)
+	})
+	if err == nil {
+		err = w.write(ctx, batch)
+	}
+	if err != nil {
+		w.detection.states.takeBack()
+		return err
+	}
+	w.detection.states.keep()
+	return nil
+}
+
+// persist repeats a read of the store, however long the store is away. It fails only with the context's error.
+func (w *Worker) persist(ctx context.Context, read func() error) error {
+	for attempt := 0; ; attempt++ {
+		err := read()
+		if err == nil {
+			return nil
+		}
+		if err := w.Wait(ctx, attempt, err); err != nil {
+			return err
+		}
+	}
 }
 
 func (w *Worker) build(claim Claim, records []heartbeat.Record) *Batch {
@@ -123,7 +182,7 @@ func (w *Worker) bisect(ctx context.Context, records []heartbeat.Record) error {
 	if batch.To == batch.From {
 		return nil
 	}
-	err := w.write(ctx, batch)
+	err := w.judgeAndWrite(ctx, batch)
 	if KindOf(err) != BadData {
 		return err
 	}

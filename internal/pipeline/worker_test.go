@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"pgregory.net/rapid"
 
+	"heartbeat/internal/alarm"
 	"heartbeat/internal/heartbeat"
 )
 
@@ -34,11 +36,15 @@ type memory struct {
 	snapshots []Stats
 	incidents []Incident
 
-	fault func(batch *Batch) (apply bool, err error) // nil: none
+	states      map[heartbeat.CustomerID]DetectorState
+	transitions []alarm.Transition
+
+	fault     func(batch *Batch) (apply bool, err error) // nil: none
+	readFault func() error                               // nil: none
 }
 
 func newMemory() *memory {
-	return &memory{log: "heartbeat-events", epoch: -1, stored: map[int64]string{}, customers: map[heartbeat.CustomerID]CustomerState{}}
+	return &memory{log: "heartbeat-events", epoch: -1, stored: map[int64]string{}, customers: map[heartbeat.CustomerID]CustomerState{}, states: map[heartbeat.CustomerID]DetectorState{}}
 }
 
 func (m *memory) Claim(_ context.Context, p Partition, start int64) (Claim, error) {
@@ -85,6 +91,10 @@ func (m *memory) write(c Claim, b *Batch) error {
 	for _, state := range b.Customers {
 		m.customers[state.Customer] = state
 	}
+	for i, state := range b.States {
+		m.states[b.Customers[i].Customer] = DetectorState{b.Customers[i].Customer, slices.Clone(state), b.From}
+	}
+	m.transitions = append(m.transitions, b.Transitions...)
 	if b.Snapshot != nil {
 		m.snapshots = append(m.snapshots, *b.Snapshot)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"heartbeat/internal/detect"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres/pgwire"
@@ -93,10 +94,14 @@ SELECT kafka_topic, kafka_partition, kafka_offset, kafka_timestamp, raw_key, raw
 func (r *Replayer) put(ctx context.Context, conn *pgx.Conn, id int64, l letter, reading heartbeat.Reading) error {
 	offset := l.record.Offset
 	encoded := newEncodedBatch()
+	kafkaTime := detect.Time(0)
+	if !l.record.Timestamp.IsZero() {
+		kafkaTime = max(detect.TimeOf(l.record.Timestamp), 0)
+	}
 	encoded.encode(l.log, l.partition, &pipeline.Batch{
 		From: offset, To: offset + 1,
 		Readings:  []pipeline.Reading{{Reading: reading, Offset: offset, Raw: l.record.Value}},
-		Customers: []pipeline.CustomerState{{Reading: reading, Offset: offset}},
+		Customers: []pipeline.CustomerState{{Reading: reading, Offset: offset, Kafka: kafkaTime}},
 	})
 	counts, err := conn.Exec(ctx, `
 UPDATE ingest_progress

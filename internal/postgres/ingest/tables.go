@@ -36,8 +36,13 @@ var (
 	upsertTables = [...]upsertTable{
 		{
 			statement: "put_customers", sql: putCustomersSQL,
-			types: []uint32{pgtype.TextOID, pgtype.TimestamptzOID, pgtype.Int8OID, pgtype.Int4OID, pgtype.TextOID},
+			types: []uint32{pgtype.TextOID, pgtype.TimestamptzOID, pgtype.Int8OID, pgtype.Int4OID, pgtype.TextOID, pgtype.TimestamptzOID},
 			rows:  func(batch *pipeline.Batch) int { return len(batch.Customers) }, encode: encodeCustomers,
+		},
+		{
+			statement: "put_detector_states", sql: putDetectorStatesSQL,
+			types: []uint32{pgtype.TextOID, pgtype.Int8OID, pgtype.ByteaOID},
+			rows:  func(batch *pipeline.Batch) int { return len(batch.States) }, encode: encodeDetectorStates,
 		},
 	}
 )

@@ -10,6 +10,7 @@ import (
 	"heartbeat/internal/crashpoint"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/pgwire"
 )
 
@@ -76,6 +77,9 @@ func write(ctx context.Context, p *pgwire.Pipeline, claim pipeline.Claim, batch 
 	encoded.addCopies(ctx, p)
 	p.Reach(crashpoint.AfterInsert)
 	encoded.addRollups(ctx, p)
+	if err := alarmstore.AddTransitions(ctx, p, claim.Log, claim.Number, batch.Transitions); err != nil {
+		return err
+	}
 	p.Reach(crashpoint.BeforeCommit)
 	err := p.Commit(ctx, crashpoint.CommitSent)
 	if err == nil {
@@ -84,5 +88,5 @@ func write(ctx context.Context, p *pgwire.Pipeline, claim pipeline.Claim, batch 
 	if failed, ok := errors.AsType[*pgwire.StatementError](err); ok && failed.Statement == moveProgress && failed.Err.Code == divisionByZero {
 		return errStaleProgress
 	}
-	return err
+	return alarmstore.Classify(err)
 }

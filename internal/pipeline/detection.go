@@ -1,0 +1,247 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/detect"
+	"heartbeat/internal/heartbeat"
+)
+
+// Detection is what a worker needs to raise alarms.
+type Detection struct {
+	Settings detect.Settings
+	Limits   LimitSource
+	Store    DetectionStore
+}
+
+// LimitSource has the limits that people set.
+type LimitSource interface {
+	// Current returns all limits that concern readings up to now.
+	Current(ctx context.Context) (*detect.LimitHistory, error)
+}
+
+// DetectionStore reads what earlier owners stored. Its errors are classed by KindOf.
+type DetectionStore interface {
+	// DetectorStates returns the states of those customers that have one.
+	DetectorStates(ctx context.Context, claim Claim, customers []heartbeat.CustomerID) ([]DetectorState, error)
+	// DeadLettered returns those of the offsets [from, to) of the claim's log that are stored as dead letters.
+	DeadLettered(ctx context.Context, claim Claim, from, to int64) (map[int64]bool, error)
+	// Episodes returns the alarms of customers that are active or were cleared last, at most one for each condition.
+	Episodes(ctx context.Context, customers []heartbeat.CustomerID) ([]StoredEpisode, error)
+}
+
+// DetectorState is the stored state of the detector for one customer.
+type DetectorState struct {
+	Customer heartbeat.CustomerID
+	Encoded  []byte
+	AsOf     int64 // the first offset of the claim's log that is not in the state; 0 for a state of another log
+}
+
+// StoredEpisode is an alarm as the database has it.
+type StoredEpisode struct {
+	Customer  heartbeat.CustomerID
+	Condition detect.Condition
+	detect.Episode
+}
+
+// detection judges the readings of a partition. Its states advance in place before a batch is written. The undo list takes
+// them back when the batch is not stored, so that transitions and states always belong to committed batches.
+//
+// The states of customers are read when the first of their readings comes: after a change of the number of partitions,
+// their readings come from another partition than the one that stored the state.
+type detection struct {
+	Detection
+	detector *detect.Detector
+	claim    Claim
+	states   detectorStates
+	places   []uint32 // of the states of the readings at hand
+
+	// During a replay, asOf has the customers whose stored state already contains offsets that are read again.
+	asOf     map[heartbeat.CustomerID]int64
+	replayed int64 // offsets below are stepped
+
+	// incomplete: Kafka no longer has all readings between the stored states and the claim's next offset. Then the alarms in the
+	// database say which conditions are active at that offset.
+	incomplete bool
+	compared   bool // what the replay has read is compared with the database
+
+	scratch []detect.Transition
+}
+
+// restore starts from what is stored under a claim.
+func (d *detection) restore(claim Claim, incomplete bool) error {
+	detector, err := detect.New(d.Settings, detect.Source{Log: claim.Log, Partition: claim.Number})
+	if err != nil {
+		return fmt.Errorf("set up detector: %w", err)
+	}
+	*d = detection{
+		Detection: d.Detection, detector: detector, claim: claim, states: newDetectorStates(),
+		asOf: map[heartbeat.CustomerID]int64{}, incomplete: incomplete || d.incomplete,
+	}
+	return nil
+}
+
+// load finds the states of the readings' customers, and reads those that are not in memory yet.
+func (d *detection) load(ctx context.Context, readings []Reading) error {
+	known := d.states.count
+	var missing []heartbeat.CustomerID
+	d.places = d.places[:0]
+	for i := range readings {
+		place, added := d.states.place(readings[i].Customer)
+		if added {
+			missing = append(missing, readings[i].Customer)
+		}
+		d.places = append(d.places, place)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if err := d.read(ctx, missing); err != nil {
+		d.states.truncate(known, missing)
+		return err
+	}
+	return nil
+}
+
+func (d *detection) read(ctx context.Context, customers []heartbeat.CustomerID) error {
+	stored, err := d.Store.DetectorStates(ctx, d.claim, customers)
+	if err != nil {
+		return err
+	}
+	var unreadable []heartbeat.CustomerID
+	for i := range stored {
+		place, _ := d.states.place(stored[i].Customer)
+		if err := d.states.at(place).UnmarshalBinary(stored[i].Encoded); err != nil {
+			unreadable = append(unreadable, stored[i].Customer) // of a later version
+		} else if d.asOf != nil {
+			d.asOf[stored[i].Customer] = stored[i].AsOf
+		}
+	}
+	switch {
+	case !d.compared:
+		d.incomplete = d.incomplete || len(unreadable) > 0
+		return nil
+	case d.incomplete:
+		return d.compare(ctx, customers)
+	default:
+		return d.compare(ctx, unreadable)
+	}
+}
+
+// compare makes the conditions of customers what the database has.
+func (d *detection) compare(ctx context.Context, customers []heartbeat.CustomerID) error {
+	if len(customers) == 0 {
+		return nil
+	}
+	stored, err := d.Store.Episodes(ctx, customers)
+	if err != nil {
+		return err
+	}
+	type key struct {
+		customer  heartbeat.CustomerID
+		condition detect.Condition
+	}
+	episodes := make(map[key]detect.Episode, len(stored))
+	for i := range stored {
+		episodes[key{stored[i].Customer, stored[i].Condition}] = stored[i].Episode
+	}
+	for _, customer := range customers {
+		place, _ := d.states.place(customer)
+		state := d.states.at(place)
+		for _, condition := range detect.Conditions {
+			have, _ := state.Episode(condition)
+			want := episodes[key{customer, condition}]
+			if have.Active != want.Active || want.Active && have.Priority != want.Priority || have.Cleared < want.Cleared {
+				state.SetEpisode(condition, want)
+			}
+		}
+	}
+	return nil
+}
+
+// replay steps readings that an earlier owner has judged. Their transitions were committed with their batches. It leaves out what
+// became a dead letter although it can be decoded: the database refused it, or an earlier version of the decoder did.
+func (d *detection) replay(ctx context.Context, readings []Reading) error {
+	if len(readings) == 0 {
+		return nil
+	}
+	limits, err := d.Limits.Current(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.load(ctx, readings); err != nil {
+		return err
+	}
+	dead, err := d.Store.DeadLettered(ctx, d.claim, readings[0].Offset, readings[len(readings)-1].Offset+1)
+	if err != nil {
+		return err
+	}
+	for i := range readings {
+		reading := &readings[i]
+		if reading.Offset < max(d.replayed, d.claim.StateFrom, d.asOf[reading.Customer]) || dead[reading.Offset] {
+			continue
+		}
+		d.step(d.states.at(d.places[i]), reading, limits)
+		d.replayed = reading.Offset + 1
+	}
+	return nil
+}
+
+// finishReplay is called before the first batch is judged.
+func (d *detection) finishReplay(ctx context.Context) error {
+	if d.compared {
+		return nil
+	}
+	if d.incomplete {
+		if err := d.compare(ctx, d.states.customers()); err != nil {
+			return err
+		}
+	}
+	d.compared, d.asOf = true, nil
+	return nil
+}
+
+// judge advances the states by a batch and gives it the transitions. Keep or undo must follow.
+func (d *detection) judge(ctx context.Context, batch *Batch) error {
+	limits, err := d.Limits.Current(ctx)
+	if err != nil {
+		return err
+	}
+	if err := d.load(ctx, batch.Readings); err != nil {
+		return err
+	}
+	for i := range batch.Readings {
+		reading := &batch.Readings[i]
+		for _, t := range d.step(d.states.touch(d.places[i]), reading, limits) {
+			batch.Transitions = append(batch.Transitions, alarm.Detected(reading.Customer, &t))
+		}
+	}
+	return nil
+}
+
+func (d *detection) step(state *detect.State, reading *Reading, limits *detect.LimitHistory) []detect.Transition {
+	judged := detect.Reading{
+		Event: detect.TimeOf(reading.Time), Kafka: reading.Kafka, Offset: reading.Offset, BPM: reading.BPM, Class: reading.Class,
+	}
+	if judged.Kafka <= 0 {
+		judged.Kafka = detect.UnknownTime
+	}
+	d.scratch = d.detector.Step(state, judged, limits.At(reading.Customer, judged.TimeUsed()), d.scratch[:0])
+	return d.scratch
+}
+
+// encode returns the states of customers as they are stored.
+func (d *detection) encode(customers []CustomerState) [][]byte {
+	const usual = 64 // bytes
+	buffer := make([]byte, 0, usual*len(customers))
+	encoded := make([][]byte, len(customers))
+	for i := range customers {
+		place, _ := d.states.place(customers[i].Customer)
+		start := len(buffer)
+		buffer, _ = d.states.at(place).AppendBinary(buffer)
+		encoded[i] = buffer[start:len(buffer):len(buffer)]
+	}
+	return encoded
+}
