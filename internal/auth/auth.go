@@ -31,7 +31,7 @@ type LocalRule int
 
 // The rules. A console with a token or a proxy's header has no local operator.
 const (
-	LocalWithoutUsers LocalRule = iota // as long as no user may sign in
+	LocalWithoutUsers LocalRule = iota // as long as there is no user
 	LocalAlways
 	LocalNever
 )

@@ -87,9 +87,9 @@ func (s *Store) User(ctx context.Context, name string) (users.User, error) {
 	return user, nil
 }
 
-// Any reports whether there is a user who may sign in.
+// Any reports whether there is a user. Disabled ones count: disabling the last one must not open the console to its machine.
 func (s *Store) Any(ctx context.Context) (exists bool, err error) {
-	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM console_users WHERE disabled_at IS NULL)`).Scan(&exists)
+	err = s.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM console_users)`).Scan(&exists)
 	if err != nil {
 		return false, fmt.Errorf("look for users: %w", err)
 	}
