@@ -198,3 +198,46 @@ func wantWithin(t *testing.T, began time.Time, what string) {
 		t.Errorf("%s took effect after %s, want it within %s", what, took, promised)
 	}
 }
+
+func TestAddressOfOtherMachinesNeedsSomebodyWhoCanSignIn(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	database := &postgres.Options{URL: pgtest.URL(pool)}
+	if _, err := app.ListenConsole(t.Context(), "0.0.0.0:0", app.ConsoleOptions{}, database); err == nil || !strings.Contains(err.Error(), "heartbeat user add") {
+		t.Errorf("without users: %v, want it refused with advice", err)
+	}
+	if _, err := app.ListenConsole(t.Context(), "0.0.0.0:0", app.ConsoleOptions{}, &postgres.Options{URL: "postgres://x@127.0.0.1:1/x"}); err == nil {
+		t.Error("without a database that says whether there are users the address is taken")
+	}
+	if err := userstore.New(pool).Add(t.Context(), "anna", users.Viewer, ""); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := app.ListenConsole(t.Context(), "0.0.0.0:0", app.ConsoleOptions{}, database)
+	if err != nil {
+		t.Fatalf("with a user: %v", err)
+	}
+	listener.Close()
+}
+
+func TestOptionsOfAProxyThatContradictAreRefused(t *testing.T) {
+	t.Parallel()
+	network := []string{"10.0.0.0/8", "::1"}
+	for name, test := range map[string]struct {
+		options app.ConsoleOptions
+		want    string // empty: accepted
+	}{
+		"both":              {app.ConsoleOptions{ProxyUserHeader: "X-Forwarded-User", TrustedProxies: network}, ""},
+		"none":              {app.ConsoleOptions{}, ""},
+		"header alone":      {app.ConsoleOptions{ProxyUserHeader: "X-Forwarded-User"}, "want both"},
+		"networks alone":    {app.ConsoleOptions{TrustedProxies: network}, "want both"},
+		"no network":        {app.ConsoleOptions{ProxyUserHeader: "X-User", TrustedProxies: []string{"proxy.example"}}, "--trusted-proxies"},
+		"no header's name":  {app.ConsoleOptions{ProxyUserHeader: "X User", TrustedProxies: network}, "name of a header"},
+		"credentials":       {app.ConsoleOptions{ProxyUserHeader: "cookie", TrustedProxies: network}, "carries credentials"},
+		"role without them": {app.ConsoleOptions{ProxyRole: users.Viewer}, "--proxy-default-role"},
+	} {
+		err := test.options.Check()
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
