@@ -119,13 +119,18 @@ func (f *Follower) poll(ctx context.Context, client *kgo.Client) (kgo.Fetches, e
 	return fetches, nil
 }
 
-// decode appends the valid readings; the consumer stores the invalid records as dead letters.
+// decode appends the valid readings; the consumer stores the invalid records as dead letters. Their times are those used, the
+// earlier of event time and Kafka timestamp: a device whose clock is ahead must not hide its next readings.
 func decode(decoder *heartbeat.Decoder, fetches kgo.Fetches, readings []heartbeat.Reading) []heartbeat.Reading {
 	for record := range fetches.RecordsAll() {
+		kafkaTime := RecordTime(record.Timestamp.UnixMilli())
 		reading, rejection := decoder.Decode(heartbeat.Record{
-			Offset: record.Offset, Timestamp: RecordTime(record.Timestamp.UnixMilli()), Key: record.Key, Value: record.Value,
+			Offset: record.Offset, Timestamp: kafkaTime, Key: record.Key, Value: record.Value,
 		})
 		if rejection == nil {
+			if !kafkaTime.IsZero() && reading.Time.After(kafkaTime) {
+				reading.Time = kafkaTime.UTC()
+			}
 			readings = append(readings, reading)
 		}
 	}
