@@ -152,11 +152,11 @@ func validatePrimary(ctx context.Context, conn *pgconn.PgConn) error {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// Ping reports whether the database answers. Its error says what to do.
+// Ping reports whether the database answers and no pooler mixes up sessions. Its error says what to do.
 func Ping(ctx context.Context, pool *pgxpool.Pool) error {
-	err := pool.Ping(ctx)
-	if err == nil {
-		return nil
+	err := checkPooler(ctx, pool)
+	if err == nil || errors.Is(err, errTransactionPooling) {
+		return err
 	}
 	config := pool.Config().ConnConfig
 	return fmt.Errorf("connect to PostgreSQL at %s:%d, database %s, as %s: %w: %s",

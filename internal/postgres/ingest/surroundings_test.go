@@ -9,7 +9,10 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
@@ -17,9 +20,9 @@ import (
 	"heartbeat/internal/postgres/pgtest"
 )
 
-// PgBouncer refuses start-up parameters that it does not know, and hands a session on to the next client.
-func TestPgBouncerInSessionModeWorks(t *testing.T) {
-	t.Parallel()
+// startPgBouncer returns a pool whose sessions go through PgBouncer to the database of another pool.
+func startPgBouncer(t *testing.T, pool *pgxpool.Pool, mode string) *pgxpool.Pool {
+	t.Helper()
 	binary := "/usr/sbin/pgbouncer"
 	if _, err := os.Stat(binary); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -27,7 +30,6 @@ func TestPgBouncerInSessionModeWorks(t *testing.T) {
 		}
 		t.Skip("PgBouncer is missing")
 	}
-	pool := pgtest.Database(t)
 	server, err := url.Parse(pgtest.URL(pool))
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +56,8 @@ listen_port = %d
 unix_socket_dir =
 auth_type = plain
 auth_file = %s
-pool_mode = session
-`, server.Hostname(), server.Port(), port, filepath.Join(dir, "users")),
+pool_mode = %s
+`, server.Hostname(), server.Port(), port, filepath.Join(dir, "users"), mode),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -83,7 +85,24 @@ pool_mode = session
 		t.Fatal(err)
 	}
 	t.Cleanup(pooled.Close)
-	pgtest.Await(t, "PgBouncer", func() bool { return postgres.Ping(t.Context(), pooled) == nil })
+	pgtest.Await(t, "PgBouncer", func() bool {
+		connection, err := net.Dial("tcp", server.Host)
+		if err == nil {
+			connection.Close()
+		}
+		return err == nil
+	})
+	return pooled
+}
+
+// PgBouncer refuses start-up parameters that it does not know, and hands a session on to the next client.
+func TestPgBouncerInSessionModeWorks(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	pooled := startPgBouncer(t, pool, "session")
+	if err := postgres.Ping(t.Context(), pooled); err != nil {
+		t.Fatal(err)
+	}
 	store := ingest.NewStore(pooled, "test")
 	claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
 	pgtest.MustWrite(t, store, claim, pgtest.BatchOf(pgtest.Readings(0, 10)))
@@ -91,6 +110,14 @@ pool_mode = session
 	claim = pgtest.MustClaim(t, store, pgtest.Partition, 0)
 	pgtest.MustWrite(t, store, claim, pgtest.BatchOf(pgtest.Readings(10, 10)))
 	pgtest.WantRows(t, pool, `SELECT count(*) FROM heartbeat_records`, `20`)
+}
+
+func TestPgBouncerInTransactionModeIsRefused(t *testing.T) {
+	t.Parallel()
+	pooled := startPgBouncer(t, pgtest.Database(t), "transaction")
+	if err := postgres.Ping(t.Context(), pooled); err == nil || postgres.Unavailable(err) || !strings.Contains(err.Error(), "set pool_mode = session") {
+		t.Errorf("Ping: %v, want that the pooler's mode must change", err)
+	}
 }
 
 // A server that has been demoted answers that it is read-only. That passes, and the sessions on it are given up.
