@@ -149,12 +149,37 @@ INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, actor) SELECT g
     assert.equal(await page.locator('[data-group="low"] .chip-count').innerText(), "9,999");
   });
 
+  test("the list of alarms is filtered and taken away, and one alarm shows its history", async () => {
+    raise(system, { from: 101, to: 103 });
+    raise(system, { from: 104, condition: "bad_signal", priority: "low", value: 35, limit: 20 });
+    const page = await open({ hash: "#/alarms" });
+    const rows = page.locator(".virtual-scroll .virtual-row:not([hidden])");
+    await page.locator('select[name="state"]').selectOption("active");
+    await page.locator("[role=status]", { hasText: "4 listed" }).waitFor();
+    await page.locator('select[name="condition"]').selectOption("bad_signal");
+    await page.locator("[role=status]", { hasText: "1 listed" }).waitFor();
+    assert.match(await rows.first().innerText(), /Bad signal[\s\S]*CUST_00104/);
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByText("Download CSV").click()]);
+    const lines = readFileSync(await download.path(), "utf8").trim().split("\r\n");
+    assert.equal(lines.length, 2);
+    assert.match(lines[1], /,CUST_00104,bad_signal,low,active,/);
+    await page.locator('select[name="condition"]').selectOption("");
+    await page.locator('input[name="customer"]').fill("102");
+    await page.locator('input[name="customer"]').press("Tab");
+    await page.locator("[role=status]", { hasText: "1 listed" }).waitFor();
+    await rows.first().locator("a").first().click();
+    await page.locator("#history", { hasText: "Raised" }).waitFor();
+    await page.getByRole("button", { name: "Acknowledge" }).click();
+    await page.locator("#history", { hasText: /Acknowledged[\s\S]*local/ }).waitFor();
+  });
+
   for (const [mode, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", PHONE]]) {
     test(`the pages are accessible and fit, ${mode}`, async () => {
       const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
       for (const [from, more] of [[42, {}], [43, { condition: "rate_low", value: 34, limit: 40 }], [44, { ended: true }], [45, { condition: "bad_signal", priority: "low", value: 35, limit: 20 }]]) raise(system, { from, ...more });
+      const id = sql(system, "SELECT alarm_id FROM alarms WHERE subject = 'CUST_00042' AND closed_at IS NULL");
       const page = await open(options);
-      for (const hash of ["#/fleet"]) {
+      for (const hash of ["#/fleet", "#/alarms", `#/alarms/${id}`]) {
         await page.goto(`${system.url}/${hash}`);
         await page.locator(LIVE).waitFor();
         await page.getByText("CUST_00042").first().waitFor();

@@ -133,7 +133,7 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
   });
 
   test("alerts come, wait while paused, and lead back in time", async () => {
-    const page = await open({ hash: "#/alerts" });
+    const page = await open({ hash: "#/anomalies" });
     const rows = page.locator(".virtual-scroll .virtual-row:not([hidden])");
     await rows.first().waitFor();
     await page.locator("#pause").click();
@@ -228,7 +228,7 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
     test(`pages are accessible in ${scheme} mode`, async () => {
       const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
       const page = await open({ colorScheme: scheme });
-      for (const hash of ["#/fleet", "#/trends", "#/alerts", "#/customer/CUST_00042", "#/customer", "#/pipeline"]) {
+      for (const hash of ["#/fleet", "#/trends", "#/anomalies", "#/customer/CUST_00042", "#/customer", "#/pipeline"]) {
         await page.goto(`${system.url}/${hash}`);
         await settled(page, hash);
         await page.evaluate(axe);
@@ -241,7 +241,7 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
   for (const [mode, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true }], ["wall", { viewport: { width: 3840, height: 2160 }, colorScheme: "dark" }]]) {
     test(`pictures, ${mode}`, async () => {
       const page = await open(options);
-      for (const hash of ["#/fleet", "#/trends", "#/alerts", "#/customer/CUST_00042", "#/pipeline"]) {
+      for (const hash of ["#/fleet", "#/trends", "#/anomalies", "#/customer/CUST_00042", "#/pipeline"]) {
         await page.goto(`${system.url}/${hash}`);
         await settled(page, hash);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -255,7 +255,7 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
     await page.locator(LIVE).waitFor();
     if (hash === "#/fleet") await until("everybody", async () => (await chip(page, "never_seen")) === 0);
     if (/trends|customer\//.test(hash)) await until("charts", async () => (await page.locator(".chart-box canvas:visible").count()) >= 2);
-    if (hash === "#/alerts") await page.locator(".virtual-scroll .virtual-row").first().waitFor();
+    if (hash === "#/anomalies") await page.locator(".virtual-scroll .virtual-row").first().waitFor();
     if (hash === "#/pipeline") await page.locator(".components h3").first().waitFor();
     await page.waitForTimeout(1200); // lets the figures of the next second arrive
   }

@@ -7,9 +7,10 @@ import { h, replace, setText } from "./element";
 
 const PAGES = [
   ["fleet", "Fleet"],
-  ["trends", "Trends"],
-  ["alerts", "Alerts"],
+  ["alarms", "Alarms"],
   ["customer", "Customer"],
+  ["anomalies", "Anomalies"],
+  ["trends", "Trends"],
   ["pipeline", "Pipeline"],
 ] as const;
 

@@ -8,15 +8,17 @@ import { header, notice } from "./header";
 import { parseRoute } from "./router";
 import { fleetPage } from "./pages/fleet";
 import { trendsPage } from "./pages/trends";
-import { alertsPage } from "./pages/alerts";
+import { alarmsPage } from "./pages/alarms";
+import { anomaliesPage } from "./pages/anomalies";
 import { customerPage } from "./pages/customer";
 import { pipelinePage } from "./pages/pipeline";
 import { signIn } from "./pages/signin";
 
 const PAGES: Readonly<Record<string, readonly [title: string, page: Page]>> = {
   fleet: ["Fleet", fleetPage],
+  alarms: ["Alarms", alarmsPage],
+  anomalies: ["Anomalies", anomaliesPage],
   trends: ["Trends", trendsPage],
-  alerts: ["Alerts", alertsPage],
   customer: ["Customer", customerPage],
   pipeline: ["Pipeline", pipelinePage],
 };
@@ -57,7 +59,7 @@ function route(feed: Feed, clock: Clock, me: Me): void {
     shown = new AbortController();
     const here = parseRoute(location.hash);
     const [title, page] = PAGES[here.page] ?? ["Not found", missing];
-    document.title = `${here.subject || title} · Heartbeat`;
+    document.title = `${here.page === "customer" && here.subject ? here.subject : title} · Heartbeat`;
     const root = byId("page");
     root.className = `page page-${here.page}`;
     root.replaceChildren();

@@ -1,5 +1,6 @@
 import type { OpenAlarm } from "./status";
 import type { Action } from "./actions";
+import type { Command } from "./list";
 import { h } from "../element";
 import { nameOf } from "./actions";
 import { LONGEST_SNOOZE } from "./status";
@@ -39,7 +40,7 @@ function ask(heading: string, submit: string, fields: readonly Node[], read: () 
 }
 
 /** Asks how long and why. One press on a reason is enough: it snoozes for the length that is chosen. */
-export function askSnooze(alarms: readonly OpenAlarm[]): Promise<Action | undefined> {
+function askSnooze(alarms: readonly OpenAlarm[]): Promise<Action | undefined> {
   const longest = Math.min(...alarms.map((alarm) => LONGEST_SNOOZE[alarm.priority]));
   const lengths = MINUTES.filter((minutes) => minutes <= longest);
   const chosen = lengths.includes(15) ? 15 : lengths.at(-1);
@@ -59,12 +60,26 @@ export function askSnooze(alarms: readonly OpenAlarm[]): Promise<Action | undefi
   });
 }
 
-export function askNote(alarms: readonly OpenAlarm[]): Promise<Action | undefined> {
+function askNote(alarms: readonly OpenAlarm[]): Promise<Action | undefined> {
   const note = h("input", { name: "note", required: true, maxlength: 500, autocomplete: "off", autofocus: true });
   return ask(title("Note on", alarms), "Save", [h("label", { class: "field" }, "Note", note)], () => (note.value.trim() ? { kind: "comment", note: note.value.trim() } : undefined));
 }
 
-export function askAssignee(alarms: readonly OpenAlarm[], me: string): Promise<Action | undefined> {
+function askAssignee(alarms: readonly OpenAlarm[], me: string): Promise<Action | undefined> {
   const name = h("input", { name: "assignee", maxlength: 100, autocomplete: "off", autofocus: true, value: me });
   return ask(title("Assign", alarms), "Assign", [h("label", { class: "field" }, "To (empty takes the assignment back)", name)], () => ({ kind: "assign", assignee: name.value.trim() }));
+}
+
+/** Asks what else an action needs. Acknowledging and closing need nothing. */
+export function question(name: Command, alarms: readonly OpenAlarm[], me: string): Promise<Action | undefined> {
+  switch (name) {
+    case "snooze":
+      return askSnooze(alarms);
+    case "comment":
+      return askNote(alarms);
+    case "assign":
+      return askAssignee(alarms, me);
+    default:
+      return Promise.resolve({ kind: name });
+  }
 }

@@ -5,7 +5,7 @@ import type { OpenAlarm } from "./status";
 import { count } from "../format";
 import { h, setText } from "../element";
 import { act, mayAct, nameOf } from "./actions";
-import { askAssignee, askNote, askSnooze } from "./dialog";
+import { question } from "./dialog";
 import { AlarmList, Selection } from "./list";
 import { openAlarm } from "./status";
 
@@ -116,20 +116,6 @@ export function alarmPanel(context: Context): HTMLElement {
 
 function hold(shown: readonly OpenAlarm[], find: (id: string) => OpenAlarm | undefined): OpenAlarm[] {
   return shown.map((alarm) => find(alarm.alarm_id) ?? (alarm.closed_at ? alarm : { ...alarm, closed_at: new Date().toISOString() }));
-}
-
-/** Asks what else an action needs. Acknowledging and closing need nothing. */
-function question(name: Command, alarms: readonly OpenAlarm[], me: string): Promise<Action | undefined> {
-  switch (name) {
-    case "snooze":
-      return askSnooze(alarms);
-    case "comment":
-      return askNote(alarms);
-    case "assign":
-      return askAssignee(alarms, me);
-    default:
-      return Promise.resolve({ kind: name });
-  }
 }
 
 function report(outcomes: readonly Outcome[], action: Action, done: HTMLElement, refused: HTMLElement): void {

@@ -14,7 +14,7 @@ export function figures({ feed, signal }: Context): HTMLElement {
     active: figure("active", "Active, 60 min", "Customers with a stored reading in the last 60 minutes"),
     valid: figure("valid", "Valid records", "Rows of heartbeat_records"),
     anomalies: figure("anomalies", "Anomalies", "Rows of heartbeat_anomalies"),
-    recent: figure("recent", "Anomalies, 5 min", "Anomalies of the last five minutes", href("alerts")),
+    recent: figure("recent", "Anomalies, 5 min", "Anomalies of the last five minutes", href("anomalies")),
     events: figure("events", "Events/s", "Readings per second as they arrive on the topic"),
     lag: figure("lag", "Lag", "Records on the topic that are not stored yet", href("pipeline")),
     unaccounted: figure("unaccounted", "Unaccounted", "Offsets that are neither stored nor dead-lettered nor skipped: must be 0", href("pipeline")),

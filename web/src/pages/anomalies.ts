@@ -20,7 +20,7 @@ const PAGE = 200;
 const SHOW_EVERY = 1000;
 
 /** The feed of anomalies: new ones from the stream on top, stored ones below as the viewer goes down. */
-export function alertsPage(root: HTMLElement, context: Context): void {
+export function anomaliesPage(root: HTMLElement, context: Context): void {
   const { feed, clock, signal } = context;
   const chosen = new Set<State>();
   let all: Alert[] = []; // newest first
@@ -32,7 +32,7 @@ export function alertsPage(root: HTMLElement, context: Context): void {
   let shown = 0;
 
   const list = new VirtualList<Alert>({
-    label: "Alerts, newest first", columns: ["Time", "Age", "Alert", "bpm", "Customer", "Severity"],
+    label: "Anomalies, newest first", columns: ["Time", "Age", "Anomaly", "bpm", "Customer", "Severity"],
     row: (alert, cells) => fill(alert, cells, context), more: () => void more(), signal,
   });
   const status = h("span", { class: "muted", role: "status" });
@@ -100,7 +100,7 @@ export function alertsPage(root: HTMLElement, context: Context): void {
   });
   replace(
     root,
-    h("div", { class: "toolbar" }, h("h1", {}, "Alerts"), h("div", { class: "chips", role: "group", "aria-label": "Show only" }, ...filters),
+    h("div", { class: "toolbar" }, h("h1", {}, "Anomalies"), h("div", { class: "chips", role: "group", "aria-label": "Show only" }, ...filters),
       pause, status, error),
     h("section", { class: "panel list-panel" }, list.element),
   );
