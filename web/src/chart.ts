@@ -18,12 +18,24 @@ export interface Line {
   readonly format?: (n: number) => string;
 }
 
+export interface LimitLine {
+  readonly at: number;
+  readonly label: string;
+}
+
+export interface Moment {
+  readonly at: number; // Unix seconds
+  readonly label: string;
+  readonly color: string; // a custom property of the style sheet
+  readonly dashed: boolean;
+}
+
 export interface Spec {
   readonly title: string;
   readonly unit: string;
   readonly lines: readonly Line[];
   readonly bands?: readonly { readonly between: [number, number]; readonly color: string }[];
-  readonly limits?: readonly { readonly at: number; readonly label: string }[];
+  readonly limits?: readonly LimitLine[];
   readonly range?: uPlot.Scale.Range;
   readonly sync?: string;
 }
@@ -51,10 +63,13 @@ export class Chart {
   #data: uPlot.AlignedData = [[]];
   #window: [number, number] | undefined;
   #zoomed = false;
+  #limitLines: readonly LimitLine[];
+  #moments: readonly Moment[] = [];
   #rem = 16;
 
   constructor(spec: Spec, clock: Clock, signal: AbortSignal) {
     this.#spec = spec;
+    this.#limitLines = spec.limits ?? [];
     this.#clock = clock;
     this.#reset = h("button", { type: "button", class: "quiet chart-reset", hidden: true, onclick: () => this.#unzoom() }, "Whole range");
     this.element = h("figure", { class: "chart panel" },
@@ -85,6 +100,18 @@ export class Chart {
       if (!this.#zoomed) this.#plot.setScale("x", { min: window[0], max: window[1] });
       else this.#plot.redraw();
     }
+  }
+
+  /** Draws other limits than those of the beginning. */
+  set limits(lines: readonly LimitLine[]) {
+    this.#limitLines = lines;
+    this.#plot?.redraw();
+  }
+
+  /** Draws moments as upright lines with a word. */
+  set moments(moments: readonly Moment[]) {
+    this.#moments = moments;
+    this.#plot?.redraw();
   }
 
   fail(why: string): void {
@@ -155,7 +182,7 @@ export class Chart {
       hooks: {
         setCursor: [(plot) => this.#point(plot)],
         setSelect: [(plot) => this.#selected(plot)],
-        draw: [(plot) => this.#limits(plot, color), (plot) => this.#marks(plot, color)],
+        draw: [(plot) => this.#limits(plot, color), (plot) => this.#drawMoments(plot, color), (plot) => this.#marks(plot, color)],
       },
     };
   }
@@ -190,7 +217,7 @@ export class Chart {
     c.strokeStyle = c.fillStyle = color("--limit");
     c.lineWidth = devicePixelRatio;
     c.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
-    for (const limit of this.#spec.limits ?? []) {
+    for (const limit of this.#limitLines) {
       const y = Math.round(plot.valToPos(limit.at, "y", true));
       if (y < plot.bbox.top || y > plot.bbox.top + plot.bbox.height) continue;
       c.beginPath();
@@ -201,6 +228,27 @@ export class Chart {
       c.textBaseline = "bottom";
       c.fillText(limit.label, left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
     }
+    c.restore();
+  }
+
+  #drawMoments(plot: uPlot, color: (name: string) => string): void {
+    const c = plot.ctx;
+    const { left, width, top, height } = plot.bbox;
+    c.save();
+    c.lineWidth = 1.5 * devicePixelRatio;
+    c.textAlign = "left";
+    c.textBaseline = "top";
+    this.#moments.forEach((moment, i) => {
+      const x = Math.round(plot.valToPos(moment.at, "x", true));
+      if (x < left || x > left + width) return;
+      c.strokeStyle = c.fillStyle = color(moment.color);
+      c.setLineDash(moment.dashed ? [4 * devicePixelRatio, 3 * devicePixelRatio] : []);
+      c.beginPath();
+      c.moveTo(x, top);
+      c.lineTo(x, top + height);
+      c.stroke();
+      c.fillText(moment.label, x + 4 * devicePixelRatio, top + (2 + 13 * (i % 3)) * devicePixelRatio);
+    });
     c.restore();
   }
 

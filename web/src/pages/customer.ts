@@ -8,6 +8,8 @@ import { rangeOf, rangePicker, secondsOf } from "../ranges";
 import { amend, go, href } from "../router";
 import { State, customerName, info, parseCustomer, stateOf, stateOfClass } from "../state";
 import { symbol } from "../glyph";
+import { customerAlarms } from "./customer/alarms";
+import { customerLimits } from "./customer/limits";
 import { Trace } from "./customer/trace";
 
 /** One customer: the newest reading, the raw trace with its limits, minute by minute, and the data to take away. */
@@ -87,7 +89,8 @@ function show(root: HTMLElement, context: Context, id: number): void {
   replace(
     root,
     h("div", { class: "toolbar" }, h("h1", {}, name), finder(name), picker, h("span", { class: "spacer" }), h("span", { class: "search" }, h("span", { class: "muted" }, "Download"), downloads)),
-    now, error, note, trace.element,
+    now, customerAlarms(context, name, (moments) => trace.moments(moments)), error, note, trace.element,
+    customerLimits(context, name, (low, high) => trace.limits(low, high)),
   );
   void first(name, now, context).then(vital);
 }

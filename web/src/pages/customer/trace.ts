@@ -1,6 +1,7 @@
 import type uPlot from "uplot";
 import type { Clock } from "../../format";
 import type { Minutes, Readings } from "../../api";
+import type { Moment } from "../../chart";
 import { Chart } from "../../chart";
 import { h } from "../../element";
 import { withGaps } from "../../gaps";
@@ -27,7 +28,7 @@ export class Trace {
   #length = 900;
 
   constructor(clock: Clock, signal: AbortSignal) {
-    const limits = [{ at: 40, label: "40: bradycardia below" }, { at: 180, label: "180: tachycardia above" }];
+    const limits = limitLines(40, 180);
     const range = (_: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax =>
       [Math.min(LOWEST, Math.max(min ?? 0, -40)), Math.max(HIGHEST, Math.min((max ?? 0) + 10, 420))];
     this.#raw = new Chart({
@@ -65,6 +66,16 @@ export class Trace {
     this.#minutes.show(m.at, [m.column((x) => x.max_bpm), m.column((x) => x.avg_bpm), m.column((x) => x.min_bpm)], window, "No reading in this range.");
   }
 
+  /** Draws the limits in force. */
+  limits(low: number, high: number): void {
+    this.#raw.limits = this.#minutes.limits = limitLines(low, high);
+  }
+
+  /** Marks where alarms began and ended. */
+  moments(moments: readonly Moment[]): void {
+    this.#raw.moments = this.#minutes.moments = moments;
+  }
+
   /** Adds a reading that just arrived. */
   add(at: number, rate: number, state: State): void {
     if (at <= (this.#points.at(-1)?.at ?? 0)) return;
@@ -80,6 +91,10 @@ export class Trace {
     const line = p.column((x) => (x.state === State.Invalid ? undefined : x.rate));
     this.#raw.show(p.at, [line, only(State.Tachycardia), only(State.Bradycardia), only(State.Invalid)], [now - this.#length, now], "No reading in this range.");
   }
+}
+
+function limitLines(low: number, high: number): { at: number; label: string }[] {
+  return [{ at: low, label: `${low}: low limit` }, { at: high, label: `${high}: high limit` }];
 }
 
 /** The median time between readings, at least two seconds so that jitter is no gap. */
