@@ -173,13 +173,54 @@ INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, actor) SELECT g
     await page.locator("#history", { hasText: /Acknowledged[\s\S]*local/ }).waitFor();
   });
 
+  test("a customer's page shows alarms and limits, and changes the customer's own", async () => {
+    raise(system, { from: 205, ago: "2 minutes" });
+    const page = await open({ hash: "#/customer/CUST_00205" });
+    page.tolerated = (text) => /status of 400/.test(text);
+    await page.locator(".customer-alarms li", { hasText: /Rate high[\s\S]*HIGH[\s\S]*192 over 180[\s\S]*Not acknowledged/ }).waitFor();
+    const limits = page.locator(".limits");
+    await limits.getByText("In force now: low 40 bpm (default), high 180 bpm (default).").waitFor();
+    await limits.locator('[name="high"]').fill("195");
+    await limits.locator('[name="reason"]').fill("Endurance athlete");
+    await limits.getByRole("button", { name: "Set limits" }).click();
+    await limits.locator("tbody tr", { hasText: /CUST_00205[\s\S]*195[\s\S]*local[\s\S]*Endurance athlete/ }).waitFor();
+    page.once("dialog", (dialog) => dialog.accept("Back to the default"));
+    await limits.getByRole("button", { name: "End" }).click();
+    await limits.locator(".done", { hasText: "Ended." }).waitFor();
+  });
+
+  test("sound is off until it is chosen, then HIGH repeats until it is acknowledged", async () => {
+    raise(system, { from: 301 });
+    const page = await open();
+    await row(page, "CUST_00301").waitFor();
+    await page.evaluate(() => {
+      globalThis.tones = 0;
+      const start = OscillatorNode.prototype.start;
+      OscillatorNode.prototype.start = function (at) {
+        globalThis.tones++;
+        start.call(this, at);
+      };
+    });
+    await page.waitForTimeout(1500);
+    assert.equal(await page.evaluate(() => globalThis.tones), 0, "it sounds without being chosen");
+    await page.locator("#signal").click();
+    await page.getByLabel(/^Sound: HIGH/).check();
+    await page.getByRole("button", { name: "Done" }).click();
+    await page.waitForFunction(() => globalThis.tones >= 1 + 5 + 5, undefined, { timeout: 15_000 });
+    await row(page, "CUST_00301").locator('[data-command="ack"]').click();
+    await headline(page, "All alarms are acknowledged");
+    const quiet = await page.evaluate(() => globalThis.tones);
+    await page.waitForTimeout(11_000);
+    assert.equal(await page.evaluate(() => globalThis.tones), quiet, "it sounds after the acknowledgement");
+  });
+
   for (const [mode, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", PHONE]]) {
     test(`the pages are accessible and fit, ${mode}`, async () => {
       const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
       for (const [from, more] of [[42, {}], [43, { condition: "rate_low", value: 34, limit: 40 }], [44, { ended: true }], [45, { condition: "bad_signal", priority: "low", value: 35, limit: 20 }]]) raise(system, { from, ...more });
       const id = sql(system, "SELECT alarm_id FROM alarms WHERE subject = 'CUST_00042' AND closed_at IS NULL");
       const page = await open(options);
-      for (const hash of ["#/fleet", "#/alarms", `#/alarms/${id}`]) {
+      for (const hash of ["#/fleet", "#/alarms", `#/alarms/${id}`, "#/customer/CUST_00042"]) {
         await page.goto(`${system.url}/${hash}`);
         await page.locator(LIVE).waitFor();
         await page.getByText("CUST_00042").first().waitFor();

@@ -1,6 +1,7 @@
 import type { Feed } from "./feed";
 import type { Clock } from "./format";
 import type { Level } from "./api";
+import { alarmSignal } from "./alarms/signal";
 import { duration } from "./format";
 import { href, parseRoute } from "./router";
 import { h, replace, setText } from "./element";
@@ -33,7 +34,7 @@ export function header(root: HTMLElement, feed: Feed, clock: Clock, signal: Abor
     root,
     h("a", { class: "brand", href: href("fleet"), "aria-label": "Heartbeat" }, h("img", { src: "icon.svg", alt: "", width: 20, height: 20 }), h("span", { class: "brand-name" }, "Heartbeat")),
     h("nav", { "aria-label": "Pages" }, ...links),
-    h("div", { class: "status" }, pipeline, link, time, zone),
+    h("div", { class: "status" }, pipeline, link, time, alarmSignal(feed, signal), zone),
   );
   const mark = (): void => {
     const page = parseRoute(location.hash).page;

@@ -80,11 +80,12 @@ export function customerLimits(context: Context, customer: string, draw: (low: n
   return h("section", { class: "panel history limits", "aria-label": "Limits" }, h("h2", {}, "Limits"), force, table, form, done, error);
 }
 
-/** The value that counts now: of the narrowest scope, the newest; a limit of certain hours before one of the whole day. */
+/** The value that counts now: of the narrowest scope a limit of certain hours before one of the whole day, then the one in force latest. */
 function inForce(limits: readonly Limit[], side: "low" | "high", now: number): { value: number; from: string } {
   const current = limits.filter((limit) => limit[side] !== undefined && Date.parse(limit.effective_from) <= now && (!limit.ends_at || Date.parse(limit.ends_at) > now) && within(limit, now));
   for (const scope of SCOPES) {
-    const [first] = current.filter((limit) => limit.scope === scope).sort((a, b) => Number(Boolean(b.hours)) - Number(Boolean(a.hours)) || b.limit_id - a.limit_id);
+    const [first] = current.filter((limit) => limit.scope === scope).sort((a, b) => Number(Boolean(b.hours)) - Number(Boolean(a.hours)) ||
+      Date.parse(b.effective_from) - Date.parse(a.effective_from) || b.limit_id - a.limit_id);
     if (first) return { value: first[side]!, from: `${scope === "person" ? "own" : scope}, set by ${first.author}: ${first.reason}` };
   }
   return { value: DEFAULTS[side], from: "default" };
