@@ -2,7 +2,6 @@ package schema_test
 
 import (
 	"context"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -31,23 +30,28 @@ func TestMigrateRefusesTablesOfAnotherApplication(t *testing.T) {
 	}
 }
 
-func TestMigrateRequiresUTF8(t *testing.T) {
+// Migration, the start of a consumer and doctor give the same advice.
+func TestOnlyUTF8IsAccepted(t *testing.T) {
 	t.Parallel()
 	admin := pgtest.Admin(t)
-	pgtest.Exec(t, admin, `CREATE DATABASE latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`)
-	t.Cleanup(func() { _, _ = admin.Exec(context.Background(), `DROP DATABASE latin1 WITH (FORCE)`) })
-	address, err := url.Parse(pgtest.URL(admin))
-	if err != nil {
-		t.Fatal(err)
-	}
-	address.Path = "/latin1"
-	pool, err := postgres.Open(t.Context(), postgres.Options{URL: address.String(), Role: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	if _, err := schema.Migrate(t.Context(), pool); err == nil || !strings.Contains(err.Error(), "ENCODING 'UTF8'") {
-		t.Errorf("Migrate on LATIN1: %v, want it refused with advice", err)
+	for _, encoding := range []string{"LATIN1", "EUC_JP", "SQL_ASCII"} {
+		name := "encoding_" + strings.ToLower(encoding)
+		pgtest.Exec(t, admin, `CREATE DATABASE `+name+` ENCODING '`+encoding+`' LOCALE 'C' TEMPLATE template0`)
+		options, err := postgres.Options{URL: pgtest.URL(admin), Role: "test"}.WithDatabase(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pool, err := postgres.Open(t.Context(), options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		if _, err := schema.Migrate(t.Context(), pool); err == nil || !strings.Contains(err.Error(), "has the encoding "+encoding) || !strings.Contains(err.Error(), "ENCODING 'UTF8'") {
+			t.Errorf("Migrate on %s: %v, want it refused with advice", encoding, err)
+		}
+		if err := schema.Check(t.Context(), pool); err == nil || !strings.Contains(err.Error(), "ENCODING 'UTF8'") {
+			t.Errorf("Check on %s: %v, want it refused with advice", encoding, err)
+		}
 	}
 }
 
