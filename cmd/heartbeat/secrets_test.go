@@ -157,3 +157,20 @@ func TestSecretInTheWrongPlaceIsNotShown(t *testing.T) {
 		})
 	}
 }
+
+// A password that is not percent-encoded could be taken for a host: every command refuses the URL before it looks up a name.
+func TestBrokenDatabaseURLIsNotShown(t *testing.T) {
+	t.Parallel()
+	for _, line := range [][]string{{"migrate"}, {"consume"}, {"serve"}, {"verify"}, {"doctor"}, {"deadletter", "list"}} {
+		t.Run(line[0], func(t *testing.T) {
+			t.Parallel()
+			for _, password := range []string{"a@" + marker, "a/" + marker, "a#" + marker, "a?" + marker, "a%" + marker, marker + "/a@b", marker + " a"} {
+				p := prepare(t, []string{"DATABASE_URL=postgres://user:" + password + "@db.invalid/name", "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1"}, line...)
+				if code := p.run(); code == exitOK || !strings.Contains(p.stdout.String()+p.stderr.String(), "DATABASE_URL") {
+					t.Errorf("code %d, want a failure that names DATABASE_URL:\n%s", code, p.stderr.String())
+				}
+				p.wantNoMarker()
+			}
+		})
+	}
+}
