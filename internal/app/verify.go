@@ -73,11 +73,19 @@ func (d auditedDatabase) Contradictions(ctx context.Context) ([]audit.Problem, e
 	if err != nil {
 		return nil, err
 	}
+	alarms, err := d.AlarmContradictions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(problems("P6", found), problems("P11", alarms)...), nil
+}
+
+func problems(promise string, found []query.Contradiction) []audit.Problem {
 	problems := make([]audit.Problem, len(found))
 	for i, c := range found {
-		problems[i] = audit.Problem{Promise: "P6", Log: c.Label, Partition: c.Partition, From: c.Offset, To: c.Offset + 1, Detail: c.Detail}
+		problems[i] = audit.Problem{Promise: promise, Log: c.Label, Partition: c.Partition, From: c.Offset, To: c.Offset + 1, Detail: c.Detail}
 	}
-	return problems, nil
+	return problems
 }
 
 // auditedBroker translates the cluster's values for the audit, with a client for each topic.

@@ -1,0 +1,70 @@
+package query
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A transition's time is the earlier of the reading's own time and its Kafka timestamp, which the reading's own may be ten minutes
+// ahead of. Readings older than what retention dropped cannot be looked up.
+const alarmContradictionsQuery = `
+WITH kept AS (
+    SELECT coalesce(max(up_to) FILTER (WHERE table_name IN ('heartbeat_records', 'heartbeat_anomalies')), '-infinity') AS since
+      FROM retired_rows
+), transition AS (
+    SELECT e.*, a.subject
+      FROM alarm_events AS e
+      JOIN alarms AS a USING (alarm_id)
+     WHERE e.kafka_topic IS NOT NULL
+)
+SELECT '', 0, 0::bigint, count(*) || ' open alarms of ' || subject || ', ' || condition || ': one at most'
+  FROM alarms
+ WHERE closed_at IS NULL
+ GROUP BY subject, condition
+HAVING count(*) > 1
+UNION ALL
+SELECT a.kafka_topic, a.kafka_partition, a.kafka_offset,
+       'alarm ' || a.alarm_id || ' is at version ' || a.version || ' and has ' || count(e.version) || ' events'
+  FROM alarms AS a
+  LEFT JOIN alarm_events AS e USING (alarm_id)
+ GROUP BY a.alarm_id
+HAVING count(e.version) <> a.version OR max(e.version) IS DISTINCT FROM a.version
+UNION ALL
+SELECT a.kafka_topic, a.kafka_partition, a.kafka_offset,
+       'alarm ' || a.alarm_id || ' is ' || CASE WHEN a.active THEN 'active' ELSE 'not active' END || ' after ' || last.kind
+  FROM alarms AS a
+  JOIN LATERAL (SELECT kind FROM transition AS t WHERE t.alarm_id = a.alarm_id ORDER BY t.version DESC LIMIT 1) AS last ON true
+ WHERE a.active = (last.kind = 'cleared')
+UNION ALL
+SELECT t.kafka_topic, t.kafka_partition, t.kafka_offset, t.kind || ' of alarm ' || t.alarm_id || ' by a reading that is not below next_offset'
+  FROM transition AS t
+  LEFT JOIN ingest_progress AS p ON p.kafka_topic = t.kafka_topic AND p.partition = t.kafka_partition
+ WHERE t.kafka_offset >= coalesce(p.next_offset, 0)
+UNION ALL
+SELECT t.kafka_topic, t.kafka_partition, t.kafka_offset, t.kind || ' of alarm ' || t.alarm_id || ' by a reading that is not stored'
+  FROM transition AS t, kept
+ WHERE t.at >= kept.since AND t.kind IN ('raised', 'recurred', 'reopened')
+   AND NOT EXISTS (
+       SELECT 1 FROM heartbeat_records AS r
+        WHERE r.customer_id = t.subject AND r.event_timestamp BETWEEN t.at AND t.at + interval '10 minutes'
+          AND r.kafka_topic = t.kafka_topic AND r.kafka_partition = t.kafka_partition AND r.kafka_offset = t.kafka_offset)
+   AND NOT EXISTS (
+       SELECT 1 FROM heartbeat_anomalies AS r
+        WHERE r.customer_id = t.subject AND r.event_timestamp BETWEEN t.at AND t.at + interval '10 minutes'
+          AND r.kafka_topic = t.kafka_topic AND r.kafka_partition = t.kafka_partition AND r.kafka_offset = t.kafka_offset)
+ LIMIT 1000`
+
+// AlarmContradictions returns alarms that contradict their history, and transitions without their reading.
+func (a *AuditSnapshot) AlarmContradictions(ctx context.Context) ([]Contradiction, error) {
+	rows, err := a.tx.Query(ctx, alarmContradictionsQuery)
+	if err != nil {
+		return nil, fmt.Errorf("compare alarms with their history: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Contradiction])
+	if err != nil {
+		return nil, fmt.Errorf("compare alarms with their history: %w", err)
+	}
+	return found, nil
+}

@@ -1,0 +1,46 @@
+package query_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/pipeline"
+	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/postgres/query"
+)
+
+func TestAuditFindsAlarmsThatContradictTheirHistory(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ change, want string }{
+		"nothing wrong":     {`SELECT`, ""},
+		"version too high":  {`UPDATE alarms SET version = 2`, "is at version 2 and has 1 events"},
+		"offset not stored": {`UPDATE ingest_progress SET next_offset = 1, anomalies = 0, state_from = 0`, "by a reading that is not below next_offset"},
+		"reading is gone":   {`DELETE FROM heartbeat_anomalies WHERE kafka_offset = 1`, "by a reading that is not stored"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, pool := pgtest.NewStore(t)
+			claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
+			batch := pgtest.BatchOf([]pipeline.Reading{pgtest.Reading(0, 1, 75, pgtest.Noon), pgtest.Reading(1, 1, 250, pgtest.Noon)})
+			at := batch.Readings[1].Time
+			batch.Transitions = []alarm.Transition{{
+				Alarm: alarm.ID{1}, Subject: "CUST_00001", Condition: alarm.RateHigh, Kind: alarm.Raised, Priority: alarm.High,
+				At: at, Since: at, Measure: alarm.Measure{Value: 250, Peak: 250, Limit: 180}, Offset: 1,
+			}}
+			pgtest.MustWrite(t, store, claim, batch)
+			pgtest.Exec(t, pool, test.change)
+			found, err := takeAudit(t, pool).AlarmContradictions(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.want == "" && len(found) == 0 {
+				return
+			}
+			if i := slices.IndexFunc(found, func(c query.Contradiction) bool { return strings.Contains(c.Detail, test.want) }); test.want == "" || i < 0 {
+				t.Errorf("found %+v, want %q", found, test.want)
+			}
+		})
+	}
+}
