@@ -63,7 +63,7 @@ export class System {
   /** When `up` was started. */
   began = 0;
 
-  async #start({ customers, interval }) {
+  async #start({ customers, interval, flags = [] }) {
     if (!existsSync(this.#binary)) throw new Error(`${this.#binary} is missing: make build, or set HEARTBEAT_BIN`);
     chmodSync(this.#dir, 0o755); // PostgreSQL runs as somebody else where we are root
     [this.kafka, this.postgres, this.port, this.servePort] = [await freePort(), await freePort(), await freePort(), await freePort()];
@@ -72,7 +72,7 @@ export class System {
     this.serveURL = `http://127.0.0.1:${this.servePort}`;
     this.began = Date.now();
     this.#run("up", ["up", "--data-dir", join(this.#dir, "data"), "--kafka-port", this.kafka, "--postgres-port", this.postgres,
-      "--listen", `127.0.0.1:${this.port}`, "--customers", customers, "--interval", interval, "--log-level", "ERROR"]);
+      "--listen", `127.0.0.1:${this.port}`, "--customers", customers, "--interval", interval, "--log-level", "ERROR", ...flags]);
     await until("up to be up", () => this.log("up").includes("Heartbeat is up"), 60_000);
     await until("the console to answer", async () => (await fetch(`${this.url}/healthz`)).ok);
   }
