@@ -93,7 +93,7 @@ func SignIn(t testing.TB, owner *pgxpool.Pool, user, password string) *pgxpool.P
 		t.Fatal(err)
 	}
 	address.User = url.UserPassword(user, password)
-	pool, err := postgres.Open(t.Context(), postgres.Options{URL: address.String(), Role: "test"})
+	pool, err := postgres.Open(t.Context(), postgres.Options{URL: address.String(), Role: "test", KeepReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

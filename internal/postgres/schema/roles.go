@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	_ "embed"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/xdg-go/scram"
 
@@ -44,7 +46,27 @@ func ApplyRoles(ctx context.Context, pool *pgxpool.Pool, passwords map[Role]stri
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
 		return fmt.Errorf("lock schema for roles: %w", err)
 	}
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+	err = applyRoles(ctx, conn, names, passwords)
+	// Roles belong to the server and the lock to a database: another database's roles may be applied at the same moment.
+	for attempt := 1; attempt < roleAttempts && changedMeanwhile(err); attempt++ {
+		err = applyRoles(ctx, conn, names, passwords)
+	}
+	if err != nil {
+		return fmt.Errorf("apply roles: %w", err)
+	}
+	return nil
+}
+
+const roleAttempts = 10
+
+// changedMeanwhile reports whether another transaction changed the same role: it created it, or PostgreSQL's catalogue was updated.
+func changedMeanwhile(err error) bool {
+	serverError, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (serverError.Code == "23505" || serverError.Code == "XX000")
+}
+
+func applyRoles(ctx context.Context, conn *pgx.Conn, names []string, passwords map[Role]string) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT set_config('heartbeat.objects', $1, true)`, strings.Join(names, ",")); err != nil {
 			return err
 		}
@@ -58,10 +80,6 @@ func ApplyRoles(ctx context.Context, pool *pgxpool.Pool, passwords map[Role]stri
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("apply roles: %w", err)
-	}
-	return nil
 }
 
 // admit lets a role sign in with a password.
