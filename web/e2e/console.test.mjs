@@ -215,7 +215,7 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
     page.tolerated = (text) => /status of 403/.test(text);
     await page.locator("#token").fill("wrong");
     await page.keyboard.press("Enter");
-    await page.locator("#token-error", { hasText: "not the console's token" }).waitFor();
+    await page.locator("#signin-error", { hasText: "not the console's token" }).waitFor();
     assert.equal((await fetch(`${system.serveURL}/api/v1/fleet`)).status, 401);
     await page.locator("#token").fill("correct horse battery");
     await page.keyboard.press("Enter");
