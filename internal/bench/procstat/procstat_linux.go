@@ -163,6 +163,7 @@ func listeningSockets(port int) map[string]bool {
 	}
 	const listening = 0x0A
 	sockets := map[string]bool{}
+	//lint:ignore SA1019 the table is read once and is short; netlink would be one more dependency
 	for _, table := range []func() (procfs.NetTCP, error){fs.NetTCP, fs.NetTCP6} {
 		lines, _ := table() // there is no IPv6 on some machines
 		for _, line := range lines {
