@@ -41,19 +41,26 @@ func (p *Population) episodeRandom(i int) *rand.Rand {
 
 func second(s int64) uint32 { return uint32(min(s, never)) }
 
+// truth describes what of an episode falls into the simulated time: one that is under way at the start begins there.
 func (p *Population) truth(i int, episode *plan) Episode {
 	end := episode.end
 	if episode.kind == LateUpload {
 		end = episode.held()
 	}
+	seen := *episode
+	seen.onset = max(seen.onset, 0)
+	expected := seen.expected(p.options.Interval.Seconds())
+	if expected == Silent && episode.onset < 0 {
+		expected = None // a customer who was never heard cannot turn silent
+	}
 	return Episode{
 		ID:       episodeID(p.options.Seed, uint64(p.id(i)), uint64(p.customers[i].episodes/2)+1),
 		Kind:     episode.kind,
 		Customer: p.id(i),
-		Onset:    p.options.Start.Add(time.Duration(episode.onset) * time.Second),
+		Onset:    p.options.Start.Add(time.Duration(seen.onset) * time.Second),
 		End:      p.options.Start.Add(time.Duration(end) * time.Second),
 		Peak:     episode.peak(&p.customers[i].body),
-		Expected: episode.expected(p.options.Interval.Seconds()),
+		Expected: expected,
 	}
 }
 
@@ -69,5 +76,7 @@ func (p *Population) report(sent int64) {
 		}
 		begun++
 	}
-	p.pending = append(p.pending[:0], p.pending[begun:]...)
+	if p.pending = p.pending[begun:]; len(p.pending) == 0 {
+		p.pending = nil // at the start there are far more than later
+	}
 }

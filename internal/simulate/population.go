@@ -90,7 +90,7 @@ func (p *Population) begin(i int) {
 	random := p.injection.random
 	c.body = newBody(random, p.options.Zone != nil)
 	c.next = max(0, p.phase(i)+p.jitter(random))
-	p.scheduleEpisode(i, -int64(restTime.Seconds()))
+	p.start(i)
 }
 
 func (p *Population) id(i int) heartbeat.CustomerID {
