@@ -146,8 +146,7 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
     assert.ok(elements < 100, `${elements} rows exist at once`);
     await page.locator(".virtual-scroll").evaluate((element) => (element.scrollTop = element.scrollHeight));
     await until("older alerts", async () => page.locator(".virtual").evaluate((element) => Number(element.getAttribute("aria-rowcount")) > 400));
-    await page.locator("#pause").click(); // a row that moves is not clicked
-    await rows.locator("a").nth(3).click();
+    await rows.locator("a").nth(3).evaluate((link) => link.click()); // rows move on while Playwright would scroll to one
     await page.waitForURL(/customer\/CUST_/);
   });
 

@@ -10,7 +10,7 @@ export interface VirtualOptions<T> {
   readonly row: (item: T, cells: readonly HTMLElement[]) => void;
   readonly more: () => void; // called when the end comes near
   readonly signal: AbortSignal;
-  /** Makes the list a grid with one current row, which the owner moves by keys. The text begins the ids of rows. */
+  /** Makes the list a grid of rows that can be selected, one of them current. The owner moves it by keys. The text begins the ids of rows. */
   readonly grid?: string;
   readonly decorate?: (item: T, row: HTMLElement) => void; // of a grid
 }
@@ -73,8 +73,10 @@ export class VirtualList<T> {
     if (this.#options.grid === undefined) this.element.setAttribute("aria-rowcount", String(items.length + 1));
     else {
       this.#scroller.setAttribute("role", items.length > 0 ? "grid" : "group");
-      if (items.length > 0) this.#scroller.setAttribute("aria-rowcount", String(items.length));
-      else this.#scroller.removeAttribute("aria-rowcount");
+      if (items.length > 0) {
+        this.#scroller.setAttribute("aria-multiselectable", "true");
+        this.#scroller.setAttribute("aria-rowcount", String(items.length));
+      } else for (const name of ["aria-multiselectable", "aria-rowcount"]) this.#scroller.removeAttribute(name); // a group may not have them
     }
     this.#empty.hidden = items.length > 0;
     this.refresh();

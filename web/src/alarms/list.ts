@@ -58,7 +58,6 @@ export class AlarmList {
       decorate: (alarm, row) => this.#decorate(alarm, row),
     });
     const { scroller } = this.#list;
-    scroller.setAttribute("aria-multiselectable", "true");
     scroller.setAttribute("aria-describedby", "alarm-keys");
     const listen = { signal: context.signal };
     scroller.addEventListener("click", (event) => this.#click(event), listen);
