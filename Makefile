@@ -8,7 +8,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 BIN     := bin/heartbeat
 LDFLAGS := -X main.version=$(VERSION)
 # Limit of one test binary; the whole-system tests start real servers.
-TIMEOUT ?= 20m
+TIMEOUT ?= 40m
 
 .PHONY: help
 help: ## Print this help
