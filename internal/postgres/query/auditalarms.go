@@ -18,6 +18,8 @@ WITH kept AS (
       FROM alarm_events AS e
       JOIN alarms AS a USING (alarm_id)
      WHERE e.kafka_topic IS NOT NULL
+), last AS (
+    SELECT DISTINCT ON (alarm_id) alarm_id, kind FROM transition ORDER BY alarm_id, version DESC
 )
 SELECT '', 0, 0::bigint, count(*) || ' open alarms of ' || subject || ', ' || condition || ': one at most'
   FROM alarms
@@ -33,9 +35,9 @@ SELECT a.kafka_topic, a.kafka_partition, a.kafka_offset,
 HAVING count(e.version) <> a.version OR max(e.version) IS DISTINCT FROM a.version
 UNION ALL
 SELECT a.kafka_topic, a.kafka_partition, a.kafka_offset,
-       'alarm ' || a.alarm_id || ' is ' || CASE WHEN a.active THEN 'active' ELSE 'not active' END || ' after ' || last.kind
+       'alarm ' || alarm_id || ' is ' || CASE WHEN a.active THEN 'active' ELSE 'not active' END || ' after ' || last.kind
   FROM alarms AS a
-  JOIN LATERAL (SELECT kind FROM transition AS t WHERE t.alarm_id = a.alarm_id ORDER BY t.version DESC LIMIT 1) AS last ON true
+  JOIN last USING (alarm_id)
  WHERE a.active = (last.kind = 'cleared')
 UNION ALL
 SELECT t.kafka_topic, t.kafka_partition, t.kafka_offset, t.kind || ' of alarm ' || t.alarm_id || ' by a reading that is not below next_offset'
