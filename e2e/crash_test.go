@@ -66,6 +66,18 @@ func (f *fixture) crash(producer *role, binary, point string) {
 	}
 }
 
+// consumeWithProducerPaused starts a consumer and pauses the producer until the consumer has its partitions, so that the
+// backlog does not grow with every restart.
+func (f *fixture) consumeWithProducerPaused(producer *role, c command) *role {
+	f.t.Helper()
+	producer.signal(syscall.SIGSTOP)
+	c.environment = append(c.environment, "DATABASE_URL="+f.database)
+	consumer := start(f.t, c)
+	consumer.waitForOutput("partition claimed")
+	producer.signal(syscall.SIGCONT)
+	return consumer
+}
+
 var cuts = flag.Int("cuts", 20, "how often to cut the database connection at COMMIT")
 
 // A connection that is cut at COMMIT leaves the outcome unknown; the consumer learns it from the progress row.

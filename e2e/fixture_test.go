@@ -70,6 +70,12 @@ func (f *fixture) consumeBy(database string, more ...string) *role {
 	return start(f.t, command{arguments: f.consumeArguments(more...), environment: []string{"DATABASE_URL=" + database}})
 }
 
+// consumeIn starts a consumer with a home directory, which holds its instance id.
+func (f *fixture) consumeIn(home string) *role {
+	f.t.Helper()
+	return start(f.t, command{arguments: f.consumeArguments(), environment: []string{"DATABASE_URL=" + f.database}, home: home})
+}
+
 func (f *fixture) consumeArguments(more ...string) []string {
 	return append([]string{
 		"consume", "--brokers", f.broker, "--topic", f.topic, "--group", f.group,
