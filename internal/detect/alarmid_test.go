@@ -61,7 +61,7 @@ func TestEpisodeCanBeSetFromTheDatabase(t *testing.T) {
 	var state State
 	state.SetEpisode(RateHigh, Episode{Alarm: id, Active: true, Priority: High, Peak: 200})
 	var got []Transition
-	for _, r := range every(5).values(breathing(75, 8)...).readings {
+	for _, r := range every(5).values(breathing(75, 10)...).readings {
 		got = d.Step(&state, r, DefaultLimits(), got)
 	}
 	if len(got) != 1 || got[0].Kind != Clear || got[0].Alarm != id {

@@ -8,7 +8,11 @@ import (
 )
 
 // stateVersion is the first byte of an encoded State. A change of the form needs a new one, and a decoder for the old.
-const stateVersion = 1
+// Version 1 has no gated readings before the first good one, and their minutes modulo signalMinutes.
+const stateVersion = 2
+
+// noKafkaTimeBit is added to the number of gaps.
+const noKafkaTimeBit = 0b0100
 
 // Bits of the byte that precedes a condition.
 const (
@@ -25,7 +29,11 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, stateVersion)
 	b = binary.AppendUvarint(b, uint64(s.heard))
 	b = binary.AppendUvarint(b, uint64(s.last))
-	b = append(b, s.gapsKnown)
+	head := s.gapsKnown
+	if s.noKafkaTime {
+		head |= noKafkaTimeBit
+	}
+	b = append(b, head)
 	for _, gap := range s.gaps[:s.gapsKnown] {
 		b = binary.AppendUvarint(b, uint64(gap))
 	}
@@ -38,13 +46,19 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 // UnmarshalBinary sets the state to an encoded one. On an error the state is unchanged.
 func (s *State) UnmarshalBinary(data []byte) error {
 	d := stateDecoder{rest: data}
-	if version := d.byte(); d.err == nil && version != stateVersion {
-		return fmt.Errorf("decode detector state: version %d, want %d", version, stateVersion)
+	d.version = d.byte()
+	if d.err == nil && (d.version < 1 || d.version > stateVersion) {
+		return fmt.Errorf("decode detector state: version %d, want 1 to %d", d.version, stateVersion)
 	}
 	var decoded State
 	decoded.heard = Time(d.number("heard", math.MaxInt64))
 	decoded.last = Time(d.number("last", uint64(lastTime)))
-	decoded.gapsKnown = uint8(d.number("gaps", gapCount))
+	head := d.byte()
+	if decoded.noKafkaTime = head&noKafkaTimeBit != 0; head&^noKafkaTimeBit > gapCount {
+		d.fail("gaps")
+		return d.err
+	}
+	decoded.gapsKnown = head &^ noKafkaTimeBit
 	for i := range decoded.gaps[:decoded.gapsKnown] {
 		decoded.gaps[i] = uint32(d.number("gap", math.MaxUint32))
 	}
@@ -64,39 +78,52 @@ func (s *State) UnmarshalBinary(data []byte) error {
 
 func (s *State) appendWindow(b []byte) []byte {
 	b = append(b, s.windowLen)
-	if s.windowLen == 0 {
-		return b
+	if s.windowLen > 0 {
+		for _, value := range s.window[:s.windowLen] {
+			b = binary.AppendUvarint(b, uint64(value))
+		}
+		b = binary.AppendUvarint(b, uint64(s.last-s.good))
+		b = append(b, s.stuckCount)
+		b = binary.AppendUvarint(b, uint64(s.good-s.stuckSince))
 	}
-	for _, value := range s.window[:s.windowLen] {
-		b = binary.AppendUvarint(b, uint64(value))
-	}
-	b = binary.AppendUvarint(b, uint64(s.last-s.good))
-	b = append(b, s.stuckCount)
-	b = binary.AppendUvarint(b, uint64(s.good-s.stuckSince))
 	b = append(b, s.heldLen)
 	for i, value := range s.held[:s.heldLen] {
 		b = binary.AppendUvarint(b, uint64(value))
-		b = append(b, s.heldSlot[i])
+		b = append(b, s.heldMinute[i])
 	}
 	return b
 }
 
 func (d *stateDecoder) window(s *State) {
 	s.windowLen = uint8(d.number("window", medianMost))
-	if s.windowLen == 0 {
+	if s.windowLen > 0 {
+		for i := range s.window[:s.windowLen] {
+			s.window[i] = d.bpm()
+		}
+		s.good = s.last - Time(d.number("good", uint64(s.last)))
+		s.stuckCount = d.byte()
+		s.stuckSince = s.good - Time(d.number("stuck since", uint64(s.good)))
+	} else if d.version == 1 {
 		return
 	}
-	for i := range s.window[:s.windowLen] {
-		s.window[i] = d.bpm()
-	}
-	s.good = s.last - Time(d.number("good", uint64(s.last)))
-	s.stuckCount = d.byte()
-	s.stuckSince = s.good - Time(d.number("stuck since", uint64(s.good)))
-	s.heldLen = uint8(d.number("held", gateReadings-1))
+	s.heldLen = uint8(d.number("held", heldMost))
 	for i := range s.held[:s.heldLen] {
 		s.held[i] = d.bpm()
-		s.heldSlot[i] = uint8(d.number("held slot", signalMinutes-1))
+		s.heldMinute[i] = d.heldMinute(s.last)
 	}
+}
+
+func (d *stateDecoder) heldMinute(last Time) uint8 {
+	held := d.byte()
+	switch {
+	case d.version > 1 && held < heldMinutes:
+		return held
+	case held >= signalMinutes:
+		d.fail("held minute")
+	}
+	latest := last / minute // of that remainder
+	latest -= min(latest, (latest+signalMinutes-Time(held))%signalMinutes)
+	return uint8(latest % heldMinutes)
 }
 
 func (s *State) appendSignal(b []byte) []byte {
@@ -113,7 +140,6 @@ func (s *State) appendSignal(b []byte) []byte {
 }
 
 func (d *stateDecoder) signal(s *State) {
-	s.minute = uint32(s.last / minute)
 	for i := range s.seen {
 		s.seen[i] = uint16(d.number("seen", math.MaxUint16))
 		s.bad[i] = uint16(d.number("bad", uint64(s.seen[i])))
@@ -193,8 +219,9 @@ func (d *stateDecoder) episode(e *episode, head byte) {
 
 // stateDecoder reads from the front and keeps the first error.
 type stateDecoder struct {
-	rest []byte
-	err  error
+	rest    []byte
+	version byte
+	err     error
 }
 
 func (d *stateDecoder) fail(field string) {

@@ -54,24 +54,38 @@ func micros(d time.Duration) Time { return Time(d / time.Microsecond) }
 //
 // The result depends on nothing but its arguments and the detector's Settings and Source.
 func (d *Detector) Step(s *State, r Reading, limits Limits, out []Transition) []Transition {
+	if s.clockWasAhead(r) {
+		s.restart(r.Kafka)
+	}
 	s.heard = max(s.heard, r.heard())
 	if r.isLate(s.last) {
 		return out
 	}
 	at, previous := r.TimeUsed(), s.good
 	s.advance(at)
-	good := r.usable() && d.passGate(s, at, int16(r.BPM))
-	if good {
-		x := sample{at: at, reading: int16(r.BPM), offset: r.Offset}
-		interval := s.interval()
-		x.slow = interval > d.slow
-		x.follows = at-previous <= interval*Time(d.settings.Confirm)
-		x.value = x.reading
-		if !x.slow {
-			x.value = s.median(d.settings.Median)
-		}
-		out = d.stepRate(&d.highRule, &s.high, x, int16(limits.High), out)
-		out = d.stepRate(&d.lowRule, &s.low, x, int16(limits.Low), out)
+	s.noKafkaTime = r.Kafka < 0
+	if !r.usable() {
+		return d.stepSignal(s, r, at, bad, out)
 	}
+	first := s.windowLen == 0
+	believed, runFrom := d.passGate(s, at, int16(r.BPM))
+	switch {
+	case believed == 0 && first:
+		return d.stepSignal(s, r, at, unconfirmedFirst, out)
+	case believed == 0:
+		return d.stepSignal(s, r, at, bad, out)
+	}
+	x := sample{at: at, runFrom: at, reading: int16(r.BPM), offset: r.Offset}
+	interval := s.interval()
+	x.slow = interval > d.slow
+	x.follows = at-previous <= interval*Time(d.settings.Confirm)
+	if x.value = x.reading; !x.slow {
+		x.value = s.median(d.settings.Median)
+		if believed == gateReadings {
+			x.runFrom, x.newer, x.older = runFrom, s.window[1], s.window[2]
+		}
+	}
+	out = d.stepRate(&d.highRule, &s.high, x, int16(limits.High), out)
+	out = d.stepRate(&d.lowRule, &s.low, x, int16(limits.Low), out)
 	return d.stepSignal(s, r, at, good, out)
 }

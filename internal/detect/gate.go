@@ -2,45 +2,64 @@ package detect
 
 import "slices"
 
-// passGate decides whether a value can be believed, and puts what is believed into the window of good readings.
+// passGate puts the readings that can be believed into the window of good readings, and returns how many these are: none,
+// this one, or this one with two gated before it.
 //
 // A step larger than max(GateStep, GateSlope × gap) from the last good reading is suspect: motion and loose contacts jump,
-// hearts do not. Three consecutive readings that agree are believed together, so that a true jump costs no more time than
-// the median does. INVALID readings have no value and do not interrupt the three.
-func (d *Detector) passGate(s *State, at Time, value int16) bool {
-	if s.windowLen == 0 {
+// hearts do not. So is the first value of a customer, which has nothing to be compared with. Three readings that agree, of
+// four in a row that were suspect, are believed together: one artefact among them must not cost the time of three more.
+// INVALID readings have no value and do not interrupt the row. At the interval of a slow device the gate lets any step pass,
+// so it lets the first value pass, too.
+func (d *Detector) passGate(s *State, at Time, value int16) (believed int, first Time) {
+	if newer, older, ok := d.agreeing(s, value); ok {
+		first = at
+		for _, gap := range s.gaps[:older+1] {
+			first -= Time(gap) * millisecond
+		}
+		s.uncountBad(at, s.heldMinute[newer])
+		s.uncountBad(at, s.heldMinute[older])
+		s.keep(at, s.held[older])
+		s.keep(at, s.held[newer])
 		s.keep(at, value)
-		return true
+		s.release()
+		return gateReadings, first
 	}
-	step := Time(value) - Time(s.window[0])
-	if max(step, -step)*second <= max(d.gateStep, d.gateSlope*(at-s.good)) {
+	if d.isPlausible(s, at, value) {
 		s.release()
 		s.keep(at, value)
-		return true
+		return 1, at
 	}
-	if s.heldLen == gateReadings-1 {
-		newer, older := s.held[0], s.held[1]
-		if max(value, newer, older)-min(value, newer, older) <= int16(d.settings.GateAgree) {
-			for _, slot := range s.heldSlot {
-				s.bad[slot] -= min(s.bad[slot], 1) // believed after all
+	for i := heldMost - 1; i > 0; i-- {
+		s.held[i], s.heldMinute[i] = s.held[i-1], s.heldMinute[i-1]
+	}
+	s.held[0], s.heldMinute[0] = value, uint8(at/minute%heldMinutes)
+	s.heldLen = min(s.heldLen+1, heldMost)
+	return 0, 0
+}
+
+// agreeing finds the newest two gated readings that agree with a value.
+func (d *Detector) agreeing(s *State, value int16) (newer, older int, ok bool) {
+	for older = 1; older < int(s.heldLen); older++ {
+		for newer = range older {
+			a, b := s.held[newer], s.held[older]
+			if max(value, a, b)-min(value, a, b) <= int16(d.settings.GateAgree) {
+				return newer, older, true
 			}
-			s.release()
-			s.keep(at, older)
-			s.keep(at, newer)
-			s.keep(at, value)
-			return true
 		}
 	}
-	s.held[1], s.held[0] = s.held[0], value
-	s.heldSlot[1], s.heldSlot[0] = s.heldSlot[0], uint8(at/minute%signalMinutes)
-	s.heldLen = min(s.heldLen+1, gateReadings-1)
-	return false
+	return 0, 0, false
+}
+
+func (d *Detector) isPlausible(s *State, at Time, value int16) bool {
+	if s.windowLen == 0 {
+		return s.interval() > d.slow
+	}
+	step := Time(value) - Time(s.window[0])
+	return max(step, -step)*second <= max(d.gateStep, d.gateSlope*(at-s.good))
 }
 
 // release ends a run of gated readings.
-func (s *State) release() {
-	s.heldLen, s.held, s.heldSlot = 0, [gateReadings - 1]int16{}, [gateReadings - 1]uint8{}
-}
+func (s *State) release() { s.heldLen, s.held, s.heldMinute = 0, [heldMost]int16{}, [heldMost]uint8{} }
 
 // keep adds a good reading to the window and to the run of equal values.
 func (s *State) keep(at Time, value int16) {

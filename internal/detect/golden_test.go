@@ -107,8 +107,8 @@ func TestGoldenTraces(t *testing.T) {
 		"ramp of 30 s": {every(5).values(healthy...).values(ramp(80, 194, 7)...).values(breathing(195, 8)...), `
 			95s rate_high raise high 195/180`},
 		"step": {every(5).values(healthy...).values(breathing(195, 6)...), `
-			65s rate_high raise high 196/180`},
-		"one reading short of the delay": {every(5).values(healthy...).values(breathing(195, 5)...).values(breathing(75, 20)...), ""},
+			55s rate_high raise high 195/180`},
+		"one reading short of the delay": {every(5).values(healthy...).values(breathing(195, 3)...).values(breathing(75, 20)...), ""},
 		"flap at 180 and 181":            {every(5).values(ramp(100, 180, 9)...).values(alternate(200, 180, 181)...), ""},
 		"exactly at the high limit":      {every(5).values(ramp(100, 180, 9)...).values(alternate(60, 180, 179)...), ""},
 		"just above the high limit": {every(5).values(ramp(100, 180, 9)...).values(alternate(60, 181, 182)...), `
@@ -117,33 +117,33 @@ func TestGoldenTraces(t *testing.T) {
 		"just below the low limit": {every(5).values(ramp(75, 40, 9)...).values(alternate(60, 39, 38)...), `
 			70s rate_low raise high 38/40`},
 		"clear band": {every(5).values(ramp(100, 196, 9)...).values(breathing(195, 8)...).values(alternate(40, 176, 178)...).values(alternate(12, 175, 174)...), `
-			60s rate_high raise high 196/180
+			50s rate_high raise high 195/180
 			325s rate_high clear high 175/180`},
 		"below the limit is no clear": {every(5).values(ramp(100, 196, 9)...).values(breathing(195, 8)...).values(alternate(400, 176, 180)...), `
-			60s rate_high raise high 196/180`},
+			50s rate_high raise high 195/180`},
 		"gap while active": {every(5).values(healthy...).values(breathing(195, 8)...).wait(600).values(breathing(195, 8)...), `
-			65s rate_high raise high 196/180`},
+			55s rate_high raise high 195/180`},
 		"gap ends the episode unseen": {every(5).values(healthy...).values(breathing(195, 8)...).wait(1800).values(breathing(75, 12)...), `
-			65s rate_high raise high 196/180
+			55s rate_high raise high 195/180
 			1920s rate_high clear high 75/180`},
 		"raise, clear and raise in one batch": {every(5).values(healthy...).values(breathing(195, 8)...).values(breathing(75, 12)...).values(breathing(195, 8)...), `
-			65s rate_high raise high 196/180
+			55s rate_high raise high 195/180
 			120s rate_high clear high 75/180
-			165s rate_high reopen high 196/180`},
+			155s rate_high reopen high 195/180`},
 		"raise again after the reopen window": {every(60).values(breathing(75, 8)...).values(breathing(195, 8)...).values(breathing(75, 18)...).values(breathing(195, 8)...), `
 			720s rate_high raise high 195/180
 			1140s rate_high clear high 76/180
 			2280s rate_high raise high 195/180`},
 		"late upload": {every(5).values(healthy...).values(breathing(195, 60)...).edit(8, 68, func(r *Reading) { r.Kafka = r.Event + 11*60*minute }), ""},
 		"exactly 120 s old is judged": {every(5).values(healthy...).values(breathing(195, 6)...).edit(0, 14, func(r *Reading) { r.Kafka = r.Event + 120*second }), `
-			65s rate_high raise high 196/180`},
+			55s rate_high raise high 195/180`},
 		"clock 9 minutes ahead": {every(5).values(healthy...).values(breathing(195, 6)...).edit(2, 4, func(r *Reading) { r.Event += 540 * second }), `
-			65s rate_high raise high 196/180`},
+			55s rate_high raise high 195/180`},
 		"Kafka timestamp unknown": {every(5).values(healthy...).values(breathing(195, 6)...).edit(0, 14, func(r *Reading) { r.Kafka = UnknownTime }), `
-			65s rate_high raise high 196/180`},
+			55s rate_high raise high 195/180`},
 		"duplicates": {every(5).values(healthy...).values(210).wait(-5).values(210).wait(-5).values(210).wait(-5).values(210).values(healthy...), ""},
 		"interval of 1 s": {every(1).values(breathing(75, 20)...).values(breathing(195, 20)...), `
-			37s rate_high raise high 196/180`},
+			35s rate_high raise high 196/180`},
 		"interval of 60 s": {every(60).values(breathing(75, 5)...).values(breathing(195, 5)...), `
 			540s rate_high raise high 195/180`},
 		"interval of 5 min, confirmed": {every(300).values(75, 76, 74, 195, 196, 75, 76), `
@@ -165,16 +165,16 @@ func TestGoldenTraces(t *testing.T) {
 			900s rate_high raise low 195/180
 			1205s rate_high clear low 76/180`},
 		"constant 195": {every(5).values(healthy...).hold(200, 195), `
-			65s rate_high raise high 195/180
+			55s rate_high raise high 195/180
 			650s bad_signal raise low 0/20`},
 		"stuck value, 59 readings": {every(11).values(75).hold(59, 80).values(81), ""},
 		"stuck value, 60 readings": {every(11).values(75).hold(60, 80).values(81), `
 			660s bad_signal raise low 0/20
 			671s bad_signal clear low 0/20`},
-		"stuck value, 10 minutes": {every(1).values(75).hold(601, 80).values(81), `
-			601s bad_signal raise low 0/20
-			602s bad_signal clear low 0/20`},
-		"stuck value, just under 10 minutes": {every(1).values(75).hold(600, 80).values(81), ""},
+		"stuck value, 10 minutes": {every(1).values(75, 76, 77).hold(601, 80).values(81), `
+			603s bad_signal raise low 0/20
+			604s bad_signal clear low 0/20`},
+		"stuck value, just under 10 minutes": {every(1).values(75, 76, 77).hold(600, 80).values(81), ""},
 		"over 20 % invalid": {every(5).values(alternate(60, 75, 0, 76, 75, 77, 0, 74, 76, 75)...), `
 			205s bad_signal raise low 23/20`},
 		"one in six invalid": {every(5).values(alternate(120, 75, 76, 77, 74, 73, 0)...), ""},
@@ -185,6 +185,35 @@ func TestGoldenTraces(t *testing.T) {
 			20s bad_signal raise low 100/20`},
 		"invalid is no rate":           {every(5).values(healthy...).hold(4, 400).values(healthy...), ""},
 		"first reading is an artefact": {every(5).values(210).values(breathing(75, 30)...), ""},
+		// The 75s between the artefacts are gated, if the first 210 is believed, and the 205s are not.
+		"artefacts from the first reading on": {every(5).values(210, 75, 205, 76, 208, 75, 76, 74, 75).values(healthy...), ""},
+		"starts at 195": {every(5).values(breathing(195, 8)...), `
+			15s rate_high raise high 195/180`},
+		"starts at 195, with an artefact": {every(5).values(195, 196, 30, 195, 197), `
+			15s rate_high raise high 195/180`},
+		"first values never agree": {every(5).values(alternate(20, 75, 120, 165)...), `
+			45s bad_signal raise low 100/20`},
+		"interval of 5 min, starts at 195": {every(300).values(195, 196, 195), `
+			300s rate_high raise low 196/180
+			600s rate_high worsen high 195/180`},
+		"interval of 5 min, first reading is an artefact": {every(300).values(195, 75, 76), ""},
+		"step with an artefact": {every(5).values(healthy...).values(195, 30, 196, 194, 195), `
+			55s rate_high raise high 194/180`},
+		"step among artefacts that agree with nothing": {every(5).values(healthy...).values(195, 30, 75, 196, 35, 76, 194, 75), ""},
+		// A year ahead, and no Kafka timestamp that says so: the next reading with one starts the clock again.
+		"without a Kafka timestamp, a year ahead": {every(5).values(healthy...).values(breathing(195, 8)...).edit(6, 7, func(r *Reading) {
+			r.Event, r.Kafka = r.Event+365*1440*minute, UnknownTime
+		}), `
+			55s rate_high raise high 195/180`},
+		"without a Kafka timestamp, a year ahead, while active": {every(5).values(healthy...).values(breathing(195, 8)...).values(breathing(75, 12)...).edit(14, 15, func(r *Reading) {
+			r.Event, r.Kafka = r.Event+365*1440*minute, UnknownTime
+		}), `
+			55s rate_high raise high 195/180
+			120s rate_high clear high 75/180`},
+		"without a Kafka timestamp, 9 minutes ahead": {every(5).values(healthy...).edit(7, 8, func(r *Reading) {
+			r.Event, r.Kafka = r.Event+9*minute, UnknownTime
+		}).values(breathing(195, 115)...), `
+			595s rate_high raise high 195/180`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

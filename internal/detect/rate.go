@@ -12,8 +12,11 @@ type rateRule struct {
 // sample is a good reading as the rate conditions see it.
 type sample struct {
 	at      Time
+	runFrom Time // where a run that this reading begins has its start
 	offset  int64
 	reading int16
+	newer   int16 // the two believed together with it, else 0
+	older   int16
 	value   int16 // what is held against the limits: the median, or the reading itself of a slow device
 	slow    bool  // the device reports less often than once a minute
 	follows bool  // within Confirm intervals of the good reading before
@@ -49,10 +52,12 @@ func (d *Detector) stepRate(rule *rateRule, c *rateState, x sample, limit int16,
 // raiseRate takes a reading whose value is beyond the limit into a condition that is not confirmed.
 func (d *Detector) raiseRate(rule *rateRule, c *rateState, x sample, limit int16, out []Transition) []Transition {
 	if c.since == 0 {
-		c.since = x.at
+		c.since = x.runFrom
 	}
-	if rule.sign*(x.reading-limit) > 0 && c.count < 255 {
-		c.count++
+	for _, reading := range [...]int16{x.older, x.newer, x.reading} {
+		if reading != 0 && rule.sign*(reading-limit) > 0 && c.count < 255 {
+			c.count++
+		}
 	}
 	if c.phase == idle && (c.peak == 0 || rule.sign*(x.value-c.peak) > 0) {
 		c.peak = x.value

@@ -23,6 +23,9 @@ const (
 	// lateAfter is how far the event time may lie before the Kafka timestamp of a reading that is judged. Source:
 	// alarms.md §3: an upload of stored readings is history.
 	lateAfter Time = 120 * second
+
+	// maxLead is how far the decoder lets an event time lie ahead of the Kafka timestamp.
+	maxLead = Time(heartbeat.MaxAhead / time.Microsecond)
 )
 
 // TimeOf converts a time, cutting off what is finer than a microsecond.

@@ -6,20 +6,29 @@ import (
 	"heartbeat/internal/heartbeat"
 )
 
+// quality says whether a rate can be judged from a reading.
+type quality uint8
+
+const (
+	good             quality = iota
+	bad                      // INVALID or gated
+	unconfirmedFirst         // gated because no value of the customer is confirmed yet: bad, but no evidence in a row
+)
+
 // stepSignal takes any reading that is not late into the condition BadSignal.
-func (d *Detector) stepSignal(s *State, r Reading, at Time, good bool, out []Transition) []Transition {
-	s.count(at, good)
-	seen, bad := s.counted()
+func (d *Detector) stepSignal(s *State, r Reading, at Time, q quality, out []Transition) []Transition {
+	s.count(at, q)
+	seen, wrong := s.counted()
 	stuck := int(s.stuckCount) >= d.settings.StuckCount && at-s.stuckSince >= d.stuckTime
-	if s.signalPhase == idle && bad == 0 && !stuck && s.signal.cleared == 0 {
+	if s.signalPhase == idle && wrong == 0 && !stuck && s.signal.cleared == 0 {
 		return out // nearly all readings
 	}
 	s.signal.expire(at, d.reopenWithin)
-	percent := uint8(100 * bad / seen)
+	percent := uint8(100 * wrong / seen)
 	kind := Clear
 	switch {
 	case s.signalPhase == idle:
-		noisy := bad >= signalBad && 100*bad > d.badShare*seen
+		noisy := wrong >= signalBad && 100*wrong > d.badShare*seen
 		if !noisy && !stuck && s.badRun < signalRun {
 			return out
 		}
@@ -30,7 +39,7 @@ func (d *Detector) stepSignal(s *State, r Reading, at Time, good bool, out []Tra
 			s.signal.alarm = d.source.AlarmID(r.Offset, BadSignal)
 		}
 		s.signal.cleared = 0
-	case stuck || s.badRun > 0 || 100*bad > d.easedShare*seen:
+	case stuck || s.badRun > 0 || 100*wrong > d.easedShare*seen:
 		s.signalPeak = max(s.signalPeak, percent)
 		return out
 	}
@@ -46,25 +55,28 @@ func (d *Detector) stepSignal(s *State, r Reading, at Time, good bool, out []Tra
 }
 
 // count adds a reading to its minute.
-func (s *State) count(at Time, good bool) {
-	if now := uint32(at / minute); now != s.minute {
-		for m := max(s.minute+1, now-min(now, signalMinutes-1)); m <= now; m++ {
-			s.seen[m%signalMinutes], s.bad[m%signalMinutes] = 0, 0
-		}
-		s.minute = now
-	}
-	if good {
+func (s *State) count(at Time, q quality) {
+	switch q {
+	case good:
 		s.badRun = 0
-	} else {
+	case bad:
 		s.badRun = min(s.badRun+1, signalRun)
 	}
-	slot := s.minute % signalMinutes
+	slot := at / minute % signalMinutes
 	if s.seen[slot] == math.MaxUint16 {
 		return // a thousand readings a second: the share is known well enough
 	}
 	s.seen[slot]++
-	if !good {
+	if q != good {
 		s.bad[slot]++
+	}
+}
+
+// uncountBad takes back a gated reading that is believed after all, while its minute, modulo heldMinutes, is in the window.
+func (s *State) uncountBad(at Time, heldMinute uint8) {
+	age := (at/minute + heldMinutes - Time(heldMinute)) % heldMinutes
+	if slot := heldMinute % signalMinutes; age < signalMinutes {
+		s.bad[slot] -= min(s.bad[slot], 1)
 	}
 }
 

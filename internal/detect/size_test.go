@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"runtime"
 	"testing"
 	"unsafe"
@@ -64,7 +65,7 @@ func TestUnknownVersionIsRefused(t *testing.T) {
 	encoded, _ := new(State).AppendBinary(nil)
 	encoded[0]++
 	if err := new(State).UnmarshalBinary(encoded); err == nil {
-		t.Error("a state of version 2 was decoded")
+		t.Error("a state of a later version was decoded")
 	}
 }
 
@@ -112,5 +113,32 @@ func BenchmarkStep(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(states)), "ns/reading")
 		})
+	}
+}
+
+// A consumer of an earlier version leaves states of version 1 behind.
+func TestStateOfVersion1IsRead(t *testing.T) {
+	t.Parallel()
+	d := newDetector(t)
+	tr := every(5).values(breathing(75, 8)...).values(120, 121)
+	var want State
+	for _, r := range tr.readings {
+		d.Step(&want, r, DefaultLimits(), nil)
+	}
+	encoded, _ := want.AppendBinary(nil)
+	encoded[0] = 1
+	for i, m := range want.heldMinute[:want.heldLen] { // behind the values, of two bytes or fewer
+		at := bytes.LastIndex(encoded, []byte{byte(want.held[i]), m})
+		if at < 0 {
+			t.Fatalf("%x does not contain the gated reading %d", encoded, want.held[i])
+		}
+		encoded[at+1] = m % signalMinutes
+	}
+	var got State
+	if err := got.UnmarshalBinary(encoded); err != nil || got != want {
+		t.Errorf("version 1 gives %+v, %v, want\n%+v", got, err, want)
+	}
+	if err := got.UnmarshalBinary([]byte{1, 5, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); err != nil || got.windowLen > 0 || got.heldLen > 0 {
+		t.Errorf("version 1 without a good reading gives %+v, %v", got, err)
 	}
 }

@@ -16,14 +16,13 @@ type State struct {
 	high, low rateState
 	signal    episode
 
-	gaps   [gapCount]uint32        // ms between the latest readings, newest first
-	minute uint32                  // minute of last: which of the slots below is the newest
-	seen   [signalMinutes]uint16   // readings by minute modulo signalMinutes
-	bad    [signalMinutes]uint16   // those that were INVALID or gated and never believed
-	window [medianMost]int16       // values of the latest good readings, newest first
-	held   [gateReadings - 1]int16 // values of the latest gated readings, newest first
+	gaps   [gapCount]uint32      // ms between the latest readings, newest first
+	seen   [signalMinutes]uint16 // readings by minute modulo signalMinutes
+	bad    [signalMinutes]uint16 // those that were INVALID or gated and never believed
+	window [medianMost]int16     // values of the latest good readings, newest first
+	held   [heldMost]int16       // values of the latest gated readings, newest first
 
-	heldSlot    [gateReadings - 1]uint8 // slots of bad that count the held readings
+	heldMinute  [heldMost]uint8 // minutes of the held readings, modulo heldMinutes
 	stuckCount  uint8
 	badRun      uint8 // bad readings in a row
 	signalPeak  uint8 // percent
@@ -31,6 +30,7 @@ type State struct {
 	gapsKnown   uint8
 	windowLen   uint8
 	heldLen     uint8
+	noKafkaTime bool // last is the time of a reading without a Kafka timestamp
 }
 
 // rateState is the part of one rate condition.
@@ -70,6 +70,22 @@ func (s *State) Heard() Time { return s.heard }
 
 // Last returns the time used of the newest reading that was not late.
 func (s *State) Last() Time { return s.last }
+
+// clockWasAhead reports that the time of the last reading judged, which only the reading itself named, cannot have come yet.
+func (s *State) clockWasAhead(r Reading) bool {
+	return s.noKafkaTime && r.Kafka >= 0 && s.last > r.Kafka+maxLead
+}
+
+// restart begins again at an arrival. Only the alarms stay.
+func (s *State) restart(arrival Time) {
+	before := *s
+	*s = State{heard: arrival}
+	for _, condition := range Conditions {
+		episode, _ := before.Episode(condition)
+		episode.Cleared = min(episode.Cleared, arrival)
+		s.SetEpisode(condition, episode)
+	}
+}
 
 // Episode is the alarm of one condition as a State has it.
 type Episode struct {
@@ -144,6 +160,11 @@ func (s *State) advance(at Time) {
 		s.gaps[2], s.gaps[1] = s.gaps[1], s.gaps[0]
 		s.gaps[0] = uint32(min((at-s.last)/millisecond, 1<<32-1))
 		s.gapsKnown = min(s.gapsKnown+1, gapCount)
+	}
+	if before, now := s.last/minute, at/minute; now != before {
+		for m := max(before+1, now-min(now, signalMinutes-1)); m <= now; m++ {
+			s.seen[m%signalMinutes], s.bad[m%signalMinutes] = 0, 0
+		}
 	}
 	s.last = at
 }

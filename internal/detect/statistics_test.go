@@ -184,5 +184,8 @@ func TestEpisodesAreFoundInTime(t *testing.T) {
 		if sensitivity < 0.99 {
 			t.Errorf("%v: sensitivity %.4f, want at least 0.99", condition, sensitivity)
 		}
+		if p95 > 35 {
+			t.Errorf("%v: raised %.1f s after the crossing (p95), want at most 35 s", condition, p95)
+		}
 	}
 }
