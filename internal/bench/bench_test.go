@@ -38,7 +38,7 @@ func TestRunMeasuresEverything(t *testing.T) {
 	measured, err := Run(t.Context(), Options{
 		Binary: buildBinary(t), Customers: 100, Logger: slog.New(slog.DiscardHandler), Dir: scratch(t),
 		Plan: &Plan{
-			Rounds: 2, Events: events, Rates: []int{1_000}, Seconds: 0.5, Levels: []int64{0, events}, Measured: events,
+			Rounds: 2, Events: events, Detection: 2, Rates: []int{1_000}, Seconds: 0.5, Levels: []int64{0, events}, Measured: events,
 			BigFleet: 2_000, BigEvents: events, BackfillRate: 1_000, Backfill: events,
 		},
 	})
@@ -55,6 +55,7 @@ func TestRunMeasuresEverything(t *testing.T) {
 	if measured.DrainRatio != measured.Ratio.Median || measured.DrainRatio <= 0 {
 		t.Errorf("drain_ratio is %v, want the median of %v", measured.DrainRatio, measured.Ratio.Rounds)
 	}
+	checkDetection(t, measured.Detection)
 	checkSteady(t, measured.Steady)
 	checkGrowth(t, measured.Growth, []int64{0, events})
 	if measured.Reindexed == nil || measured.Reindexed.BytesPerReading <= 0 {
@@ -99,6 +100,16 @@ func checkSteady(t *testing.T, steady []report.Steady) {
 	}
 }
 
+func checkDetection(t *testing.T, d *report.Detection) {
+	t.Helper()
+	if d == nil {
+		t.Fatal("detection is not measured")
+	}
+	if len(d.Ratio.Rounds) != 2 || d.Ratio.Min <= 0 || d.CPURatio() <= 0 || d.AlarmEvents == 0 {
+		t.Errorf("detection %+v, want two ratios above 0 and events of alarms", d)
+	}
+}
+
 func checkGrowth(t *testing.T, growth []report.Growth, levels []int64) {
 	t.Helper()
 	var rows []int64
@@ -126,7 +137,7 @@ func checkOutput(t *testing.T, measured *report.Report) {
 	if err := measured.WriteMarkdown(&document, "heartbeat bench"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"`heartbeat bench`", "| drain ÷ limit in the order of arrival |", "## Growth", "vw_pipeline_summary"} {
+	for _, want := range []string{"`heartbeat bench`", "| drain ÷ limit in the order of arrival |", "## Detection of alarms", "## Growth", "vw_pipeline_summary"} {
 		if !strings.Contains(document.String(), want) {
 			t.Errorf("the document has no %q:\n%s", want, document.String())
 		}

@@ -122,6 +122,14 @@ func (p *Probe) Count(ctx context.Context) (c Content, err error) {
 	return c, nil
 }
 
+// AlarmEvents counts the history of all alarms.
+func (p *Probe) AlarmEvents(ctx context.Context) (events int64, err error) {
+	if err := p.pool.QueryRow(ctx, `SELECT count(*) FROM alarm_events`).Scan(&events); err != nil {
+		return 0, fmt.Errorf("count events of alarms: %w", err)
+	}
+	return events, nil
+}
+
 // Sizes are bytes on disk, tables and their indexes apart.
 type Sizes struct {
 	RecordTable, RecordIndexes int64 // of heartbeat_records

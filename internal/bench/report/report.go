@@ -25,6 +25,7 @@ type Report struct {
 	Produce      Rate   `json:"produce"`
 	DrainDetails Drain  `json:"drain_details"`
 
+	Detection *Detection `json:"detection,omitempty"`
 	Steady    []Steady   `json:"steady"`
 	Growth    []Growth   `json:"growth"`
 	Reindexed *Reindexed `json:"reindexed,omitempty"`

@@ -16,6 +16,19 @@ type Drain struct {
 	ResidentBytes      int64   `json:"consumer_rss_bytes"` // maximum of the rounds
 }
 
+// Detection compares drains of the same topic with detection and without.
+type Detection struct {
+	With        Rate   `json:"with"`
+	Without     Rate   `json:"without"`
+	Ratio       Spread `json:"ratio"`        // With divided by Without, round by round
+	AlarmEvents int64  `json:"alarm_events"` // stored by a drain with detection
+}
+
+// CPURatio is the ratio by the processor time of a reading, which other work on the machine disturbs less.
+func (d *Detection) CPURatio() float64 {
+	return d.Without.Usage.Total() / max(d.With.Usage.Total(), 1e-9)
+}
+
 // Steady is the result at one rate of an open-loop run: the load does not wait for the consumer.
 type Steady struct {
 	PerSecond          int     `json:"per_second"`

@@ -10,7 +10,7 @@ import (
 // WriteTable writes the report for a terminal, ratios first.
 func (r *Report) WriteTable(w io.Writer) error {
 	var b strings.Builder
-	for _, table := range []func(io.Writer){r.writeRates, r.writeSteady, r.writeGrowth, r.writeRest, r.writeTargets} {
+	for _, table := range []func(io.Writer){r.writeRates, r.writeDetection, r.writeSteady, r.writeGrowth, r.writeRest, r.writeTargets} {
 		before := b.Len()
 		if aligned(&b, table); b.Len() > before {
 			b.WriteString("\n")
@@ -44,21 +44,35 @@ func (r *Report) writeRates(w io.Writer) {
 	}
 	fmt.Fprintf(w, "drain ÷ limit\t%s\tof bare COPY in the order of arrival; %.2f by the processor's time\n", ratio(r.Ratio), r.CPURatio)
 	fmt.Fprintf(w, "\t%s\tof bare COPY sorted by customer; %.2f by the processor's time\n\n", ratio(r.RatioSorted), r.CPURatioSorted)
-	fmt.Fprintln(w, "READINGS A SECOND\tmedian\tmin – max\tCPU µs a reading: consumer\tPostgreSQL\tbroker\tbench\tidle")
-	for _, row := range []struct {
-		name string
-		rate Rate
-	}{
-		{"limit, in order of arrival", r.Limit}, {"limit, sorted", r.LimitSorted}, {"drain", r.Drain}, {"produce", r.Produce},
-	} {
-		usage := row.rate.Usage
-		fmt.Fprintf(w, "%s\t%s\t%s – %s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\n", row.name, thousands(row.rate.PerSecond.Median),
-			thousands(row.rate.PerSecond.Min), thousands(row.rate.PerSecond.Max),
-			usage.Consumer, usage.Database, usage.Broker, usage.Bench, usage.Idle)
-	}
+	writeRateHeader(w, "READINGS A SECOND")
+	writeRate(w, "limit, in order of arrival", r.Limit)
+	writeRate(w, "limit, sorted", r.LimitSorted)
+	writeRate(w, "drain", r.Drain)
+	writeRate(w, "produce", r.Produce)
 	d := r.DrainDetails
 	fmt.Fprintf(w, "\nof a drain: %.0f rows a transaction, %.0f bytes of WAL and %.0f of disk a reading, %.0f a row of heartbeat_records with its indexes; consumer's memory %s\n",
 		d.RowsPerTransaction, d.WALBytes, d.DiskBytes, d.TableBytes, mebibytes(float64(d.ResidentBytes)))
+}
+
+func writeRateHeader(w io.Writer, title string) {
+	fmt.Fprintf(w, "%s\tmedian\tmin – max\tCPU µs a reading: consumer\tPostgreSQL\tbroker\tbench\tidle\n", title)
+}
+
+func writeRate(w io.Writer, name string, rate Rate) {
+	u := rate.Usage
+	fmt.Fprintf(w, "%s\t%s\t%s – %s\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\n", name, thousands(rate.PerSecond.Median),
+		thousands(rate.PerSecond.Min), thousands(rate.PerSecond.Max), u.Consumer, u.Database, u.Broker, u.Bench, u.Idle)
+}
+
+func (r *Report) writeDetection(w io.Writer) {
+	d := r.Detection
+	if d == nil {
+		return
+	}
+	writeRateHeader(w, "DETECTION, readings a second")
+	writeRate(w, "drain with detection", d.With)
+	writeRate(w, "drain without", d.Without)
+	fmt.Fprintf(w, "with ÷ without\t%s\t%.2f by the processor's time; %s events of alarms stored\n", ratio(d.Ratio), d.CPURatio(), thousands(float64(d.AlarmEvents)))
 }
 
 func (r *Report) writeSteady(w io.Writer) {

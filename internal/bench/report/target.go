@@ -19,6 +19,7 @@ const (
 	wantBigResident = 1 << 30
 	wantDecline     = 0.95
 	wantBackfill    = 2.0
+	wantDetection   = 0.95
 )
 
 // wantP99 is the limit of the 99th percentile of the latency in milliseconds, by rate.
@@ -37,6 +38,9 @@ func (r *Report) targets() []Target {
 		atLeast("drain ÷ limit in the order of arrival", wantRatio, r.DrainRatio, hundredths)
 		atLeast("drain ÷ limit sorted", wantRatioSorted, r.DrainRatioSorted, hundredths)
 		atLeast("produce, events a second", wantProduce, r.Produce.PerSecond.Median, thousands)
+	}
+	if d := r.Detection; d != nil {
+		atLeast("drain with detection ÷ without", wantDetection, d.Ratio.Median, hundredths)
 	}
 	if resident := r.resident(); resident > 0 {
 		atMost("consumer's memory at any rate", wantResident, float64(resident), mebibytes)
