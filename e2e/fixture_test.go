@@ -21,6 +21,7 @@ type fixture struct {
 	topic            string
 	group            string
 	database         string // address
+	schema           string // of the tables; empty: public
 	pool             *pgxpool.Pool
 	ackLogs          []string
 	consumerDatabase string // the database's address for consumers, through a proxy; empty: no proxy
@@ -48,13 +49,22 @@ func (f *fixture) setUp() {
 	f.group = f.topic + "-group"
 	createTopic(f.t, f.broker, f.topic, 3)
 	f.run("migrate")
-	f.pool = connect(f.t, f.database)
+	address := f.database
+	if f.schema != "" {
+		address += "&search_path=" + f.schema
+	}
+	f.pool = connect(f.t, address)
+}
+
+// environment makes the product use a database and the fixture's schema.
+func (f *fixture) environment(database string) []string {
+	return []string{"DATABASE_URL=" + database, "POSTGRES_SCHEMA=" + f.schema}
 }
 
 // run runs the product and requires exit code 0.
 func (f *fixture) run(arguments ...string) string {
 	f.t.Helper()
-	role := start(f.t, command{arguments: arguments, environment: []string{"DATABASE_URL=" + f.database}})
+	role := start(f.t, command{arguments: arguments, environment: f.environment(f.database)})
 	role.succeed(waitTimeout)
 	return role.output.String()
 }
@@ -67,13 +77,13 @@ func (f *fixture) consume(more ...string) *role {
 
 func (f *fixture) consumeBy(database string, more ...string) *role {
 	f.t.Helper()
-	return start(f.t, command{arguments: f.consumeArguments(more...), environment: []string{"DATABASE_URL=" + database}})
+	return start(f.t, command{arguments: f.consumeArguments(more...), environment: f.environment(database)})
 }
 
 // consumeIn starts a consumer with a home directory, which holds its instance id.
 func (f *fixture) consumeIn(home string) *role {
 	f.t.Helper()
-	return start(f.t, command{arguments: f.consumeArguments(), environment: []string{"DATABASE_URL=" + f.database}, home: home})
+	return start(f.t, command{arguments: f.consumeArguments(), environment: f.environment(f.database), home: home})
 }
 
 func (f *fixture) consumeArguments(more ...string) []string {

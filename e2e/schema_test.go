@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -97,6 +99,43 @@ func TestLiveTrafficFillsViewsAndMetrics(t *testing.T) {
 	snapshots := texts(t, f.pool, `SELECT DISTINCT metric_name FROM pipeline_metrics WHERE metric_unit = 'records' ORDER BY 1`)
 	if difference := cmp.Diff([]string{"anomaly_processed", "errors", "valid_processed"}, snapshots); difference != "" {
 		t.Errorf("statistics snapshots (-want +have):\n%s", difference)
+	}
+}
+
+// Two Heartbeats share a database, each in a schema of its own, beside another application's table under one of our names.
+func TestTwoHeartbeatsShareADatabase(t *testing.T) {
+	t.Parallel()
+	proves(t, "P1, P2, P6")
+	database := sharedDatabase(t).create(t)
+	other := connect(t, database)
+	if _, err := other.Exec(t.Context(), `CREATE TABLE dead_letters (id integer)`); err != nil {
+		t.Fatal(err)
+	}
+	refused := start(t, command{arguments: []string{"migrate"}, environment: []string{"DATABASE_URL=" + database}})
+	refused.wait(waitTimeout)
+	if text := refused.output.String(); refused.err == nil || !strings.Contains(text, "POSTGRES_SCHEMA") {
+		t.Errorf("migrate into public: %v, want it refused with advice:\n%s", refused.err, text)
+	}
+	var wards []*fixture
+	for i, schema := range []string{"ward_a", "ward_b"} {
+		f := &fixture{t: t, broker: sharedBroker(t).address(), database: database, schema: schema}
+		f.setUp()
+		f.produce("--max-events", "2000", "--rate", "2000", "--seed", fmt.Sprint(80+i)).succeed(waitTimeout)
+		wards = append(wards, f)
+	}
+	var consumers []*role
+	for _, f := range wards {
+		consumers = append(consumers, f.consume("--until-caught-up"))
+	}
+	for i, f := range wards {
+		consumers[i].succeed(waitTimeout)
+		auditSending(t, f.audit())
+		if text := f.run("doctor", "--brokers", f.broker, "--topic", f.topic, "--group", f.group); !strings.Contains(text, f.schema) {
+			t.Errorf("doctor does not name the schema %s:\n%s", f.schema, text)
+		}
+	}
+	if tables := texts(t, other, `SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace`); !slices.Equal(tables, []string{"dead_letters"}) {
+		t.Errorf("public holds %v, want the other application's table alone", tables)
 	}
 }
 

@@ -95,6 +95,7 @@ var selection = map[string]suite{
 	"TestTablesRefuseWhatTheContractRulesOut":       onTest,
 	"TestTooManyConnectionsAreWaitedOut":            onLong | onSoak,
 	"TestTopicRecreatedUnderItsName":                onTest | onKafka | onSoak,
+	"TestTwoHeartbeatsShareADatabase":               onTest | onKafka,
 	"TestUnforeseenErrorStopsLoudlyAndLosesNothing": onLong | onSoak,
 	"TestUpInAnOrdinaryShell":                       onTest,
 	"TestUpStopsInOrderWithoutAReader":              onTest,

@@ -70,7 +70,13 @@ type postgresFlags struct {
 	Host     string `name:"postgres-host" env:"POSTGRES_HOST" default:"localhost" help:"(${env}; ${default})"`
 	Port     int    `name:"postgres-port" env:"POSTGRES_PORT" default:"5433" help:"(${env}; ${default})"`
 	credentialFlags
+	schemaFlags
 	tlsFlags
+}
+
+// schemaFlags let several applications, or several Heartbeats, share one database.
+type schemaFlags struct {
+	Schema string `env:"POSTGRES_SCHEMA" placeholder:"NAME" help:"Schema that holds the tables (${env}); public if not given. migrate creates it."`
 }
 
 // credentialFlags leave the password to the environment: an argument list is open to everybody on the machine.
@@ -92,7 +98,7 @@ func (f postgresFlags) Validate() error {
 	if f.Port < 1 || f.Port > 65535 {
 		return fmt.Errorf("POSTGRES_PORT %d: want 1 to 65535", f.Port)
 	}
-	return f.tlsFlags.Validate()
+	return errors.Join(postgres.CheckSchema(f.Schema), f.tlsFlags.Validate())
 }
 
 // readPassword reads the password again for each session. A URL without one gets what is set, but not the default.
@@ -111,7 +117,7 @@ func (f postgresFlags) options(role string) (postgres.Options, error) {
 	}
 	return postgres.Options{
 		URL: f.Database, Host: f.Host, Port: f.Port, Database: f.DB, User: f.User, Password: password, ReadPassword: f.readPassword, Role: role,
-		SSLMode: f.SSLMode, SSLRootCert: f.SSLRootCert,
+		Schema: f.Schema, SSLMode: f.SSLMode, SSLRootCert: f.SSLRootCert,
 	}, nil
 }
 

@@ -41,6 +41,7 @@ type upCommand struct {
 	Database        string `placeholder:"URL" group:"PostgreSQL" help:"Use this database instead of starting one."`
 	PostgresPort    int    `env:"POSTGRES_PORT" default:"5433" group:"PostgreSQL" help:"Port of the database it starts (${env}; ${default}); another than the default must be free."`
 	credentialFlags `group:"PostgreSQL"`
+	schemaFlags     `group:"PostgreSQL"`
 
 	consoleFlags `group:"Console"`
 }
@@ -52,7 +53,7 @@ const (
 
 // Validate refuses values that make no stream.
 func (c upCommand) Validate() error {
-	if err := errors.Join(c.simulatorFlags.Validate(), c.groupFlags.validate(), c.consoleFlags.Validate()); err != nil {
+	if err := errors.Join(c.simulatorFlags.Validate(), c.groupFlags.validate(), postgres.CheckSchema(c.Schema), c.consoleFlags.Validate()); err != nil {
 		return err
 	}
 	switch {
@@ -114,7 +115,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Kafka:             kafka.Config{Brokers: c.Brokers, Topic: c.Topic, Logger: env.logger},
 		BrokerPort:        c.KafkaPort,
 		BrokerPortAsked:   c.KafkaPort != defaultKafkaPort,
-		Database:          postgres.Options{URL: c.Database, Database: c.DB, User: c.User, Password: secret, Role: "up"},
+		Database:          postgres.Options{URL: c.Database, Database: c.DB, User: c.User, Password: secret, Schema: c.Schema, Role: "up"},
 		PostgresPort:      c.PostgresPort,
 		PostgresPortAsked: c.PostgresPort != defaultPostgresPort,
 		Produce:           simulator.Options{Fleet: fleet, Rate: c.perSecond(), Physiology: physiology, Compression: c.Compression},

@@ -171,14 +171,16 @@ func (d *doctor) database(ctx context.Context) *postgres.Pool {
 	d.clock(server)
 	if err := schema.Check(ctx, pool); err != nil {
 		advice := "look at the server's log"
-		if _, ok := errors.AsType[*schema.Error](err); ok {
+		_, version := errors.AsType[*schema.Error](err)
+		_, unsuitable := errors.AsType[*schema.UnsuitableError](err)
+		if version || unsuitable {
 			advice = "" // the error says it
 		}
-		d.say("schema", Failure, err.Error(), advice)
+		d.say("schema", Failure, strings.TrimPrefix(d.options.Database.Schema+": "+err.Error(), ": "), advice)
 		pool.Close()
 		return nil
 	}
-	d.say("schema", OK, "is this binary's", "")
+	d.say("schema", OK, strings.TrimSpace(d.options.Database.Schema+" is this binary's"), "")
 	return pool
 }
 

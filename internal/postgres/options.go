@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +31,9 @@ type Options struct {
 
 	SSLMode     string // as libpq has it, such as verify-full; empty leaves it to the address and the environment
 	SSLRootCert string // file of the authorities to trust, in PEM; as SSLMode
+
+	// Schema holds the tables of this Heartbeat. Empty leaves it to the search_path in URL, and without one to public.
+	Schema string
 
 	Role     string // what the process does, such as consume: sessions are named heartbeat-<role>
 	MaxConns int32  // 0: four, or the number of cores where that is more
@@ -126,6 +130,16 @@ func (o Options) secure(address string) (string, error) {
 	return parsed.String(), nil
 }
 
+var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
+
+// CheckSchema refuses a name that SQL would not take without quotes, or that PostgreSQL keeps for itself. Empty is the default.
+func CheckSchema(name string) error {
+	if name != "" && (!schemaName.MatchString(name) || strings.HasPrefix(name, "pg_") || name == "information_schema") {
+		return fmt.Errorf("POSTGRES_SCHEMA %q: want a name of up to 63 lower-case letters, digits and underscores that begins with no digit and not with pg_", name)
+	}
+	return nil
+}
+
 // config parses the options as the driver needs them.
 func (o Options) config() (*pgxpool.Config, error) {
 	config, err := o.parse()
@@ -140,7 +154,7 @@ func (o Options) config() (*pgxpool.Config, error) {
 
 func (o Options) parse() (*pgxpool.Config, error) {
 	address, err := o.address()
-	if err != nil {
+	if err = errors.Join(err, CheckSchema(o.Schema)); err != nil {
 		return nil, fmt.Errorf("read database options: %w", err)
 	}
 	config, err := pgxpool.ParseConfig(address)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -63,22 +64,21 @@ const (
 	idleTimeout = 15 * time.Second
 )
 
-// startup are parameters that every server and pooler accepts with a connection. PgBouncer refuses all others.
-func startup(role string) map[string]string {
+// startup returns parameters that every server and pooler accepts with a connection; PgBouncer refuses all others. Statements rely on
+// them: they win over the connection string and libpq's environment, such as PGTZ, and over defaults of role and database.
+func startup() map[string]string {
 	return map[string]string{
-		"application_name": "heartbeat-" + cmp.Or(role, "client"),
-		"client_encoding":  "UTF8",
-		"timezone":         "UTC",
-		"datestyle":        "ISO, MDY",
-		// Role and database may have other defaults than the server.
+		"client_encoding":             "UTF8",
+		"timezone":                    "UTC",
+		"datestyle":                   "ISO, MDY",
 		"standard_conforming_strings": "on",
 	}
 }
 
 // settings are set after connecting.
-func settings() map[string]string {
+func settings(schema string) map[string]string {
 	return map[string]string{
-		"search_path":                         "public",
+		"search_path":                         cmp.Or(schema, "public"),
 		"statement_timeout":                   milliseconds(statementTimeout),
 		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),
 		"tcp_keepalives_idle":                 "15", // seconds; so that the server, too, notices a machine that is gone
@@ -94,7 +94,7 @@ func settings() map[string]string {
 	}
 }
 
-// setUpSession sets what every session needs. Parameters of the connection string take precedence. A server that is not the primary is
+// setUpSession sets what every session needs. Other parameters of the connection string stay. A server that is not the primary is
 // refused, so that after a failover the pool finds the new one.
 func setUpSession(config *pgconn.Config, options Options) {
 	if config.ConnectTimeout == 0 {
@@ -105,13 +105,17 @@ func setUpSession(config *pgconn.Config, options Options) {
 	if config.ValidateConnect == nil {
 		config.ValidateConnect = validatePrimary
 	}
-	for name, value := range startup(options.Role) {
-		if _, set := config.RuntimeParams[name]; !set {
-			config.RuntimeParams[name] = value
-		}
+	// Names of parameters are case-insensitive.
+	maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool {
+		_, ours := startup()[strings.ToLower(name)]
+		return ours || options.Schema != "" && strings.EqualFold(name, "search_path")
+	})
+	maps.Copy(config.RuntimeParams, startup())
+	if _, given := config.RuntimeParams["application_name"]; !given {
+		config.RuntimeParams["application_name"] = "heartbeat-" + cmp.Or(options.Role, "client")
 	}
 	var set strings.Builder
-	for name, value := range settings() {
+	for name, value := range settings(options.Schema) {
 		if _, given := config.RuntimeParams[name]; !given {
 			fmt.Fprintf(&set, "SET %s = '%s';", name, value)
 		}

@@ -70,6 +70,47 @@ func TestPasswordIsReadForEachSession(t *testing.T) {
 	}
 }
 
+// What statements rely on wins over libpq's environment, the connection string, and defaults of the role.
+func TestSessionsKeepToTheRulesWhateverTheEnvironment(t *testing.T) {
+	owner := pgtest.Database(t)
+	t.Setenv("PGTZ", "Asia/Tokyo")
+	t.Setenv("PGAPPNAME", "nightly")
+	t.Setenv("PGOPTIONS", "-c search_path=nowhere -c datestyle=German -c default_transaction_isolation=serializable -c bytea_output=escape -c standard_conforming_strings=off")
+	pgtest.Exec(t, owner, `CREATE ROLE odd_defaults LOGIN PASSWORD 'p'; ALTER ROLE odd_defaults SET datestyle = 'German'; ALTER ROLE odd_defaults SET search_path = nowhere`)
+	const settings = `SELECT current_setting('timezone'), current_setting('datestyle'), current_setting('search_path'), current_setting('client_encoding'),
+       current_setting('default_transaction_isolation'), current_setting('bytea_output'), current_setting('standard_conforming_strings')`
+	for schema, parameters := range map[string]string{
+		"public": "",
+		"ward_a": "&TimeZone=Asia/Tokyo&DateStyle=German&client_encoding=LATIN1&search_path=nowhere",
+	} {
+		pool := openAs(t, owner, "odd_defaults", func(o *postgres.Options) {
+			o.ReadPassword = func() (string, error) { return "p", nil }
+			o.URL += parameters
+			if schema != "public" {
+				o.Schema = schema
+			}
+		})
+		pgtest.WantRows(t, pool, settings, "UTC ISO, MDY "+schema+" UTF8 read committed hex on")
+	}
+}
+
+func TestSchemaNames(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"": true, "ward_7": true, "_x": true, strings.Repeat("x", 63): true, "user": true,
+		"Ward": false, "7th": false, "a b": false, "a,b": false, `a"b`: false, "a'b": false, "ä": false, "pg_ward": false, "information_schema": false,
+		strings.Repeat("x", 64): false, "ward\n": false,
+	} {
+		err := postgres.CheckSchema(name)
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "POSTGRES_SCHEMA") {
+			t.Errorf("CheckSchema(%q): %v, want it accepted: %t", name, err, want)
+		}
+		if _, opened := postgres.Open(t.Context(), postgres.Options{Host: "h", Database: "d", User: "u", Schema: name}); (opened == nil) != want {
+			t.Errorf("Open in %q: %v, want it accepted: %t", name, opened, want)
+		}
+	}
+}
+
 // A role or database whose transactions are read-only by default stops no process that writes, and protects one that only reads.
 func TestReadOnlyDefaultOfARoleOrDatabase(t *testing.T) {
 	t.Parallel()

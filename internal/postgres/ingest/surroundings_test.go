@@ -18,6 +18,7 @@ import (
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/ingest"
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/postgres/schema"
 )
 
 // startPgBouncer returns a pool whose sessions go through PgBouncer to the database of another pool.
@@ -110,6 +111,19 @@ func TestPgBouncerInSessionModeWorks(t *testing.T) {
 	claim = pgtest.MustClaim(t, store, pgtest.Partition, 0)
 	pgtest.MustWrite(t, store, claim, pgtest.BatchOf(pgtest.Readings(10, 10)))
 	pgtest.WantRows(t, pool, `SELECT count(*) FROM heartbeat_records`, `20`)
+
+	ward := pgtest.InSchema(t, pooled, "ward_a")
+	if _, err := schema.Migrate(t.Context(), ward); err != nil {
+		t.Fatal(err)
+	}
+	inWard := pgtest.NewStoreOn(ward)
+	pgtest.MustWrite(t, inWard, pgtest.MustClaim(t, inWard, pgtest.Partition, 0), pgtest.BatchOf(pgtest.Readings(0, 30)))
+	for range 2 { // both take over the other's server sessions
+		pgtest.WantRows(t, ward, `SELECT count(*) FROM heartbeat_records`, `30`)
+		ward.Reset()
+		pgtest.WantRows(t, pooled, `SELECT count(*) FROM heartbeat_records`, `20`)
+		pooled.Reset()
+	}
 }
 
 func TestPgBouncerInTransactionModeIsRefused(t *testing.T) {

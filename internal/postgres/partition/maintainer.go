@@ -44,6 +44,8 @@ const (
 	behind = day
 	// maintenanceLock is the key of the advisory lock that lets one process change partitions at a time.
 	maintenanceLock = 0x6865617274_0002
+	// lockKey is the SQL of an advisory lock's key, which $1 gives for public: each schema of a database is maintained on its own.
+	lockKey = `$1::bigint # CASE current_schema() WHEN 'public' THEN 0 ELSE hashtextextended(current_schema(), 0) END`
 )
 
 // Maintainer creates partitions ahead of time, rebuilds the indexes of finished ones and drops expired ones. Any number of processes
@@ -129,7 +131,7 @@ func (m *Maintainer) create(ctx context.Context, table table, span span) error {
 func (m *Maintainer) change(ctx context.Context, steps func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, m.pool, func(tx pgx.Tx) error {
 		var acquired bool
-		err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(maintenanceLock)).Scan(&acquired)
+		err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(`+lockKey+`)`, int64(maintenanceLock)).Scan(&acquired)
 		if err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func (m *Maintainer) reindex(ctx context.Context, settled time.Time) error {
 	}
 	defer closeSession(ctx, conn) // releases the lock
 	var acquired bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(reindexLock)).Scan(&acquired); err != nil || !acquired {
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(`+lockKey+`)`, int64(reindexLock)).Scan(&acquired); err != nil || !acquired {
 		return err
 	}
 	due, err := m.due(ctx, conn, settled) // again: another process may have finished meanwhile

@@ -104,6 +104,17 @@ func SignIn(t testing.TB, owner *pgxpool.Pool, user, password string) *pgxpool.P
 	return pool
 }
 
+// InSchema returns a pool on the same database whose sessions use a schema of their own. It goes with the test.
+func InSchema(t testing.TB, pool *pgxpool.Pool, name string) *pgxpool.Pool {
+	t.Helper()
+	own, err := postgres.Open(t.Context(), postgres.Options{URL: URL(pool), Schema: name, Role: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(own.Close)
+	return own
+}
+
 // Exec runs a statement that must succeed.
 func Exec(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
 	t.Helper()

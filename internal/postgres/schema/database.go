@@ -40,6 +40,15 @@ SELECT current_database(), getdatabaseencoding(),
                 AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('schema_migrations') AND attname = 'checksum')
               ORDER BY relname)`
 
+// UnsuitableError says why a database cannot hold the schema, and what to do.
+type UnsuitableError struct{ text string }
+
+func (e *UnsuitableError) Error() string { return e.text }
+
+func unsuitable(format string, arguments ...any) error {
+	return &UnsuitableError{fmt.Sprintf(format, arguments...)}
+}
+
 // checkDatabase refuses a database that cannot hold every reading, or that holds tables of another application under our names.
 func checkDatabase(ctx context.Context, db postgres.Querier) error {
 	names, err := objects()
@@ -56,11 +65,11 @@ func checkDatabase(ctx context.Context, db postgres.Querier) error {
 		return fmt.Errorf("examine database: %w", err)
 	}
 	if encoding != "UTF8" {
-		return fmt.Errorf("the database %s has the encoding %s, which cannot hold every message: create one with "+
+		return unsuitable("the database %s has the encoding %s, which cannot hold every message: create one with "+
 			"CREATE DATABASE heartbeat_db ENCODING 'UTF8' LOCALE 'C.UTF-8' TEMPLATE template0", database, encoding)
 	}
 	if len(foreign) > 0 {
-		return fmt.Errorf("the database %s holds %s of another application: give Heartbeat a database of its own (POSTGRES_DB or DATABASE_URL), then run heartbeat migrate",
+		return unsuitable("the database %s holds %s of another application: give Heartbeat a database (POSTGRES_DB or DATABASE_URL) or a schema (POSTGRES_SCHEMA) of its own, then run heartbeat migrate",
 			database, strings.Join(foreign, ", "))
 	}
 	return nil

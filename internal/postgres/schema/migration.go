@@ -72,6 +72,9 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) (applied []Migration, err 
 	if err := checkDatabase(ctx, conn); err != nil {
 		return nil, err
 	}
+	if err := createSchema(ctx, conn); err != nil {
+		return nil, err
+	}
 	if err := createHistory(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -106,6 +109,32 @@ RETURNING applied_at`, m.Version, m.Name, m.Checksum).Scan(&m.AppliedAt)
 // insufficientPrivilege is the SQLSTATE of a missing right.
 const insufficientPrivilege = "42501"
 
+// createSchema creates the only schema of the session's search_path where it is missing.
+func createSchema(ctx context.Context, conn *pgx.Conn) error {
+	var path string
+	var usable bool
+	if err := conn.QueryRow(ctx, `SELECT current_setting('search_path'), current_schema() IS NOT NULL`).Scan(&path, &usable); err != nil {
+		return fmt.Errorf("look for schema: %w", err)
+	}
+	if usable || strings.Contains(path, ",") {
+		return nil
+	}
+	_, err := conn.Exec(ctx, `CREATE SCHEMA `+path) // quoted where SQL needs it
+	if missingRight(err) {
+		return fmt.Errorf("create schema %s: %w: as the owner of the database %[3]s run CREATE SCHEMA %[1]s AUTHORIZATION %[4]s, or migrate as that owner",
+			path, err, conn.Config().Database, conn.Config().User)
+	}
+	if err != nil {
+		return fmt.Errorf("create schema %s: %w", path, err)
+	}
+	return nil
+}
+
+func missingRight(err error) bool {
+	serverError, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && serverError.Code == insufficientPrivilege
+}
+
 func createHistory(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -114,13 +143,19 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     checksum   text        NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 )`)
-	if serverError, ok := errors.AsType[*pgconn.PgError](err); ok && serverError.Code == insufficientPrivilege {
-		config := conn.Config()
-		return fmt.Errorf("create table schema_migrations: %w: the user %s may not create tables: run GRANT CREATE ON SCHEMA public TO %[2]s as the owner of the database %[3]s, or migrate as that owner",
-			err, config.User, config.Database)
+	if missingRight(err) {
+		return fmt.Errorf("create table schema_migrations: %w: the user %s may not create tables: run GRANT CREATE ON SCHEMA %s TO %[2]s as the owner of the database %[4]s, or migrate as that owner",
+			err, conn.Config().User, currentSchema(ctx, conn), conn.Config().Database)
 	}
 	if err != nil {
 		return fmt.Errorf("create table schema_migrations: %w", err)
 	}
 	return nil
+}
+
+// currentSchema names the schema of the session for an error message.
+func currentSchema(ctx context.Context, conn *pgx.Conn) string {
+	name := "public"
+	_ = conn.QueryRow(ctx, `SELECT quote_ident(current_schema())`).Scan(&name)
+	return name
 }

@@ -9,7 +9,7 @@
 --
 -- The tables that are partitioned by time belong to heartbeat_ingest: partitions come and go while it stores, and only the
 -- owner of a table may add or drop one. Roles belong to the server, not to a database: a server that holds several
--- Heartbeat databases shares them.
+-- Heartbeat databases or schemas shares them.
 
 DO $$
 DECLARE
@@ -25,7 +25,7 @@ BEGIN
         END IF;
         EXECUTE format('REVOKE ALL ON FUNCTION drop_closed_alarms(timestamptz) FROM %I', role);
         EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);
-        EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', role);
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), role);
     END LOOP;
     -- A database that other applications share keeps its public rights: they are not ours to revoke.
     IF NOT EXISTS (SELECT FROM pg_class AS class
@@ -33,16 +33,16 @@ BEGIN
                       AND class.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
                       AND class.relnamespace::regnamespace::text !~ '^pg_(toast|temp)'
                       AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = class.oid AND deptype = 'e')
-                      AND (class.relnamespace <> 'public'::regnamespace
+                      AND (class.relnamespace <> current_schema()::regnamespace
                            OR (SELECT relname FROM pg_class AS root WHERE root.oid = coalesce(pg_partition_root(class.oid), class.oid))
                               <> ALL (string_to_array(current_setting('heartbeat.objects'), ',')))) THEN
         EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-        REVOKE ALL ON SCHEMA public FROM PUBLIC;
+        EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', current_schema());
     END IF;
+    EXECUTE format('GRANT CREATE ON SCHEMA %I TO heartbeat_owner, heartbeat_ingest', current_schema());
 END
 $$;
 
-GRANT CREATE ON SCHEMA public TO heartbeat_owner, heartbeat_ingest;
 GRANT heartbeat_ingest TO heartbeat_owner; -- for the views, which read with their owner's rights
 
 DO $$
@@ -57,7 +57,7 @@ BEGIN
                     ELSE 'heartbeat_owner'
                END AS owner
           FROM pg_class AS class
-         WHERE class.relnamespace = 'public'::regnamespace
+         WHERE class.relnamespace = current_schema()::regnamespace
            AND class.relkind IN ('r', 'p', 'v')
            AND (SELECT relname FROM pg_class AS root WHERE root.oid = coalesce(pg_partition_root(class.oid), class.oid))
                = ANY (string_to_array(current_setting('heartbeat.objects'), ',')) -- others are not ours
