@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,16 +163,75 @@ func TestSecretInTheWrongPlaceIsNotShown(t *testing.T) {
 // A password that is not percent-encoded could be taken for a host: every command refuses the URL before it looks up a name.
 func TestBrokenDatabaseURLIsNotShown(t *testing.T) {
 	t.Parallel()
-	for _, line := range [][]string{{"migrate"}, {"consume"}, {"serve"}, {"verify"}, {"doctor"}, {"deadletter", "list"}} {
-		t.Run(line[0], func(t *testing.T) {
+	passwords := []string{"a@" + marker, "a/" + marker, "a#" + marker, "a?" + marker, "a%" + marker, marker + "/a@b", marker + " a"}
+	for name, line := range databaseCommands(t) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, password := range []string{"a@" + marker, "a/" + marker, "a#" + marker, "a?" + marker, "a%" + marker, marker + "/a@b", marker + " a"} {
+			for _, password := range passwords {
 				p := prepare(t, []string{"DATABASE_URL=postgres://user:" + password + "@db.invalid/name", "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1"}, line...)
 				if code := p.run(); code == exitOK || !strings.Contains(p.stdout.String()+p.stderr.String(), "DATABASE_URL") {
 					t.Errorf("code %d, want a failure that names DATABASE_URL:\n%s", code, p.stderr.String())
 				}
 				p.wantNoMarker()
 			}
+		})
+	}
+}
+
+// databaseCommands returns the command lines that read DATABASE_URL.
+func databaseCommands(t *testing.T) map[string][]string {
+	t.Helper()
+	lines := commandLines(t)
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("long enough a password"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, leaf := range newParser(&commands{}, io.Discard, io.Discard).Model.Leaves(false) {
+		if !slices.Contains(flagVariables(leaf), "DATABASE_URL") {
+			words := slices.DeleteFunc(strings.Fields(leaf.Path()), func(word string) bool { return strings.HasPrefix(word, "<") })
+			delete(lines, strings.Join(words, " "))
+		}
+	}
+	for _, name := range []string{"user add", "user passwd"} {
+		lines[name] = append(lines[name], "--password-file", file)
+	}
+	for _, name := range []string{"migrate", "consume", "serve", "verify", "doctor", "alarm list", "limits list", "user add"} {
+		if lines[name] == nil {
+			t.Errorf("%s does not read DATABASE_URL", name)
+		}
+	}
+	return lines
+}
+
+// A variable of libpq that cannot be used is named, and neither its value nor another one is shown.
+func TestBrokenLibpqVariableIsNamed(t *testing.T) {
+	t.Parallel()
+	services := filepath.Join(t.TempDir(), "services")
+	if err := os.WriteFile(services, []byte("[known]\npassword="+marker+"\n[odd]\nsslmode="+marker+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, variables := range map[string][]string{
+		"PGSERVICE":                           {"PGSERVICE=" + marker, "PGSERVICEFILE=" + services},
+		"PGSERVICE names":                     {"PGSERVICE=" + marker, "PGSSLMODE=disable"},
+		"the environment variable PGSERVICE ": {"PGSERVICE=odd", "PGSERVICEFILE=" + services},
+		"PGPORT":                              {"PGPORT=" + marker},
+		"PGSSLMODE":                           {"PGSSLMODE=" + marker, "PGAPPNAME=" + marker},
+		"PGSSLROOTCERT":                       {"PGSSLROOTCERT=" + services, "PGSSLMODE=verify-full"},
+		"PGTARGETSESSIONATTRS":                {"PGTARGETSESSIONATTRS=" + marker},
+		"PGCONNECT_TIMEOUT":                   {"PGCONNECT_TIMEOUT=" + marker},
+		"PGCHANNELBINDING":                    {"PGCHANNELBINDING=" + marker},
+		"PGREQUIREAUTH":                       {"PGREQUIREAUTH=" + marker},
+		"PGSSLCERTMODE":                       {"PGSSLCERTMODE=" + marker},
+		"PGMINPROTOCOLVERSION":                {"PGMINPROTOCOLVERSION=" + marker},
+		"one of the environment variables PGPORT, PGSSLMODE": {"PGPORT=" + marker, "PGSSLMODE=" + marker},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := prepare(t, append(variables, "DATABASE_URL=postgres://user@127.0.0.1/name"), "migrate")
+			if code := p.run(); code == exitOK || !strings.Contains(p.stderr.String(), name) || !strings.Contains(p.stderr.String(), "correct it") {
+				t.Errorf("code %d, want a failure that names the variable:\n%s", code, p.stderr.String())
+			}
+			p.wantNoMarker()
 		})
 	}
 }

@@ -161,6 +161,9 @@ func (o Options) parse() (*pgxpool.Config, error) {
 	if err != nil {
 		// The error quotes the connection string, and its own redaction fails on malformed ones: only the cause is safe, and only where
 		// the string is a URL that was checked.
+		if err := blame(address); err != nil {
+			return nil, fmt.Errorf("read database options: %w", err)
+		}
 		if !strings.Contains(address, "://") {
 			return nil, errors.New("read database options: DATABASE_URL has a keyword or value that cannot be read")
 		}
