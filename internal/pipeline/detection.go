@@ -46,7 +46,7 @@ type StoredEpisode struct {
 	detect.Episode
 }
 
-// detection judges the readings of a partition. Its states advance in place before a batch is written. The undo list takes
+// detection evaluates the readings of a partition. Its states advance in place before a batch is written. The undo list takes
 // them back when the batch is not stored, so that transitions and states always belong to committed batches.
 //
 // The states of customers are read when the first of their readings comes: after a change of the number of partitions,
@@ -56,7 +56,7 @@ type detection struct {
 	detector *detect.Detector
 	claim    Claim
 	states   detectorStates
-	places   []uint32 // of the states of the readings at hand
+	slots    []uint32 // of the states of the readings at hand
 
 	// During a replay, asOf has the customers whose stored state already contains offsets that are read again.
 	asOf     map[heartbeat.CustomerID]int64
@@ -87,13 +87,13 @@ func (d *detection) restore(claim Claim, incomplete bool) error {
 func (d *detection) load(ctx context.Context, readings []Reading) error {
 	known := d.states.count
 	var missing []heartbeat.CustomerID
-	d.places = d.places[:0]
+	d.slots = d.slots[:0]
 	for i := range readings {
-		place, added := d.states.place(readings[i].Customer)
+		slot, added := d.states.slot(readings[i].Customer)
 		if added {
 			missing = append(missing, readings[i].Customer)
 		}
-		d.places = append(d.places, place)
+		d.slots = append(d.slots, slot)
 	}
 	if len(missing) == 0 {
 		return nil
@@ -112,8 +112,8 @@ func (d *detection) read(ctx context.Context, customers []heartbeat.CustomerID) 
 	}
 	var unreadable []heartbeat.CustomerID
 	for i := range stored {
-		place, _ := d.states.place(stored[i].Customer)
-		if err := d.states.at(place).UnmarshalBinary(stored[i].Encoded); err != nil {
+		slot, _ := d.states.slot(stored[i].Customer)
+		if err := d.states.at(slot).UnmarshalBinary(stored[i].Encoded); err != nil {
 			unreadable = append(unreadable, stored[i].Customer) // of a later version
 		} else if d.asOf != nil {
 			d.asOf[stored[i].Customer] = stored[i].AsOf
@@ -148,8 +148,8 @@ func (d *detection) compare(ctx context.Context, customers []heartbeat.CustomerI
 		episodes[key{stored[i].Customer, stored[i].Condition}] = stored[i].Episode
 	}
 	for _, customer := range customers {
-		place, _ := d.states.place(customer)
-		state := d.states.at(place)
+		slot, _ := d.states.slot(customer)
+		state := d.states.at(slot)
 		for _, condition := range detect.Conditions {
 			have, _ := state.Episode(condition)
 			want := episodes[key{customer, condition}]
@@ -161,7 +161,7 @@ func (d *detection) compare(ctx context.Context, customers []heartbeat.CustomerI
 	return nil
 }
 
-// replay steps readings that an earlier owner has judged. Their transitions were committed with their batches. It leaves out what
+// replay steps readings that an earlier owner has evaluated. Their transitions were committed with their batches. It leaves out what
 // became a dead letter although it can be decoded: the database refused it, or an earlier version of the decoder did.
 func (d *detection) replay(ctx context.Context, readings []Reading) error {
 	if len(readings) == 0 {
@@ -183,13 +183,13 @@ func (d *detection) replay(ctx context.Context, readings []Reading) error {
 		if reading.Offset < max(d.replayed, d.claim.StateFrom, d.asOf[reading.Customer]) || dead[reading.Offset] {
 			continue
 		}
-		d.step(d.states.at(d.places[i]), reading, limits)
+		d.step(d.states.at(d.slots[i]), reading, limits)
 		d.replayed = reading.Offset + 1
 	}
 	return nil
 }
 
-// finishReplay is called before the first batch is judged.
+// finishReplay is called before the first batch is evaluated.
 func (d *detection) finishReplay(ctx context.Context) error {
 	if d.compared {
 		return nil
@@ -203,8 +203,8 @@ func (d *detection) finishReplay(ctx context.Context) error {
 	return nil
 }
 
-// judge advances the states by a batch and gives it the transitions. Keep or undo must follow.
-func (d *detection) judge(ctx context.Context, batch *Batch) error {
+// evaluate advances the states by a batch and gives it the transitions. Keep or undo must follow.
+func (d *detection) evaluate(ctx context.Context, batch *Batch) error {
 	limits, err := d.Limits.Current(ctx)
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func (d *detection) judge(ctx context.Context, batch *Batch) error {
 	}
 	for i := range batch.Readings {
 		reading := &batch.Readings[i]
-		for _, t := range d.step(d.states.touch(d.places[i]), reading, limits) {
+		for _, t := range d.step(d.states.touch(d.slots[i]), reading, limits) {
 			batch.Transitions = append(batch.Transitions, alarm.Detected(reading.Customer, &t))
 		}
 	}
@@ -222,25 +222,25 @@ func (d *detection) judge(ctx context.Context, batch *Batch) error {
 }
 
 func (d *detection) step(state *detect.State, reading *Reading, limits *detect.LimitHistory) []detect.Transition {
-	judged := detect.Reading{
+	input := detect.Reading{
 		Event: detect.TimeOf(reading.Time), Kafka: reading.Kafka, Offset: reading.Offset, BPM: reading.BPM, Class: reading.Class,
 	}
-	if judged.Kafka <= 0 {
-		judged.Kafka = detect.UnknownTime
+	if input.Kafka <= 0 {
+		input.Kafka = detect.UnknownTime
 	}
-	d.scratch = d.detector.Step(state, judged, limits.At(reading.Customer, judged.TimeUsed()), d.scratch[:0])
+	d.scratch = d.detector.Step(state, input, limits.At(reading.Customer, input.TimeUsed()), d.scratch[:0])
 	return d.scratch
 }
 
 // encode returns the states of customers as they are stored.
 func (d *detection) encode(customers []CustomerState) [][]byte {
-	const usual = 64 // bytes
-	buffer := make([]byte, 0, usual*len(customers))
+	const typical = 64 // bytes
+	buffer := make([]byte, 0, typical*len(customers))
 	encoded := make([][]byte, len(customers))
 	for i := range customers {
-		place, _ := d.states.place(customers[i].Customer)
+		slot, _ := d.states.slot(customers[i].Customer)
 		start := len(buffer)
-		buffer, _ = d.states.at(place).AppendBinary(buffer)
+		buffer, _ = d.states.at(slot).AppendBinary(buffer)
 		encoded[i] = buffer[start:len(buffer):len(buffer)]
 	}
 	return encoded

@@ -118,8 +118,8 @@ func plainTransitions(t interface{ Fatal(...any) }, log string, records []heartb
 		if states[reading.Customer] == nil {
 			states[reading.Customer] = new(detect.State)
 		}
-		judged := detect.ReadingOf(&reading, record.Timestamp, record.Offset)
-		for _, t := range detector.Step(states[reading.Customer], judged, limits.At(reading.Customer, judged.TimeUsed()), nil) {
+		input := detect.ReadingOf(&reading, record.Timestamp, record.Offset)
+		for _, t := range detector.Step(states[reading.Customer], input, limits.At(reading.Customer, input.TimeUsed()), nil) {
 			all = append(all, alarm.Detected(reading.Customer, &t))
 		}
 	}

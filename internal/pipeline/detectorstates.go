@@ -16,7 +16,7 @@ const statesPerChunk = 4096
 type detectorStates struct {
 	index   map[heartbeat.CustomerID]uint32
 	chunks  [][]detect.State
-	touched []uint32 // by place: the latest round that has changed the state
+	touched []uint32 // by slot: the latest round that has changed the state
 	count   uint32
 
 	round uint32
@@ -25,7 +25,7 @@ type detectorStates struct {
 
 // undoState is a state before the round.
 type undoState struct {
-	place uint32
+	slot  uint32
 	state detect.State
 }
 
@@ -33,19 +33,19 @@ func newDetectorStates() detectorStates {
 	return detectorStates{index: map[heartbeat.CustomerID]uint32{}, round: 1}
 }
 
-// place returns where the state of a customer is, and whether it was added.
-func (s *detectorStates) place(customer heartbeat.CustomerID) (place uint32, added bool) {
-	if place, ok := s.index[customer]; ok {
-		return place, false
+// slot returns where the state of a customer is, and whether it was added.
+func (s *detectorStates) slot(customer heartbeat.CustomerID) (slot uint32, added bool) {
+	if slot, ok := s.index[customer]; ok {
+		return slot, false
 	}
-	place = s.count
-	if int(place/statesPerChunk) == len(s.chunks) {
+	slot = s.count
+	if int(slot/statesPerChunk) == len(s.chunks) {
 		s.chunks = append(s.chunks, make([]detect.State, statesPerChunk))
 	}
-	s.index[customer] = place
+	s.index[customer] = slot
 	s.touched = append(s.touched, 0)
 	s.count++
-	return place, true
+	return slot, true
 }
 
 // truncate takes back the customers added last.
@@ -57,16 +57,16 @@ func (s *detectorStates) truncate(count uint32, added []heartbeat.CustomerID) {
 	s.touched, s.count = s.touched[:count], count
 }
 
-func (s *detectorStates) at(place uint32) *detect.State {
-	return &s.chunks[place/statesPerChunk][place%statesPerChunk]
+func (s *detectorStates) at(slot uint32) *detect.State {
+	return &s.chunks[slot/statesPerChunk][slot%statesPerChunk]
 }
 
 // touch returns a state to change in this round, and remembers it as it was before.
-func (s *detectorStates) touch(place uint32) *detect.State {
-	state := s.at(place)
-	if s.touched[place] != s.round {
-		s.touched[place] = s.round
-		s.undo = append(s.undo, undoState{place, *state})
+func (s *detectorStates) touch(slot uint32) *detect.State {
+	state := s.at(slot)
+	if s.touched[slot] != s.round {
+		s.touched[slot] = s.round
+		s.undo = append(s.undo, undoState{slot, *state})
 	}
 	return state
 }
@@ -84,7 +84,7 @@ func (s *detectorStates) keep() {
 // takeBack ends the round with the states as they were before it.
 func (s *detectorStates) takeBack() {
 	for i := range s.undo {
-		*s.at(s.undo[i].place) = s.undo[i].state
+		*s.at(s.undo[i].slot) = s.undo[i].state
 	}
 	s.keep()
 }

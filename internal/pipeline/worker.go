@@ -125,7 +125,7 @@ func (w *Worker) replay(ctx context.Context, records []heartbeat.Record) error {
 	return w.persist(ctx, func() error { return w.detection.replay(ctx, readings) })
 }
 
-// include adds snapshots to a batch before it is judged: they exclude its own readings, which the database may still reject.
+// include adds snapshots to a batch before it is evaluated: they exclude its own readings, which the database may still reject.
 func (w *Worker) include(batch *Batch, count int) {
 	w.customers.include(batch, count)
 	if w.detection != nil && len(batch.Customers) > 0 {
@@ -143,7 +143,7 @@ func (w *Worker) judgeAndWrite(ctx context.Context, batch *Batch) error {
 		if err := w.detection.finishReplay(ctx); err != nil {
 			return err
 		}
-		return w.detection.judge(ctx, batch)
+		return w.detection.evaluate(ctx, batch)
 	})
 	if err == nil {
 		err = w.write(ctx, batch)
