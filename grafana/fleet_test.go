@@ -51,9 +51,8 @@ SELECT 'heartbeat-events', partition, gen_random_uuid(), 'heartbeat-events', 1, 
 const (
 	partitions   = 3
 	faultyDevice = "CUST_04242"
-	// sampled bounds the rows written for a minute of a fast fleet, above the newest 5,000 anomalies that the rules read. All
-	// rows of a slow fleet are written.
-	sampled = 10 * time.Second
+	// sampled bounds the rows written for a minute: the last ones, more than the newest 5,000 anomalies that the rules read.
+	sampled = 5500
 )
 
 // minute stores one minute of traffic.
@@ -91,12 +90,9 @@ VALUES ($1, 'heartbeat-events', $2, $3::bigint, $3::bigint * 75, 40, 140, $4, $5
 // rows stores the anomalies, and the valid readings of a faulty device.
 func (f *fleet) rows(at time.Time, counts [3]int64, device int) {
 	f.t.Helper()
-	span := time.Minute
-	if f.rate > 1000 {
-		span = sampled
-	}
+	portion := min(1, sampled/float64(counts[0]+counts[1]+counts[2]+int64(device)))
+	span := time.Duration(portion * float64(time.Minute))
 	begin := at.Add(time.Minute - span)
-	portion := float64(span) / float64(time.Minute)
 	within := func() time.Time { return begin.Add(time.Duration(f.random.Int64N(int64(span)))) }
 	var rows [][]any
 	add := func(class, customer string) {

@@ -140,7 +140,7 @@ func TestGrafanasRulesFireAndResolve(t *testing.T) {
 	fleet.replaceTraffic(normal())
 	g := startGrafana(t, fleet.pool, "127.0.0.1:1")
 	g.expect("a quiet hour")
-	for _, episode := range episodes(30) {
+	for _, episode := range episodes(60, 30) {
 		if len(episode.fires) == 0 {
 			continue
 		}
