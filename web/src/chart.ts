@@ -43,6 +43,9 @@ export interface Spec {
 /** Marks are drawn this much smaller than a legend's symbol. */
 const MARK_SCALE = 0.75;
 
+/** The words beside moments take at most this many rows, so that the trace stays in view. */
+const MOST_MOMENT_ROWS = 4;
+
 /** A tall chart has no more ticks than one reads at a glance. */
 const MOST_TICKS = 12;
 
@@ -238,17 +241,26 @@ export class Chart {
     c.lineWidth = 1.5 * devicePixelRatio;
     c.textAlign = "left";
     c.textBaseline = "top";
-    this.#moments.forEach((moment, i) => {
+    const rows: number[] = []; // where the last word of each row ends
+    const line = 13 * (this.#rem / 16) * devicePixelRatio;
+    const moments = [...this.#moments].sort((a, b) => a.at - b.at);
+    for (const moment of moments) {
       const x = Math.round(plot.valToPos(moment.at, "x", true));
-      if (x < left || x > left + width) return;
+      if (x < left || x > left + width) continue;
       c.strokeStyle = c.fillStyle = color(moment.color);
       c.setLineDash(moment.dashed ? [4 * devicePixelRatio, 3 * devicePixelRatio] : []);
       c.beginPath();
       c.moveTo(x, top);
       c.lineTo(x, top + height);
       c.stroke();
-      c.fillText(moment.label, x + 4 * devicePixelRatio, top + (2 + 13 * (i % 3)) * devicePixelRatio);
-    });
+      const wide = c.measureText(moment.label).width + 8 * devicePixelRatio;
+      const start = Math.min(x + 4 * devicePixelRatio, left + width - wide);
+      const free = rows.findIndex((end) => end <= start);
+      const row = free >= 0 ? free : rows.length;
+      if (row >= MOST_MOMENT_ROWS) continue; // the line alone
+      rows[row] = start + wide;
+      c.fillText(moment.label, start, top + 2 * devicePixelRatio + line * row);
+    }
     c.restore();
   }
 

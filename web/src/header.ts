@@ -39,13 +39,14 @@ export function header(root: HTMLElement, feed: Feed, clock: Clock, signal: Abor
   const mark = (): void => {
     const page = parseRoute(location.hash).page;
     PAGES.forEach(([name], i) => {
-      if (name === page) links[i]!.setAttribute("aria-current", "page");
+      if (name === (page === "limits" ? "alarms" : page)) links[i]!.setAttribute("aria-current", "page");
       else links[i]!.removeAttribute("aria-current");
     });
   };
   const tick = (): void => {
     setText(time, clock.time(feed.now));
-    setText(zone, clock.utc ? "UTC" : "Local");
+    const zoneText = clock.utc ? "UTC" : "Local";
+    if (zone.firstChild?.textContent !== zoneText) replace(zone, zoneText, !clock.utc && h("span", { class: "wide-only" }, "\u00a0time"));
     zone.setAttribute("aria-pressed", String(clock.utc));
     zone.title = clock.utc ? "Times in UTC; switch to the zone of this machine" : `Times in ${clock.zoneName}; switch to UTC`;
     showLink(link, feed);
@@ -74,6 +75,7 @@ function showPipeline(link: HTMLElement, feed: Feed): void {
     : "Pipeline: " + health.filter((c) => c.level === worst).map((c) => c.name).join(", ");
   if (link.dataset["text"] === text) return;
   link.dataset["text"] = text;
+  link.dataset["level"] = health.length === 0 ? "warn" : worst;
   replace(link, levelBadge(health.length === 0 ? "warn" : worst, text));
 }
 

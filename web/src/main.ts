@@ -9,6 +9,7 @@ import { parseRoute } from "./router";
 import { fleetPage } from "./pages/fleet";
 import { trendsPage } from "./pages/trends";
 import { alarmsPage } from "./pages/alarms";
+import { limitsPage } from "./pages/limits";
 import { anomaliesPage } from "./pages/anomalies";
 import { customerPage } from "./pages/customer";
 import { pipelinePage } from "./pages/pipeline";
@@ -17,6 +18,7 @@ import { signIn } from "./pages/signin";
 const PAGES: Readonly<Record<string, readonly [title: string, page: Page]>> = {
   fleet: ["Fleet", fleetPage],
   alarms: ["Alarms", alarmsPage],
+  limits: ["Limits", limitsPage],
   anomalies: ["Anomalies", anomaliesPage],
   trends: ["Trends", trendsPage],
   customer: ["Customer", customerPage],
@@ -43,7 +45,9 @@ async function start(): Promise<void> {
     byId("page").focus();
   });
   feed.start();
-  route(feed, clock, await whoLooks());
+  const me = await whoLooks();
+  footer(session, me);
+  route(feed, clock, me);
 }
 
 /** Who looks. Somebody of whom the server does not know the role may look only. */
@@ -77,7 +81,7 @@ const missing: Page = (root) => {
   replace(root, h("div", { class: "empty" }, h("h1", {}, "There is no such page"), h("p", {}, h("a", { href: "#/fleet" }, "Go to the fleet"))));
 };
 
-function footer(session: Session | undefined): void {
+function footer(session: Session | undefined, me?: Me): void {
   const leave = async (): Promise<void> => {
     await remove("session").catch(() => undefined);
     location.reload();
@@ -89,6 +93,7 @@ function footer(session: Session | undefined): void {
     h("span", { class: "spacer" }),
     h("a", { href: "api/v1/openapi.json" }, "API"),
     h("span", {}, session?.version ? `Heartbeat ${session.version}` : "Heartbeat"),
+    me?.name && h("span", { id: "who" }, "Acting as ", h("b", {}, me.name), `, ${me.role}`),
     session?.sign_in_needed === true && session.signed_in && h("button", { type: "button", class: "quiet", onclick: () => void leave() }, "Sign out"),
   );
 }

@@ -29,8 +29,9 @@ export function actionButtons({ feed, clock, me }: Context, alarm: () => OpenAla
       if (!held) return;
       const status = statusOf(held, feed.now);
       for (const button of buttons) {
-        button.element.disabled = button.name === "comment" ? false
-          : status === "closed" || (button.name === "close" ? status !== "ended" : button.name === "ack" && status === "acknowledged");
+        button.element.disabled = button.name !== "comment" && (status === "closed" || (button.name === "ack" && status === "acknowledged"));
+        button.element.hidden = status === "ended" ? button.name === "snooze" : button.name === "close"; // what is over is closed, not snoozed
+        if (button.name === "ack") setText(button.element, status === "ended" ? "Seen" : "Acknowledge");
       }
     },
   };

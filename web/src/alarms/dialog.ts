@@ -17,9 +17,9 @@ function lengthText(minutes: number): string {
 }
 
 /** Shows a dialog until it is answered or left; undefined when it is left. */
-function ask(heading: string, submit: string, fields: readonly Node[], read: () => Action | undefined): Promise<Action | undefined> {
+function ask<T>(heading: string, submit: string, fields: readonly Node[], read: () => T | undefined): Promise<T | undefined> {
   return new Promise((answer) => {
-    let action: Action | undefined;
+    let action: T | undefined;
     const dialog = h("dialog", { class: "letter ask", "aria-label": heading },
       h("form", {
         method: "dialog",
@@ -68,6 +68,12 @@ function askNote(alarms: readonly OpenAlarm[]): Promise<Action | undefined> {
 function askAssignee(alarms: readonly OpenAlarm[], me: string): Promise<Action | undefined> {
   const name = h("input", { name: "assignee", maxlength: 100, autocomplete: "off", autofocus: true, value: me });
   return ask(title("Assign", alarms), "Assign", [h("label", { class: "field" }, "To (empty takes the assignment back)", name)], () => ({ kind: "assign", assignee: name.value.trim() }));
+}
+
+/** Asks for a reason. */
+export function askReason(heading: string, submit: string): Promise<string | undefined> {
+  const reason = h("input", { name: "reason", required: true, maxlength: 500, autocomplete: "off", autofocus: true });
+  return ask(heading, submit, [h("label", { class: "field" }, "Reason", reason)], () => reason.value.trim() || undefined);
 }
 
 /** Asks what else an action needs. Acknowledging and closing need nothing. */

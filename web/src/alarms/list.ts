@@ -179,7 +179,7 @@ export class AlarmList {
     const working = busy(alarm.alarm_id);
     once(buttons, `${alarm.alarm_id} ${status} ${working} ${mayAct}`, () => mayAct && status !== "closed" && [
       command("ack", status === "ended" ? "Seen" : "Acknowledge", status === "acknowledged" || working, "A"),
-      command("snooze", "Snooze", working, "S"),
+      status !== "ended" && command("snooze", "Snooze", working, "S"),
       command("comment", "Note", working, "N"),
       command("assign", "Assign", working, "T")]);
   }
@@ -190,7 +190,7 @@ function command(name: Command, text: string, disabled: boolean, key: string): H
 }
 
 /** Fills a cell again only where its key differs: rows are refreshed each second, and a button must not vanish under a press. */
-function once(cell: HTMLElement, key: string, fill: () => readonly Node[] | false): void {
+function once(cell: HTMLElement, key: string, fill: () => readonly (Node | false)[] | false): void {
   if (cell.dataset["key"] === key) return;
   cell.dataset["key"] = key;
   replace(cell, ...(fill() || []));

@@ -108,7 +108,7 @@ export function alarmPanel(context: Context): HTMLElement {
   return h("section", { class: "panel alarm-panel", "aria-label": "Alarms" },
     h("div", { class: "alarm-head" }, headline, subline, h("span", { class: "spacer" }), bar.element),
     done, refused,
-    h("p", { id: "alarm-keys", class: "muted keys" }, allowed
+    h("p", { id: "alarm-keys", class: `muted keys${allowed ? "" : " keys-viewer"}` }, allowed
       ? "↑ ↓ move · space selects · A acknowledge · S snooze · N note · T assign · C close · Enter opens"
       : `${me.name || "You"} may look but not act: that needs the role operator.`),
     active.element, endedPart, spoken);

@@ -70,17 +70,26 @@ export function statusText(alarm: OpenAlarm, now: number, clock: Clock): string 
   }
 }
 
-/** What was measured against the limit in force: "192 over 180 bpm". Empty where the condition has no value. */
+/** What was measured against the limit in force: "192", "over 180"; "97", "limit 180" where the limit is kept again. An alarm that ended shows its worst value. */
 export function comparison(alarm: Alarm): { value: string; limit: string } {
-  if (alarm.value === undefined) return { value: "", limit: alarm.detail === "stuck" ? "same value for minutes" : "" };
-  if (alarm.condition === "bad_signal") return { value: String(alarm.value), limit: alarm.limit ? `over ${alarm.limit} %` : "% unusable" };
-  const side = alarm.condition === "rate_low" ? "under" : "over";
-  return { value: String(alarm.value), limit: alarm.limit === undefined ? "bpm" : `${side} ${alarm.limit}` };
+  const { limit, condition } = alarm;
+  const value = alarm.active || !hasPeak(alarm) ? alarm.value : alarm.peak;
+  if (value === undefined) return { value: "", limit: alarm.detail === "stuck" ? "stuck value" : "" };
+  const unit = condition === "bad_signal" ? " %" : "";
+  if (limit === undefined) return { value: String(value), limit: unit ? "% unusable" : "bpm" };
+  const [side, beyond] = condition === "rate_low" ? ["under", value < limit] : ["over", value > limit];
+  return { value: String(value), limit: `${beyond ? side : "limit"} ${limit}${unit}` };
 }
 
+/** The other value of the alarm: the worst while it lasts, the last one after its end. */
 export function peakText(alarm: Alarm): string {
-  if (alarm.peak === undefined || alarm.peak === alarm.value || alarm.condition === "bad_signal") return "";
+  if (!hasPeak(alarm) || alarm.peak === alarm.value) return "";
+  if (!alarm.active) return `${alarm.value} at its end`;
   return `${alarm.condition === "rate_low" ? "lowest" : "peak"} ${alarm.peak}`;
+}
+
+function hasPeak({ peak, condition }: Alarm): boolean {
+  return peak !== undefined && condition !== "bad_signal";
 }
 
 export const EVENTS: Readonly<Record<EventKind, string>> = {

@@ -105,7 +105,7 @@ export function alarmHistory(root: HTMLElement, context: Context): void {
   });
   list.emptyText = "No alarm matches.";
   replace(root,
-    h("div", { class: "toolbar" }, h("h1", {}, "Alarms"), form, status, h("span", { class: "spacer" }), download),
+    h("div", { class: "toolbar" }, h("h1", {}, "Alarms"), form, status, h("span", { class: "spacer" }), h("a", { class: "button", href: href("limits") }, "Limits"), download),
     error,
     h("section", { class: "panel list-panel" }, list.element));
   load();

@@ -14,7 +14,8 @@ import { CONDITIONS, PRIORITY_TEXT, comparison, openAlarm, peakText, statusOf, s
 /** One alarm: its state, what to do about it, and all that happened to it. */
 export function oneAlarm(root: HTMLElement, context: Context, id: string): void {
   const { feed, clock, signal } = context;
-  const head = h("div", { class: "vital" });
+  const head = h("div", { class: "vital vital-alarm" });
+  const pairs = h("dl", { class: "pairs panel facts" });
   const history = h("div", {});
   const error = h("p", { class: "error", role: "alert" });
   let alarm: OpenAlarm | undefined;
@@ -28,10 +29,20 @@ export function oneAlarm(root: HTMLElement, context: Context, id: string): void 
       alarmSymbol({ condition: alarm.condition, status: filling(status), priority: alarm.priority }),
       h("span", { class: "vital-state" }, h("b", {}, CONDITIONS[alarm.condition]), h("span", { class: `priority priority-${alarm.priority}` }, PRIORITY_TEXT[alarm.priority])),
       h("a", { class: "vital-state", href: href("customer", alarm.subject) }, alarm.subject),
-      value !== "" && h("span", { class: "vital-state" }, h("b", {}, value), limit, peakText(alarm)),
-      h("b", {}, statusText(alarm, feed.now, clock)),
-      h("span", { class: "muted" }, `raised ${clock.date(alarm.raised_at)}, ${duration((alarm.cleared_at ? Date.parse(alarm.cleared_at) : feed.now) - alarm.raised)} long`),
-      alarm.assigned_to && h("span", {}, `assigned to ${alarm.assigned_to}`));
+      value !== "" && h("span", { class: "vital-state" }, h("b", {}, value), limit),
+      peakText(alarm) && h("span", { class: "vital-state muted" }, peakText(alarm)),
+      h("b", { class: "vital-state" }, statusText(alarm, feed.now, clock)));
+    const until = alarm.cleared_at ? Date.parse(alarm.cleared_at) : feed.now;
+    const facts: readonly (readonly [string, string | undefined])[] = [
+      ["Condition began", clock.date(alarm.onset_at)],
+      ["Raised", clock.date(alarm.raised_at)],
+      ["Raised last", alarm.recurrences ? `${clock.date(alarm.active_since)}, ${alarm.recurrences + 1} times in all` : undefined],
+      ["Ended", alarm.cleared_at && clock.date(alarm.cleared_at)],
+      ["Lasted", duration(until - Date.parse(alarm.active_since))],
+      ["Assigned to", alarm.assigned_to],
+      ["Last note", alarm.note],
+    ];
+    replace(pairs, ...facts.flatMap(([name, text]) => (text ? [h("dt", {}, name), h("dd", {}, text)] : [])));
     buttons.show();
   };
   const load = async (): Promise<void> => {
@@ -54,7 +65,7 @@ export function oneAlarm(root: HTMLElement, context: Context, id: string): void 
   clock.onChange(() => void load(), signal);
   replace(root,
     h("div", { class: "toolbar" }, h("h1", {}, "Alarm"), h("a", { href: href("alarms") }, "All alarms")),
-    head, buttons.element, error,
+    head, buttons.element, error, pairs,
     h("section", { class: "panel history" }, h("h2", {}, "History"), history));
   void load();
 }

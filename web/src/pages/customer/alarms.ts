@@ -6,7 +6,7 @@ import { h, replace } from "../../element";
 import { alarmSymbol } from "../../glyph";
 import { filling } from "../../look";
 import { href } from "../../router";
-import { CONDITIONS, PRIORITY_TEXT, comparison, openAlarm, statusOf, statusText } from "../../alarms/status";
+import { CONDITIONS, PRIORITY_TEXT, comparison, openAlarm, peakText, statusOf, statusText } from "../../alarms/status";
 
 const SHOWN = 50; // on the trace
 const LISTED = 3; // closed ones in words; the list of alarms has them all
@@ -25,7 +25,7 @@ export function customerAlarms(context: Context, customer: string, mark: (moment
       const { value, limit } = comparison(alarm);
       return h("li", {}, alarmSymbol({ condition: alarm.condition, status: filling(status), priority: alarm.priority }),
         h("a", { href: href("alarms", alarm.alarm_id) }, CONDITIONS[alarm.condition]), h("span", { class: `priority priority-${alarm.priority}` }, PRIORITY_TEXT[alarm.priority]),
-        h("span", {}, `${value} ${limit}`.trim()), h("span", { class: "muted" }, `raised ${clock.date(alarm.raised_at)}`), h("b", {}, statusText(alarm, feed.now, clock)));
+        h("span", {}, [`${value} ${limit}`.trim(), peakText(alarm)].filter(Boolean).join(", ")), h("span", { class: "muted" }, `raised ${clock.date(alarm.raised_at)}`), h("b", {}, statusText(alarm, feed.now, clock)));
     });
     replace(list, ...(rows.length > 0 ? rows : [h("li", { class: "muted" }, "No alarm so far.")]),
       alarms.length > rows.length && h("li", {}, h("a", { href: href("alarms", "", { state: "all", customer }) }, "All alarms of this customer")));
@@ -55,8 +55,8 @@ function momentsOf(alarm: Alarm): Moment[] {
   const color = `--ink-${alarm.priority}`;
   const at = (time: string): number => Date.parse(time) / 1000;
   return [
-    { at: at(alarm.onset_at), label: `${name}: onset`, color, dashed: true },
-    { at: at(alarm.active_since), label: "raised", color, dashed: false },
-    ...(alarm.cleared_at ? [{ at: at(alarm.cleared_at), label: "ended", color, dashed: true }] : []),
+    { at: at(alarm.onset_at), label: `${name} begins`, color, dashed: true },
+    { at: at(alarm.active_since), label: "alarm raised", color, dashed: false },
+    ...(alarm.cleared_at ? [{ at: at(alarm.cleared_at), label: `${name} ended`, color, dashed: true }] : []),
   ];
 }

@@ -63,7 +63,7 @@ export class Trace {
     if (readings) this.#draw(now);
     else this.#raw.show([], [[], [], [], []], window, "The raw trace is drawn for up to 24 h; a week is too much for a screen. The minutes below cover it.");
     const m = withGaps(minutes.minutes, (x) => Date.parse(x.at) / 1000, minutes.step_seconds * 1.5);
-    this.#minutes.show(m.at, [m.column((x) => x.max_bpm), m.column((x) => x.avg_bpm), m.column((x) => x.min_bpm)], window, "No reading in this range.");
+    this.#minutes.show(m.at, [m.column((x) => x.max_bpm), m.column((x) => x.avg_bpm), m.column((x) => x.min_bpm)], window, "No normal reading in this range.");
   }
 
   /** Draws the limits in force. */
