@@ -191,6 +191,7 @@ func (f *fixture) auditAgainst(read topicContents) {
 	auditProgress(f.t, f.pool, read, f.topic)
 	auditOrder(f.t, f.pool)
 	auditContract(f.t, f.pool)
+	f.result.Alarms = auditAlarms(f.t, f.pool, read.alarms)
 	f.verify()
 }
 

@@ -36,6 +36,7 @@ type scenarioResult struct {
 	Events   int             `json:"events"`
 	Lost     int             `json:"lost"`
 	Doubled  int             `json:"doubled"`
+	Alarms   int             `json:"alarms,omitempty"` // compared with a run without faults
 	Duration time.Duration   `json:"duration_ns"`
 	CaughtUp time.Duration   `json:"longest_catch_up_ns,omitempty"` // after the last fault of a round; 0: not measured
 	Blind    []time.Duration `json:"time_blind_ns,omitempty"`       // from each fault to the first reading stored afterwards
@@ -69,8 +70,8 @@ func runRounds(t *testing.T, scenario string, round func(t *testing.T) *fixture)
 				result.Scenario = scenario
 				mu.Lock()
 				total.add(result)
-				t.Logf("%s: round %d of at least %d, %d faults, %d lost, %d doubled, %v",
-					scenario, total.Rounds, *rounds, total.Faults, total.Lost, total.Doubled, time.Since(began).Round(time.Second))
+				t.Logf("%s: round %d of at least %d, %d faults, %d lost, %d doubled, %d alarms, %v",
+					scenario, total.Rounds, *rounds, total.Faults, total.Lost, total.Doubled, total.Alarms, time.Since(began).Round(time.Second))
 				mu.Unlock()
 				if err := addToReport(result); err != nil {
 					t.Error(err)
@@ -131,6 +132,7 @@ func (total *scenarioResult) addCounts(result scenarioResult) {
 	total.Events += result.Events
 	total.Lost += result.Lost
 	total.Doubled += result.Doubled
+	total.Alarms += result.Alarms
 	total.CaughtUp = max(total.CaughtUp, result.CaughtUp)
 	total.Blind = append(total.Blind, result.Blind...)
 }

@@ -32,6 +32,7 @@ var suiteNames = map[string]suite{"test": onTest, "long": onLong, "kafka": onKaf
 // selection assigns every test of this package to suites. The gate runs test, long and kafka.
 var selection = map[string]suite{
 	"TestAbortedTransactionsAreAccountedFor":        onTest | onKafka,
+	"TestAlarmsAreThoseOfARunWithoutKills":          onLong | onKafka | onSoak,
 	"TestApacheBrokerKilledAndRestarted":            onKafka | onSoak,
 	"TestApacheBrokerPartitionedAway":               onKafka | onSoak,
 	"TestApacheKafkaACLs":                           onKafka,

@@ -29,6 +29,7 @@ type topicContents struct {
 	bounds  map[int32]bounds
 	events  map[recordID]string // the values of valid readings
 	keys    map[recordID][32]byte
+	alarms  *alarmOracle // has judged all records
 }
 
 // bounds are the offsets that a partition retains: [start, end).
@@ -37,7 +38,7 @@ type bounds struct{ start, end int64 }
 // readTopic reads all records now in the topic and returns the outcome required of each, labelled with log.
 func readTopic(t testing.TB, address, topic, log string, retention time.Duration) topicContents {
 	t.Helper()
-	read := topicContents{records: map[recordID]storedRecord{}, bounds: topicBounds(t, address, topic), events: map[recordID]string{}, keys: map[recordID][32]byte{}}
+	read := topicContents{records: map[recordID]storedRecord{}, bounds: topicBounds(t, address, topic), events: map[recordID]string{}, keys: map[recordID][32]byte{}, alarms: newAlarmOracle(t)}
 	offsets := map[int32]kgo.Offset{}
 	pending := map[int32]bool{}
 	for partition, b := range read.bounds {
@@ -62,14 +63,15 @@ func readTopic(t testing.TB, address, topic, log string, retention time.Duration
 				delete(pending, record.Partition)
 			}
 			if record.Offset < read.bounds[record.Partition].end && !record.Attrs.IsControl() {
-				read.add(log, record, retention)
+				id := read.add(log, record, retention)
+				read.alarms.judge(t, id, read.records[id].outcome, record.Timestamp, read.bounds[record.Partition].start > 0)
 			}
 		})
 	}
 	return read
 }
 
-func (c *topicContents) add(log string, record *kgo.Record, retention time.Duration) {
+func (c *topicContents) add(log string, record *kgo.Record, retention time.Duration) recordID {
 	id := recordID{log, record.Partition, record.Offset}
 	what := storedRecord{outcome: expectedOutcome(record.Value, record.Timestamp, retention)}
 	switch what.Class {
@@ -85,6 +87,7 @@ func (c *topicContents) add(log string, record *kgo.Record, retention time.Durat
 	if what.Class != "" {
 		c.events[id] = string(record.Value)
 	}
+	return id
 }
 
 // count returns how many records have the property, by partition.

@@ -1,0 +1,231 @@
+package e2e_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/detect"
+	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/postgres/alarmstore"
+)
+
+// alarmOracle runs the detector over a topic's records as they are read, without any fault: these are the alarms that must be
+// stored. It shares the detector with the consumer, because the rules have their own reference in internal/detect. It shares
+// nothing of what faults concern: batches, transactions, states in the database and replays.
+type alarmOracle struct {
+	detectors   map[logPartition]*detect.Detector
+	customers   map[heartbeat.CustomerID]*judgedCustomer
+	transitions []judgedTransition
+	limits      *detect.LimitHistory
+}
+
+type logPartition struct {
+	log       string
+	partition int32
+}
+
+type judgedCustomer struct {
+	state detect.State
+	from  logPartition
+	// undecided: readings came from several partitions, whose order no log says, or the topic has lost some.
+	undecided bool
+}
+
+type judgedTransition struct {
+	alarm.Transition
+	customer heartbeat.CustomerID
+	from     logPartition
+}
+
+func newAlarmOracle(t testing.TB) *alarmOracle {
+	t.Helper()
+	limits, err := detect.NewLimitHistory(detect.DefaultLimits(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &alarmOracle{detectors: map[logPartition]*detect.Detector{}, customers: map[heartbeat.CustomerID]*judgedCustomer{}, limits: limits}
+}
+
+// judge steps one record in the order of its partition. Incomplete says that the partition does not begin at offset 0.
+func (o *alarmOracle) judge(t testing.TB, id recordID, what outcome, kafkaTime time.Time, incomplete bool) {
+	t.Helper()
+	if what.Class == "" {
+		return
+	}
+	customer, err := heartbeat.ParseCustomerID(what.Customer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := logPartition{id.Log, id.Partition}
+	detector, ok := o.detectors[from]
+	if !ok {
+		if detector, err = detect.New(detect.DefaultSettings(), detect.Source{Log: from.log, Partition: from.partition}); err != nil {
+			t.Fatal(err)
+		}
+		o.detectors[from] = detector
+	}
+	held, ok := o.customers[customer]
+	if !ok {
+		held = &judgedCustomer{from: from}
+		o.customers[customer] = held
+	}
+	held.undecided = held.undecided || incomplete || held.from != from
+	class := map[string]heartbeat.Class{
+		"NORMAL": heartbeat.Normal, "BRADYCARDIA": heartbeat.Bradycardia, "TACHYCARDIA": heartbeat.Tachycardia, "INVALID": heartbeat.Invalid,
+	}[what.Class]
+	reading := detect.Reading{
+		Event: detect.Time(what.Micros), Kafka: max(detect.TimeOf(kafkaTime), detect.UnknownTime), Offset: id.Offset,
+		BPM: heartbeat.BPM(what.BPM), Class: class,
+	}
+	for _, transition := range detector.Step(&held.state, reading, o.limits.At(customer, reading.TimeUsed()), nil) {
+		o.transitions = append(o.transitions, judgedTransition{alarm.Detected(customer, &transition), customer, from})
+	}
+}
+
+// expected folds the transitions to alarms and their history, as a line each. While an alarm is open a raise recurs, and a
+// reopening belongs to the latest alarm.
+func (o *alarmOracle) expected(t testing.TB) (lines []string) {
+	t.Helper()
+	type key struct {
+		subject   string
+		condition alarm.Condition
+	}
+	held := map[key][]alarm.Alarm{}
+	for _, transition := range o.transitions {
+		if o.customers[transition.customer].undecided {
+			continue
+		}
+		k := key{transition.Subject, transition.Condition}
+		event := alarm.Event{
+			ID: transition.EventID(transition.from.log, transition.from.partition), Alarm: transition.Alarm, Version: 1, Kind: transition.Kind,
+			At: transition.At, Since: transition.Since, Priority: transition.Priority, Measure: transition.Measure,
+			Subject: transition.Subject, Condition: transition.Condition,
+			Position: &alarm.Position{Log: transition.from.log, Partition: transition.from.partition, Offset: transition.Offset},
+		}
+		last := len(held[k]) - 1
+		opens := transition.Kind == alarm.Raised || transition.Kind == alarm.Reopened
+		switch {
+		case last < 0 || transition.Kind == alarm.Raised && !held[k][last].Open():
+			held[k] = append(held[k], alarm.Alarm{})
+			last++
+		case opens && held[k][last].Open():
+			event.Kind = alarm.Recurred
+		}
+		if a := &held[k][last]; a.Version > 0 {
+			event.Alarm, event.Version = a.ID, a.Version+1
+		}
+		after, err := alarm.Fold(held[k][last], event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held[k][last] = after
+		lines = append(lines, eventLine(&event))
+	}
+	for _, alarms := range held {
+		for i := range alarms {
+			lines = append(lines, alarmLine(&alarms[i]))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func alarmLine(a *alarm.Alarm) string {
+	text, _ := json.Marshal(a)
+	return a.Subject + " " + string(a.Condition) + " is " + string(text)
+}
+
+func eventLine(e *alarm.Event) string {
+	e.RecordedAt = time.Time{}
+	text, _ := json.Marshal(e)
+	return e.Subject + " " + string(e.Condition) + " was " + string(text)
+}
+
+// storedAlarms returns the lines of what is stored, but for customers that the topic does not decide.
+func (o *alarmOracle) stored(t testing.TB, pool *pgxpool.Pool) (lines []string) {
+	t.Helper()
+	decided := func(subject string) bool {
+		customer, err := heartbeat.ParseCustomerID(subject)
+		return err != nil || o.customers[customer] == nil || !o.customers[customer].undecided
+	}
+	alarms, err := alarmstore.New(pool).List(t.Context(), alarm.Query{Filter: alarm.FilterAll, Limit: 1 << 30}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range alarms {
+		if decided(alarms[i].Subject) {
+			lines = append(lines, alarmLine(&alarms[i]))
+		}
+	}
+	scan(t, pool, `
+SELECT e.event_id, e.alarm_id, a.subject, a.condition, e.version, e.kind, e.at, coalesce(e.since, e.at), coalesce(e.priority::text, ''),
+       coalesce(e.value, 0), coalesce(e.peak, 0), coalesce(e."limit", 0), coalesce(e.detail, ''),
+       e.kafka_topic, e.kafka_partition, e.kafka_offset
+  FROM alarm_events AS e
+  JOIN alarms AS a USING (alarm_id)
+ WHERE e.kafka_topic IS NOT NULL`, func(rows pgx.Rows) error {
+		var e alarm.Event
+		var at alarm.Position
+		var priority string
+		err := rows.Scan(&e.ID, &e.Alarm, &e.Subject, &e.Condition, &e.Version, &e.Kind, &e.At, &e.Since, &priority,
+			&e.Value, &e.Peak, &e.Limit, &e.Detail, &at.Log, &at.Partition, &at.Offset)
+		if err != nil {
+			return err
+		}
+		e.At, e.Since, e.Position = e.At.UTC(), e.Since.UTC(), &at
+		if priority != "" {
+			if e.Priority, err = alarm.ParsePriority(priority); err != nil {
+				return err
+			}
+		}
+		if decided(e.Subject) {
+			lines = append(lines, eventLine(&e))
+		}
+		return nil
+	})
+	slices.Sort(lines)
+	return lines
+}
+
+// auditAlarms compares the alarms, with ids, times, positions and history, with those of a run without faults over the topic.
+func auditAlarms(t testing.TB, pool *pgxpool.Pool, want *alarmOracle) (alarms int) {
+	t.Helper()
+	d := differences{t: t, what: "P11, no alarm is missed and none is raised twice"}
+	expected, stored := want.expected(t), want.stored(t, pool)
+	for i, j := 0, 0; i < len(expected) || j < len(stored); {
+		order := 0
+		switch {
+		case i == len(expected):
+			order = 1
+		case j == len(stored):
+			order = -1
+		default:
+			order = cmp.Compare(expected[i], stored[j])
+		}
+		switch {
+		case order < 0:
+			d.add("missing: %s", expected[i])
+		case order > 0:
+			d.add("not expected: %s", stored[j])
+		}
+		if order <= 0 {
+			if strings.Contains(expected[i], " is {") {
+				alarms++
+			}
+			i++
+		}
+		if order >= 0 {
+			j++
+		}
+	}
+	d.report()
+	return alarms
+}
