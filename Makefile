@@ -79,7 +79,7 @@ soak: ## Run fault scenarios in rounds against Apache Kafka and add the results 
 		grep --line-buffered -v '^=== '
 
 .PHONY: mutants
-mutants: ## Put ten defects into copies of the product; the fault suite must find each (10 min)
+mutants: ## Put thirteen defects into copies of the product; the fault suite must find each (15 min)
 	go test -race -tags mutants -count=1 -timeout 0 -v ./e2e -args -suite mutants
 
 .PHONY: check

@@ -102,6 +102,59 @@ var mutants = []mutant{
 	if err := q.worker.Process(`}},
 	},
 	{
+		name: "alarm outside the transaction", scenario: "TestAlarmsAreThoseOfARunWithoutKills", promise: "P11",
+		message: "P11, no alarm is missed and none is raised twice",
+		edits: []edit{
+			{"internal/postgres/ingest/write.go", `	if err := alarmstore.AddTransitions(ctx, p, claim.Log, claim.Number, batch.Transitions); err != nil {
+		return err
+	}
+`, ``},
+			{"internal/postgres/ingest/write.go", `		return write(ctx, &encoded.statements, claim, batch, encoded)`, `		if err := write(ctx, &encoded.statements, claim, batch, encoded); err != nil {
+			return err
+		}
+		late := pgwire.NewPipeline(conn)
+		late.Execute(ctx, "begin", "BEGIN")
+		if err := alarmstore.AddTransitions(ctx, late, claim.Log, claim.Number, batch.Transitions); err != nil {
+			return err
+		}
+		return late.Commit(ctx)`},
+		},
+	},
+	{
+		name: "detector states not restored on a claim", scenario: "TestAlarmsAreThoseOfARunWithoutKills", promise: "P11",
+		message: "P11, no alarm is missed and none is raised twice",
+		edits: []edit{{"internal/pipeline/detection.go", `	var unreadable []heartbeat.CustomerID
+`, `	var unreadable []heartbeat.CustomerID
+	stored = nil
+`}},
+	},
+	{
+		name: "transitions written again on replay", scenario: "TestAlarmsAreThoseOfARunWithoutKills", promise: "P11",
+		message: "P11, no alarm is missed and none is raised twice",
+		edits: []edit{
+			{"internal/pipeline/detection.go", `	scratch []detect.Transition
+`, `	scratch []detect.Transition
+	again   []alarm.Transition
+`},
+			{"internal/pipeline/detection.go", `		d.step(d.states.at(d.slots[i]), reading, limits)
+`, `		for _, t := range d.step(d.states.at(d.slots[i]), reading, limits) {
+			if t.Kind == detect.Raise && t.Priority == detect.High {
+				d.again = append(d.again, alarm.Detected(reading.Customer, &t))
+			}
+		}
+`},
+			{"internal/pipeline/detection.go", `	for i := range batch.Readings {
+		reading := &batch.Readings[i]
+		for _, t`, `	batch.Transitions, d.again = append(batch.Transitions, d.again...), nil
+	for i := range batch.Readings {
+		reading := &batch.Readings[i]
+		for _, t`},
+			{"internal/alarm/event.go", `	return uuid.NewSHA1(namespace, name)`, `	return uuid.New()`},
+			{"internal/postgres/alarmstore/apply.go", `
+       AND (held.kafka_topic = $1::text AND held.kafka_partition = $2::integer AND held.kafka_offset > t.kafka_offset) IS NOT TRUE`, ``},
+		},
+	},
+	{
 		name: "unbounded buffer while retrying", scenario: "TestTableLockedForLong", promise: "P9", options: []string{"-lock", "60s"},
 		message: "P9, memory is bounded",
 		edits: []edit{
