@@ -2,11 +2,14 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
+	"heartbeat/internal/alarm"
 	"heartbeat/internal/audit"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
+	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/progress"
 )
@@ -77,7 +80,14 @@ func (d auditedDatabase) Contradictions(ctx context.Context) ([]audit.Problem, e
 	if err != nil {
 		return nil, err
 	}
-	return append(problems("P6", found), problems("P11", alarms)...), nil
+	all := append(problems("P6", found), problems("P11", alarms)...)
+	err = alarmstore.CompareHistory(ctx, d.Tx(), func(stored alarm.Alarm, detail string) {
+		all = append(all, audit.Problem{
+			Promise: "P11", Log: stored.Log, Partition: stored.Partition, From: stored.Offset, To: stored.Offset + 1,
+			Detail: fmt.Sprintf("alarm %s, %s of %s: %s", stored.ID, stored.Condition, stored.Subject, detail),
+		})
+	})
+	return all, err
 }
 
 func problems(promise string, found []query.Contradiction) []audit.Problem {

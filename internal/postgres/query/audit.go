@@ -32,6 +32,9 @@ func NewAuditSnapshot(ctx context.Context, pool *pgxpool.Pool) (*AuditSnapshot, 
 	return &AuditSnapshot{tx: tx}, nil
 }
 
+// Tx returns the snapshot's transaction, for the comparisons of other packages.
+func (a *AuditSnapshot) Tx() pgx.Tx { return a.tx }
+
 // Close gives the snapshot up.
 func (a *AuditSnapshot) Close(ctx context.Context) { _ = a.tx.Rollback(ctx) }
 

@@ -14,8 +14,9 @@ import (
 func TestAuditFindsAlarmsThatContradictTheirHistory(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ change, want string }{
-		"nothing wrong":     {`SELECT`, ""},
-		"version too high":  {`UPDATE alarms SET version = 2`, "is at version 2 and has 1 events"},
+		"nothing wrong": {`SELECT`, ""},
+		"alarm is gone": {`SET session_replication_role = replica; ALTER TABLE alarms DISABLE TRIGGER USER; DELETE FROM alarms`,
+			"which does not exist"},
 		"offset not stored": {`UPDATE ingest_progress SET next_offset = 1, anomalies = 0, state_from = 0`, "by a reading that is not below next_offset"},
 		"reading is gone":   {`DELETE FROM heartbeat_anomalies WHERE kafka_offset = 1`, "by a reading that is not stored"},
 	} {
