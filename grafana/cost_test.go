@@ -92,7 +92,7 @@ func TestQueryCostIsBounded(t *testing.T) {
 
 func checkEveryQuery(t *testing.T, pool *pgxpool.Pool, now time.Time) {
 	t.Helper()
-	for _, name := range []string{"main.json", "customer.json"} {
+	for _, name := range sqlDashboards {
 		d := readDashboard(t, name)
 		for _, p := range d.Panels {
 			for _, target := range p.Targets {

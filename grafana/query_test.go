@@ -90,7 +90,7 @@ func kindOf(oid uint32) string {
 func TestEveryPanelsQueryAnswersInTheShapeThatThePanelShows(t *testing.T) {
 	t.Parallel()
 	pool, now := seeded(t, 30_000, 100)
-	for _, name := range []string{"main.json", "customer.json"} {
+	for _, name := range sqlDashboards {
 		for _, p := range readDashboard(t, name).Panels {
 			t.Run(name+"/"+p.Title, func(t *testing.T) {
 				t.Parallel()
@@ -231,7 +231,7 @@ func TestEveryAlertRulesQueryGivesOneNumber(t *testing.T) {
 func TestNewDatabaseShowsZeroAndNoError(t *testing.T) {
 	t.Parallel()
 	pool, now := newFleet(t, 1).pool, time.Now().UTC()
-	for _, name := range []string{"main.json", "customer.json"} {
+	for _, name := range sqlDashboards {
 		for _, p := range readDashboard(t, name).Panels {
 			for _, target := range p.Targets {
 				a := runQuery(t, pool, expand(target.RawSQL, spanOf(t, p, now)))

@@ -94,6 +94,20 @@ SELECT 'heartbeat-events', partition, '00000000-0000-0000-0000-000000000001', 'h
 	load(`
 INSERT INTO data_incidents (kind, kafka_topic, partition, from_offset, to_offset, detail, recorded_at)
 VALUES ('retention_passed', 'heartbeat-events', 0, 5, 7, 'two records were never read', now() - interval '1 minute')`)
+	// 60 alarms, one a minute: a third open and not acknowledged, a third open and acknowledged, a third closed.
+	load(`
+INSERT INTO alarms (alarm_id, version, subject, condition, priority, current_priority, active, raised_at, active_since, onset_at, cleared_at, closed_at,
+                    value, peak, "limit", acknowledged_by, acknowledged_at, seen_at, kafka_topic, kafka_partition, kafka_offset, episode_first_offset, episode_last_offset)
+SELECT gen_random_uuid(), CASE n % 3 WHEN 0 THEN 1 ELSE 2 END, 'CUST_' || lpad(n::text, 5, '0'), (ARRAY['rate_high', 'rate_low', 'bad_signal'])[1 + n % 3],
+       'high', 'high', n % 3 < 2, at, at, at - interval '15 seconds', CASE n % 3 WHEN 2 THEN at + interval '2 minutes' END, CASE n % 3 WHEN 2 THEN at + interval '2 minutes' END,
+       200, 210, 180, CASE WHEN n % 3 > 0 THEN 'anna' END, CASE WHEN n % 3 > 0 THEN at + interval '1 minute' END, CASE WHEN n % 3 > 0 THEN at + interval '1 minute' END,
+       'heartbeat-events', 0, n, n, CASE n % 3 WHEN 2 THEN n + 1 END
+  FROM generate_series(1, 60) AS n, LATERAL (SELECT now() - n * interval '59 seconds' AS at) AS t`)
+	load(`
+INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, recorded_at, actor)
+SELECT gen_random_uuid(), alarm_id, 1, 'raised', raised_at, raised_at, NULL FROM alarms
+ UNION ALL
+SELECT gen_random_uuid(), alarm_id, 2, 'acknowledged', acknowledged_at, acknowledged_at, acknowledged_by FROM alarms WHERE version = 2`)
 	load(`DROP TABLE event`)
 	load(`VACUUM ANALYZE`)
 	return pool, now
