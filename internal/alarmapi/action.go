@@ -96,27 +96,31 @@ func (a *API) ActOnSeveral(w http.ResponseWriter, r *http.Request) error {
 	if len(body.Alarms) == 0 || len(body.Alarms) > maxAlarms {
 		return httpserver.BadRequestf("alarms names %d alarms: want 1 to %d", len(body.Alarms), maxAlarms)
 	}
-	results := make([]actionResult, 0, len(body.Alarms))
-	for _, one := range body.Alarms {
-		id, err := alarm.ParseID(one.ID)
-		if err != nil {
+	if body.Expected != 0 {
+		return httpserver.BadRequestf("expected_version belongs to each of alarms")
+	}
+	// What is wrong with the request is found before anything is done.
+	results := make([]actionResult, len(body.Alarms))
+	actions := make([]alarm.Action, len(body.Alarms))
+	for i, one := range body.Alarms {
+		var err error
+		if results[i].ID, err = alarm.ParseID(one.ID); err != nil {
 			return err
 		}
 		body.Expected = one.Expected
-		action, err := body.action(kind, a.Actor(r))
-		if err != nil {
+		if actions[i], err = body.action(kind, a.Actor(r)); err != nil {
 			return err
 		}
-		result := actionResult{ID: id}
-		after, err := a.Alarms.Act(r.Context(), id, action, time.Now())
+	}
+	for i := range results {
+		after, err := a.Alarms.Act(r.Context(), results[i].ID, actions[i], time.Now())
 		if refused, ok := errors.AsType[*alarm.Error](err); ok {
-			result.Code, result.Error = refused.Code, refused.Detail
+			results[i].Code, results[i].Error = refused.Code, refused.Detail
 		} else if err != nil {
 			return err
 		} else {
-			result.Alarm = &after
+			results[i].Alarm = &after
 		}
-		results = append(results, result)
 	}
 	return httpserver.WriteJSON(w, map[string][]actionResult{"results": results})
 }
