@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -229,4 +230,48 @@ func TestListStaysWhileTheStoreDoesNotAnswer(t *testing.T) {
 			t.Errorf("the outage has %d log lines, want 2:\n%s", n, &log)
 		}
 	})
+}
+
+// What 10,000 open alarms take does not grow with the viewers, who share each event, nor with the number of changes. It is not parallel:
+// it measures the heap.
+func TestMemoryIsBoundedWithTenThousandAlarms(t *testing.T) {
+	const count, viewers, most = 10_000, 500, 64 << 20
+	store := &store{alarms: map[alarm.ID]alarm.Alarm{}}
+	change := func(version int64) {
+		for n := range count {
+			id := alarm.ID{byte(n), byte(n >> 8)}
+			store.alarms[id] = alarm.Alarm{
+				ID: id, Version: version, Subject: "CUST_00042", Condition: alarm.RateHigh, Priority: alarm.High, CurrentPriority: alarm.High,
+				Active: true, RaisedAt: noon, ActiveSince: noon, OnsetAt: noon, Note: strings.Repeat("x", 200),
+			}
+		}
+	}
+	change(1)
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	feed := New(store, slog.New(slog.DiscardHandler))
+	var shown [viewers][]byte
+	for version := range int64(20) {
+		change(version + 1)
+		if err := feed.poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range shown {
+			events, _ := feed.Since(0)
+			shown[i] = events[0]
+		}
+	}
+	if &shown[0][0] != &shown[viewers-1][0] {
+		t.Error("two viewers have a list each")
+	}
+	if grown := heap() - before; grown > most {
+		t.Errorf("%d alarms take %d MiB, want at most %d", count, grown>>20, most>>20)
+	}
+	runtime.KeepAlive(feed)
+	runtime.KeepAlive(store)
 }
