@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,12 +47,28 @@ var brokenLines = map[string]string{
 	"too long":           "%s=" + marker + strings.Repeat("x", 100_000),
 }
 
+// spread gives some commands all cases, and every other command two of them, each case to several commands: one piece of code
+// reads the value for all commands.
+func spread(commands map[string][]string, cases []string, all ...string) map[string][]string {
+	spread := map[string][]string{}
+	for i, name := range slices.Sorted(maps.Keys(commands)) {
+		spread[name] = []string{cases[i%len(cases)], cases[(i+1)%len(cases)]}
+	}
+	for _, name := range all {
+		spread[name] = cases
+	}
+	return spread
+}
+
 func TestBrokenDotEnvShowsNoSecret(t *testing.T) {
 	t.Parallel()
-	for name, line := range commandLines(t) {
+	lines := commandLines(t)
+	for name, kinds := range spread(lines, slices.Sorted(maps.Keys(brokenLines)), "consume", "version") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for kind, text := range brokenLines {
+			line := lines[name]
+			for _, kind := range kinds {
+				text := brokenLines[kind]
 				p := prepare(t, nil, line...)
 				lines := []string{"# settings", "LOG_LEVEL=INFO"}
 				for _, secret := range secrets {
@@ -128,7 +145,7 @@ func TestRolesWithoutServersShowNoSecret(t *testing.T) {
 }
 
 // People put the secret itself where the name of its file belongs, or a whole URL where an address belongs.
-func TestSecretInTheWrongPlaceIsNotShown(t *testing.T) {
+func TestMisplacedSecretIsNotShown(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty")
 	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
@@ -164,11 +181,12 @@ func TestSecretInTheWrongPlaceIsNotShown(t *testing.T) {
 func TestBrokenDatabaseURLIsNotShown(t *testing.T) {
 	t.Parallel()
 	passwords := []string{"a@" + marker, "a/" + marker, "a#" + marker, "a?" + marker, "a%" + marker, marker + "/a@b", marker + " a"}
-	for name, line := range databaseCommands(t) {
+	commands := databaseCommands(t)
+	for name, passwords := range spread(commands, passwords, "consume", "serve") {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, password := range passwords {
-				p := prepare(t, []string{"DATABASE_URL=postgres://user:" + password + "@db.invalid/name", "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1"}, line...)
+				p := prepare(t, []string{"DATABASE_URL=postgres://user:" + password + "@db.invalid/name", "KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1"}, commands[name]...)
 				if code := p.run(); code == exitOK || !strings.Contains(p.stdout.String()+p.stderr.String(), "DATABASE_URL") {
 					t.Errorf("code %d, want a failure that names DATABASE_URL:\n%s", code, p.stderr.String())
 				}
