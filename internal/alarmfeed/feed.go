@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heartbeat/internal/alarm"
+	"heartbeat/internal/backoff"
 )
 
 const (
@@ -57,22 +58,12 @@ func New(store Store, logger *slog.Logger) *Feed {
 
 // Run polls until the context ends. While the store does not answer the list stays as it was.
 func (f *Feed) Run(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
+	backoff.Repeat(ctx, pollEvery, restFactor, func() {
+		if err := f.poll(ctx); ctx.Err() == nil {
+			f.report(err)
 		}
-		began := time.Now()
-		err := f.poll(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		f.report(err)
-		timer.Reset(max(pollEvery, restFactor*time.Since(began)))
-	}
+	})
+	return ctx.Err()
 }
 
 // report logs the first of several failures, and their end.

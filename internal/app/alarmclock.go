@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heartbeat/internal/alarm"
+	"heartbeat/internal/backoff"
 )
 
 const (
@@ -53,16 +54,8 @@ func newAlarmClock(store alarmStore, registry prometheus.Registerer, logger *slo
 
 // run ticks until the context ends. An error of the database is logged and the next tick tries again.
 func (c *alarmClock) run(ctx context.Context) error {
-	ticker := time.NewTicker(alarmTick)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case now := <-ticker.C:
-			c.tick(ctx, now)
-		}
-	}
+	backoff.Every(ctx, alarmTick, func() { c.tick(ctx, time.Now()) })
+	return ctx.Err()
 }
 
 func (c *alarmClock) tick(ctx context.Context, now time.Time) {

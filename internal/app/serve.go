@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"heartbeat/internal/alarmfeed"
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/httpserver"
 	"heartbeat/internal/kafka"
@@ -110,10 +111,8 @@ func restore(ctx context.Context, hub *live.Hub, dashboard *query.Dashboard, log
 			return nil
 		}
 		logger.Warn("stored state not read, trying again; the wall fills as readings arrive", "cause", err)
-		select {
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, restoreRetry) != nil {
 			return nil
-		case <-time.After(restoreRetry):
 		}
 	}
 }

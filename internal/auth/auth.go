@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/httpserver"
 	"heartbeat/internal/users"
 )
@@ -145,23 +146,13 @@ func challenge(w http.ResponseWriter, err error) error {
 // whileAllowed returns a context that ends when the request's actor has changed or may no longer do this.
 func (a *Authenticator) whileAllowed(ctx context.Context, r *http.Request, actor users.Actor, least users.Role) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	go func() { // ends with the context
-		ticker := time.NewTicker(cacheTime)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-			now, err := a.identify(r.WithContext(ctx))
-			refused := isProblem(err)
-			if refused || err == nil && (now.actor.Name != actor.Name || !now.actor.Role.May(least)) {
-				cancel()
-				return
-			}
+	go backoff.Every(ctx, cacheTime, func() {
+		now, err := a.identify(r.WithContext(ctx))
+		refused := isProblem(err)
+		if refused || err == nil && (now.actor.Name != actor.Name || !now.actor.Role.May(least)) {
+			cancel()
 		}
-	}()
+	})
 	return ctx, cancel
 }
 

@@ -3,7 +3,7 @@
 // It refuses to retry by itself: what is tried, how often, and which error is final differ between its callers and stay
 // with them. Its functions may be called by any goroutine.
 //
-// It is beside the path of a reading: kafka, pipeline and app wait with it during an outage.
+// It is beside the path of a reading: kafka, pipeline and app wait with it during an outage, and pollers between two polls.
 package backoff
 
 import (
@@ -45,6 +45,16 @@ func Sleep(ctx context.Context, duration time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// Repeat calls work at once and then after each interval until the context ends. After work that took long the pause is its
+// duration times the factor, where that is longer: a slow server gets the rest of the time for others.
+func Repeat(ctx context.Context, interval time.Duration, factor int, work func()) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		work()
+		_ = Sleep(ctx, max(interval, time.Duration(factor)*time.Since(began))) // the loop ends with the context
 	}
 }
 

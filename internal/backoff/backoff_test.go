@@ -3,6 +3,7 @@ package backoff_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,6 +51,30 @@ func TestEveryWorksAtEachIntervalUntilTheContextEnds(t *testing.T) {
 		backoff.Every(ctx, 10*time.Second, func() { count++ })
 		if count != 3 {
 			t.Errorf("worked %d times in 35 s at an interval of 10 s, want 3", count)
+		}
+	})
+}
+
+func TestRepeatRestsInProportionToTheWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		var calls []time.Duration
+		backoff.Repeat(ctx, time.Minute, 9, func() {
+			calls = append(calls, time.Since(began))
+			switch len(calls) {
+			case 2:
+				time.Sleep(10 * time.Minute) // synctest's clock
+			case 3:
+				cancel()
+			}
+		})
+		if want := []time.Duration{0, time.Minute, 101 * time.Minute}; !slices.Equal(calls, want) {
+			t.Errorf("calls after %v, want %v", calls, want)
+		}
+		if ended := time.Since(began); ended != 101*time.Minute {
+			t.Errorf("ended after %v, want the context's end to end the pause", ended)
 		}
 	})
 }

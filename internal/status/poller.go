@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
 )
@@ -56,18 +57,8 @@ func (p *Poller) Latest() *Snapshot { return p.latest.Load() }
 
 // Run polls until the context ends. An error is part of the snapshot, which is where people look.
 func (p *Poller) Run(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
-		began := time.Now()
-		p.poll(ctx)
-		timer.Reset(max(pollEvery, restFactor*time.Since(began)))
-	}
+	backoff.Repeat(ctx, pollEvery, restFactor, func() { p.poll(ctx) })
+	return ctx.Err()
 }
 
 func (p *Poller) poll(ctx context.Context) {

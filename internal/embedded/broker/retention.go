@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"heartbeat/internal/backoff"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -49,18 +50,11 @@ func (b *Broker) keepBounded(ctx context.Context, bytes int64, log *slog.Logger)
 }
 
 func (r *retention) run(ctx context.Context, log *slog.Logger) {
-	ticker := time.NewTicker(trimEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
+	backoff.Every(ctx, trimEvery, func() {
 		if err := r.trim(ctx); err != nil && ctx.Err() == nil {
 			log.Error("log not trimmed, disk and memory use will grow", "error", err)
 		}
-	}
+	})
 }
 
 func (r *retention) trim(ctx context.Context) error {

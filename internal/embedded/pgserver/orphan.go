@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"heartbeat/internal/backoff"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // pidFile is the content of postmaster.pid: its process id in the first line, its state in the eighth.
@@ -61,14 +61,10 @@ func (c *cluster) stopOrphan(ctx context.Context) error {
 
 // awaitEnd reports whether the process ended within stopGrace. It is not our child, so its end can only be polled.
 func (c *cluster) awaitEnd(ctx context.Context, pid int) bool {
-	poll := time.NewTicker(readyPoll)
-	defer poll.Stop()
 	ctx, cancel := context.WithTimeout(ctx, stopGrace)
 	defer cancel()
 	for c.serves(pid) {
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, readyPoll) != nil {
 			return false
 		}
 	}
