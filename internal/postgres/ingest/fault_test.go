@@ -284,3 +284,17 @@ func TestUnforeseenErrorIsFatal(t *testing.T) {
 		}
 	})
 }
+
+// A server that has been demoted answers that it is read-only. That passes, and the sessions on it are given up.
+func TestReadOnlyServerIsAnOutage(t *testing.T) {
+	t.Parallel()
+	store, pool := pgtest.NewStore(t)
+	claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
+	pgtest.Exec(t, pool, `SET default_transaction_read_only = on`) // the pool has one idle session
+	pgtest.WantKind(t, store.Write(t.Context(), claim, pgtest.BatchOf(pgtest.Readings(0, 10))), pipeline.Transient)
+	before := pool.Stat().NewConnsCount()
+	pgtest.WantRows(t, pool, `SELECT count(*) FROM heartbeat_records`, `0`)
+	if pool.Stat().NewConnsCount() == before {
+		t.Error("a session on the read-only server stays in the pool")
+	}
+}

@@ -176,3 +176,14 @@ func TestWritersOfOnePartitionStoreEachBatchOnce(t *testing.T) {
 	}
 	pgtest.WantRows(t, pool, `SELECT count(*), count(DISTINCT kafka_offset) FROM heartbeat_records`, fmt.Sprintf("%d %[1]d", batches*size))
 }
+
+// An escaped NUL in a further field of a message is text of six characters, which PostgreSQL stores.
+func TestEscapedNULIsStored(t *testing.T) {
+	t.Parallel()
+	store, pool := pgtest.NewStore(t)
+	claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
+	reading := pgtest.Reading(0, 1, 200, pgtest.Noon)
+	reading.Raw = []byte(`{"customer_id":"CUST_00001","heart_rate":200,"timestamp":"2026-02-20T12:00:00Z","note":"\u0000"}`)
+	pgtest.MustWrite(t, store, claim, pgtest.BatchOf([]pipeline.Reading{reading}))
+	pgtest.WantRows(t, pool, `SELECT raw_message FROM heartbeat_anomalies`, string(reading.Raw))
+}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/ingest"
 	"heartbeat/internal/postgres/pgtest"
@@ -132,29 +131,4 @@ func TestPgBouncerInTransactionModeIsRefused(t *testing.T) {
 	if err := postgres.Ping(t.Context(), pooled); err == nil || postgres.Unavailable(err) || !strings.Contains(err.Error(), "set pool_mode = session") {
 		t.Errorf("Ping: %v, want that the pooler's mode must change", err)
 	}
-}
-
-// A server that has been demoted answers that it is read-only. That passes, and the sessions on it are given up.
-func TestReadOnlyServerIsAnOutage(t *testing.T) {
-	t.Parallel()
-	store, pool := pgtest.NewStore(t)
-	claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
-	pgtest.Exec(t, pool, `SET default_transaction_read_only = on`) // the pool has one idle session
-	pgtest.WantKind(t, store.Write(t.Context(), claim, pgtest.BatchOf(pgtest.Readings(0, 10))), pipeline.Transient)
-	before := pool.Stat().NewConnsCount()
-	pgtest.WantRows(t, pool, `SELECT count(*) FROM heartbeat_records`, `0`)
-	if pool.Stat().NewConnsCount() == before {
-		t.Error("a session on the read-only server stays in the pool")
-	}
-}
-
-// An escaped NUL in a further field of a message is text of six characters, which PostgreSQL stores.
-func TestEscapedNULIsStored(t *testing.T) {
-	t.Parallel()
-	store, pool := pgtest.NewStore(t)
-	claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
-	reading := pgtest.Reading(0, 1, 200, pgtest.Noon)
-	reading.Raw = []byte(`{"customer_id":"CUST_00001","heart_rate":200,"timestamp":"2026-02-20T12:00:00Z","note":"\u0000"}`)
-	pgtest.MustWrite(t, store, claim, pgtest.BatchOf([]pipeline.Reading{reading}))
-	pgtest.WantRows(t, pool, `SELECT raw_message FROM heartbeat_anomalies`, string(reading.Raw))
 }
