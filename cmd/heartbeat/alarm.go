@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os/user"
-	"text/tabwriter"
 	"time"
 
 	"heartbeat/internal/alarm"
@@ -51,6 +50,28 @@ func (f actorFlags) actor() (string, error) {
 		return "", fmt.Errorf("find out who acts: %w; give --as", err)
 	}
 	return current.Username, nil
+}
+
+// change makes one change in the name of who acts. It prints the result as JSON, or the sentence that says what became of it.
+func change[T any](ctx context.Context, env *environment, flags alarmFlags, who actorFlags, do func(*app.Alarms, string) (T, error), sentence func(*T) string) error {
+	actor, err := who.actor()
+	if err != nil {
+		return err
+	}
+	alarms, err := flags.open(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer alarms.Close()
+	result, err := do(alarms, actor)
+	if err != nil {
+		return err
+	}
+	if flags.JSON {
+		return writeJSON(env.stdout, result)
+	}
+	_, err = fmt.Fprintln(env.stdout, sentence(&result))
+	return err
 }
 
 type alarmList struct {
@@ -124,14 +145,13 @@ func (c *alarmList) Run(ctx context.Context, env *environment) error {
 	if c.JSON {
 		return writeJSON(env.stdout, page)
 	}
-	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ALARM\tPRIORITY\tSTATE\tSUBJECT\tCONDITION\tVALUE\tLIMIT\tSINCE\tACKNOWLEDGED\tASSIGNED")
+	table := newTable(env.stdout, "ALARM", "PRIORITY", "STATE", "SUBJECT", "CONDITION", "VALUE", "LIMIT", "SINCE", "ACKNOWLEDGED", "ASSIGNED")
 	for i := range page {
 		a := &page[i]
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.Priority, stateWords(a, now), a.Subject, a.Condition,
-			numberOrDash(a.Value), numberOrDash(a.Limit), a.RaisedAt.Format(time.RFC3339), acknowledgedWords(a, now), textOrDash(a.AssignedTo))
+		table.row(a.ID, a.Priority, stateWords(a, now), a.Subject, a.Condition, numberOrDash(a.Value), numberOrDash(a.Limit),
+			a.RaisedAt.Format(time.RFC3339), acknowledgedWords(a, now), textOrDash(a.AssignedTo))
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.flush(); err != nil {
 		return err
 	}
 	if len(page) == c.Limit {
@@ -161,15 +181,6 @@ func acknowledgedWords(a *alarm.Alarm, now time.Time) string {
 	}
 	return a.AcknowledgedBy
 }
-
-func numberOrDash(n int32) string {
-	if n == 0 {
-		return "-"
-	}
-	return fmt.Sprint(n)
-}
-
-func textOrDash(text string) string { return textOr(text, "-") }
 
 type alarmShow struct {
 	alarmFlags
@@ -219,15 +230,10 @@ func (c *alarmShow) Run(ctx context.Context, env *environment) error {
 		fmt.Fprintf(env.stdout, "%-9s  %s\n", line[0], line[1])
 	}
 	fmt.Fprintln(env.stdout)
-	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "VERSION\tAT\tEVENT\tBY\tVALUE\tUNTIL\tNOTE")
+	table := newTable(env.stdout, "VERSION", "AT", "EVENT", "BY", "VALUE", "UNTIL", "NOTE")
 	for _, event := range history {
-		until := "-"
-		if !event.Until.IsZero() {
-			until = event.Until.Format(time.RFC3339)
-		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", event.Version, event.At.Format(time.RFC3339), event.Kind, textOrDash(event.Actor),
-			numberOrDash(event.Value), until, textOrDash(event.Note+event.Assignee))
+		table.row(event.Version, event.At.Format(time.RFC3339), event.Kind, textOrDash(event.Actor), numberOrDash(event.Value),
+			timeOrDash(event.Until), textOrDash(event.Note+event.Assignee))
 	}
-	return table.Flush()
+	return table.flush()
 }

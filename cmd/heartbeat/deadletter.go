@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"heartbeat/internal/app"
@@ -55,14 +54,13 @@ func (c *deadletterList) Run(ctx context.Context, env *environment) error {
 	if c.JSON {
 		return writeJSON(env.stdout, page)
 	}
-	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tRECORDED\tREASON\tCUSTOMER\tWHERE\tBYTES\tREPLAYED\tDETAIL")
+	table := newTable(env.stdout, "ID", "RECORDED", "REASON", "CUSTOMER", "WHERE", "BYTES", "REPLAYED", "DETAIL")
 	for _, letter := range page {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s/%d@%d\t%d\t%s\t%s\n", letter.ID, letter.RecordedAt.UTC().Format(time.RFC3339),
-			letter.Reason, orDash(letter.Customer), letter.Topic, letter.Partition, letter.Offset, letter.Length,
+		where := fmt.Sprintf("%s/%d@%d", letter.Topic, letter.Partition, letter.Offset)
+		table.row(letter.ID, letter.RecordedAt.UTC().Format(time.RFC3339), letter.Reason, textOrDash(deref(letter.Customer)), where, letter.Length,
 			yesNo(letter.ReplayedAt != nil), letter.Detail)
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.flush(); err != nil {
 		return err
 	}
 	if len(page) == c.Limit {
@@ -95,7 +93,7 @@ func (c *deadletterShow) Run(ctx context.Context, env *environment) error {
 		{"id", strconv.FormatInt(letter.ID, 10)},
 		{"reason", letter.Reason},
 		{"detail", letter.Detail},
-		{"customer", orDash(letter.Customer)},
+		{"customer", textOrDash(deref(letter.Customer))},
 		{"where", fmt.Sprintf("%s/%d@%d", letter.Topic, letter.Partition, letter.Offset)},
 		{"recorded", letter.RecordedAt.UTC().Format(time.RFC3339)},
 		{"replayed", yesNo(letter.ReplayedAt != nil)},
@@ -142,18 +140,4 @@ func (c *deadletterReplay) Run(ctx context.Context, env *environment) error {
 		return errFailed
 	}
 	return err
-}
-
-func orDash(text *string) string {
-	if text == nil {
-		return "-"
-	}
-	return *text
-}
-
-func yesNo(yes bool) string {
-	if yes {
-		return "yes"
-	}
-	return "no"
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"heartbeat/internal/alarm"
+	"heartbeat/internal/app"
 	"heartbeat/internal/heartbeat"
 )
 
@@ -67,18 +67,13 @@ func (c *limitsList) Run(ctx context.Context, env *environment) error {
 	if c.JSON {
 		return writeJSON(env.stdout, limits)
 	}
-	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tFOR\tLOW\tHIGH\tHOURS\tFROM\tUNTIL\tAUTHOR\tREASON")
+	table := newTable(env.stdout, "ID", "FOR", "LOW", "HIGH", "HOURS", "FROM", "UNTIL", "AUTHOR", "REASON")
 	for i := range limits {
 		l := &limits[i]
-		until := "-"
-		if !l.EndsAt.IsZero() {
-			until = l.EndsAt.Format(time.RFC3339)
-		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.ID, scopeWords(l), numberOrDash(l.Low), numberOrDash(l.High), hoursWords(l),
-			l.EffectiveFrom.Format(time.RFC3339), until, l.Author, l.Reason)
+		table.row(l.ID, scopeWords(l), numberOrDash(l.Low), numberOrDash(l.High), hoursWords(l), l.EffectiveFrom.Format(time.RFC3339),
+			timeOrDash(l.EndsAt), l.Author, l.Reason)
 	}
-	if err := table.Flush(); err != nil {
+	if err := table.flush(); err != nil {
 		return err
 	}
 	if len(limits) == c.Limit {
@@ -145,25 +140,13 @@ func (c *limitsSet) Validate() error {
 
 // Run sets a limit.
 func (c *limitsSet) Run(ctx context.Context, env *environment) error {
-	limit := c.limit()
-	var err error
-	if limit.Author, err = c.actor(); err != nil {
-		return err
-	}
-	alarms, err := c.open(ctx, env)
-	if err != nil {
-		return err
-	}
-	defer alarms.Close()
-	set, err := alarms.SetLimit(ctx, limit)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return writeJSON(env.stdout, set)
-	}
-	fmt.Fprintf(env.stdout, "limit %d for %s is in force for readings from %s on\n", set.ID, scopeWords(&set), set.EffectiveFrom.Format(time.RFC3339))
-	return nil
+	return change(ctx, env, c.alarmFlags, c.actorFlags, func(alarms *app.Alarms, author string) (alarm.Limit, error) {
+		limit := c.limit()
+		limit.Author = author
+		return alarms.SetLimit(ctx, limit)
+	}, func(set *alarm.Limit) string {
+		return fmt.Sprintf("limit %d for %s is in force for readings from %s on", set.ID, scopeWords(set), set.EffectiveFrom.Format(time.RFC3339))
+	})
 }
 
 type limitsEnd struct {
@@ -176,24 +159,11 @@ type limitsEnd struct {
 
 // Run ends a limit.
 func (c *limitsEnd) Run(ctx context.Context, env *environment) error {
-	author, err := c.actor()
-	if err != nil {
-		return err
-	}
-	alarms, err := c.open(ctx, env)
-	if err != nil {
-		return err
-	}
-	defer alarms.Close()
-	ended, err := alarms.EndLimit(ctx, c.ID, author, c.Reason)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return writeJSON(env.stdout, ended)
-	}
-	fmt.Fprintf(env.stdout, "limit %d for %s ends for readings from %s on\n", ended.ID, scopeWords(&ended), ended.EndsAt.Format(time.RFC3339))
-	return nil
+	return change(ctx, env, c.alarmFlags, c.actorFlags, func(alarms *app.Alarms, author string) (alarm.Limit, error) {
+		return alarms.EndLimit(ctx, c.ID, author, c.Reason)
+	}, func(ended *alarm.Limit) string {
+		return fmt.Sprintf("limit %d for %s ends for readings from %s on", ended.ID, scopeWords(ended), ended.EndsAt.Format(time.RFC3339))
+	})
 }
 
 type limitsCohort struct {
@@ -216,29 +186,9 @@ func (c *limitsCohort) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	author, err := c.actor()
-	if err != nil {
-		return err
-	}
-	alarms, err := c.open(ctx, env)
-	if err != nil {
-		return err
-	}
-	defer alarms.Close()
-	member, err := alarms.SetCohort(ctx, customer, c.Name, author)
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return writeJSON(env.stdout, member)
-	}
-	fmt.Fprintf(env.stdout, "%s is in %s for readings from %s on\n", member.Customer, textOr(member.Cohort, "no cohort"), member.EffectiveFrom.Format(time.RFC3339))
-	return nil
-}
-
-func textOr(text, fallback string) string {
-	if text == "" {
-		return fallback
-	}
-	return text
+	return change(ctx, env, c.alarmFlags, c.actorFlags, func(alarms *app.Alarms, author string) (alarm.Member, error) {
+		return alarms.SetCohort(ctx, customer, c.Name, author)
+	}, func(member *alarm.Member) string {
+		return fmt.Sprintf("%s is in %s for readings from %s on", member.Customer, textOr(member.Cohort, "no cohort"), member.EffectiveFrom.Format(time.RFC3339))
+	})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"heartbeat/internal/app"
@@ -78,13 +77,13 @@ func (c *migrateCommand) status(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
+	table := newTable(env.stdout)
 	for _, migration := range migrations {
 		applied := "pending"
 		if migration.AppliedAt != nil {
 			applied = "applied " + migration.AppliedAt.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(table, "%04d\t%s\t%s\n", migration.Version, migration.Name, applied)
+		table.row(fmt.Sprintf("%04d", migration.Version), migration.Name, applied)
 	}
-	return table.Flush()
+	return table.flush()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"heartbeat/internal/app"
@@ -44,8 +43,7 @@ func (c *partitionsCommand) Run(ctx context.Context, env *environment) error {
 }
 
 func (c *partitionsCommand) print(w io.Writer, parts []partition.Info) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PARTITION\tFROM\tTO\tROWS (ABOUT)\tTABLE\tINDEXES\tAGE\tDROPPED")
+	table := newTable(w, "PARTITION", "FROM", "TO", "ROWS (ABOUT)", "TABLE", "INDEXES", "AGE", "DROPPED")
 	var shown, rows, bytes int64
 	for _, part := range parts {
 		rows += part.Rows
@@ -54,14 +52,16 @@ func (c *partitionsCommand) print(w io.Writer, parts []partition.Info) error {
 			continue
 		}
 		shown++
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", part.Name, bound(part.From), bound(part.To), part.Rows,
-			size(part.TableBytes), size(part.IndexBytes), age(part), bound(part.DropAt))
+		table.row(part.Name, bound(part.From), bound(part.To), part.Rows, size(part.TableBytes), size(part.IndexBytes), age(part), bound(part.DropAt))
 	}
-	fmt.Fprintf(table, "\n%d partitions, %d of them with rows: about %d rows in %s\n", len(parts), shown, rows, size(bytes))
+	if err := table.flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%d partitions, %d of them with rows: about %d rows in %s\n", len(parts), shown, rows, size(bytes))
 	if c.Retention == 0 {
-		fmt.Fprintln(table, "Nothing is dropped without a retention: see heartbeat consume --retention.")
+		_, err = fmt.Fprintln(w, "Nothing is dropped without a retention: see heartbeat consume --retention.")
 	}
-	return table.Flush()
+	return err
 }
 
 // bound is a time of day, which partitions begin and end at.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"heartbeat/internal/app"
@@ -89,20 +88,12 @@ func (c *userList) Run(ctx context.Context, env *environment) error {
 	if c.JSON {
 		return writeJSON(env.stdout, all)
 	}
-	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tROLE\tPASSWORD\tCREATED\tLAST SIGN-IN\tDISABLED")
+	table := newTable(env.stdout, "NAME", "ROLE", "PASSWORD", "CREATED", "LAST SIGN-IN", "DISABLED")
 	for _, user := range all {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", user.Name, user.Role, yesNo(user.HasPassword), user.CreatedAt.Format(time.RFC3339),
-			timeOrDash(user.LastSignInAt), timeOrDash(user.DisabledAt))
+		table.row(user.Name, user.Role, yesNo(user.HasPassword), user.CreatedAt.Format(time.RFC3339), timeOrDash(deref(user.LastSignInAt)),
+			timeOrDash(deref(user.DisabledAt)))
 	}
-	return table.Flush()
-}
-
-func timeOrDash(at *time.Time) string {
-	if at == nil {
-		return "-"
-	}
-	return at.Format(time.RFC3339)
+	return table.flush()
 }
 
 type userPasswd struct {
