@@ -31,6 +31,9 @@ func (c *benchCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	if c.Database == "" {
+		dropLibpqVariables()
+	}
 	began := time.Now()
 	result, err := bench.Run(ctx, bench.Options{
 		Brokers: c.Brokers, Database: postgres.Options{URL: c.Database}, Dir: c.Dir,
