@@ -130,16 +130,15 @@ func failoverFixture(t *testing.T) (f *fixture, primary, standby *postgresServer
 	return f, primary, standby
 }
 
-// failOver crashes the primary, promotes the standby, and waits until readings are stored there.
-func (f *fixture) failOver(primary, standby *postgresServer, moveAddress func()) {
+// failOver takes the primary away, promotes the standby, and waits until readings are stored there.
+func (f *fixture) failOver(standby *postgresServer, takeAway func()) (promoted time.Time) {
 	f.t.Helper()
 	name, err := url.Parse(f.database)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	primary.crash(f.t)
-	moveAddress()
-	promoted := standby.promote(f.t)
+	takeAway()
+	promoted = standby.promote(f.t)
 	f.database = standby.url(name.Path[1:])
 	f.pool = connect(f.t, f.database)
 	stored := f.stored()
@@ -149,12 +148,31 @@ func (f *fixture) failOver(primary, standby *postgresServer, moveAddress func())
 		}
 		return ""
 	})
-	blind := time.Since(promoted)
+	blind := f.wantWithin(promoted, "stored on the new primary")
 	f.addBlind(blind)
-	f.t.Logf("stored again %v after the new primary accepts writes", blind.Round(time.Millisecond))
-	if blind > failoverWithin {
-		f.t.Errorf("stored again after %v, want at most %v", blind, failoverWithin)
+	return promoted
+}
+
+// wantWithin wants something that has just been seen to come in time after the promotion.
+func (f *fixture) wantWithin(promoted time.Time, what string) time.Duration {
+	f.t.Helper()
+	took := time.Since(promoted)
+	f.t.Logf("%s %v after it accepts writes", what, took.Round(time.Millisecond))
+	if took > failoverWithin {
+		f.t.Errorf("%s %v after it accepts writes, want at most %v", what, took, failoverWithin)
 	}
+	return took
+}
+
+// bothHosts returns a URL that names two servers.
+func (f *fixture) bothHosts(first, second *postgresServer) string {
+	f.t.Helper()
+	both, err := url.Parse(f.database)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	both.Host = fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", first.options.Port, second.options.Port)
+	return both.String()
 }
 
 // The address of the database moves from a crashed primary to its standby, which is promoted afterwards.
@@ -167,31 +185,78 @@ func TestFailoverBehindOneAddress(t *testing.T) {
 		producer := f.produce("--rate", "1000", "--seed", "70")
 		consumer := f.consume()
 		f.storedMore(2_000)
-		f.failOver(primary, standby, func() { proxy.switchTo(standby) })
+		f.failOver(standby, func() {
+			primary.crash(t)
+			proxy.switchTo(standby)
+		})
 		f.finishFailover(producer, consumer)
 		return f.withFaults(1)
 	})
 }
 
-// One URL names both servers.
+// One URL names both servers. The console goes on as the consumer does, and what is run once succeeds on the new primary.
 func TestFailoverBetweenTwoHosts(t *testing.T) {
 	t.Parallel()
 	proves(t, "P1, P4, P5")
 	runRounds(t, "PostgreSQL failed over between two hosts of one URL", func(t *testing.T) *fixture {
 		f, primary, standby := failoverFixture(t)
-		both, err := url.Parse(f.database)
-		if err != nil {
-			t.Fatal(err)
-		}
-		both.Host = fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", standby.options.Port, primary.options.Port)
-		f.consumerDatabase = both.String()
+		f.consumerDatabase = f.bothHosts(standby, primary)
 		producer := f.produce("--rate", "1000", "--seed", "71")
 		consumer := f.consume()
+		console := f.serve()
 		f.storedMore(2_000)
-		f.failOver(primary, standby, func() {})
+		console.waitReady()
+		promoted := f.failOver(standby, func() { primary.crash(t) })
+		console.waitReady()
+		f.wantWithin(promoted, "console ready")
+		f.wantOneShotRoles(promoted)
+		console.interrupt()
 		f.finishFailover(producer, consumer)
 		return f.withFaults(1)
 	})
+}
+
+// A switchover: the old primary lives on, read-only, as the first host of the URL.
+func TestSwitchoverWithTheOldPrimaryAlive(t *testing.T) {
+	t.Parallel()
+	proves(t, "P1, P4, P5")
+	runRounds(t, "PostgreSQL switched over, the old primary alive and read-only", func(t *testing.T) *fixture {
+		f, primary, standby := failoverFixture(t)
+		f.consumerDatabase = f.bothHosts(primary, standby)
+		producer := f.produce("--rate", "1000", "--seed", "73")
+		consumer := f.consume()
+		console := f.serve()
+		f.storedMore(2_000)
+		console.waitReady()
+		var early *role
+		promoted := f.failOver(standby, func() {
+			admin := connect(t, primary.url("postgres"))
+			for _, statement := range []string{`ALTER SYSTEM SET default_transaction_read_only = on`, `SELECT pg_reload_conf()`} {
+				if _, err := admin.Exec(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			consumer.waitForOutput("store unavailable") // the last transaction that writes has ended, and the standby has it
+			early = start(t, command{arguments: []string{"migrate"}, environment: f.environment(f.consumerDatabase)})
+			early.waitForOutput("database not reachable")
+		})
+		console.waitReady()
+		f.wantWithin(promoted, "console ready")
+		f.wantOneShotRoles(promoted)
+		early.succeed(waitTimeout) // begun while no server accepted writes
+		console.interrupt()
+		f.finishFailover(producer, consumer)
+		return f.withFaults(1)
+	})
+}
+
+// wantOneShotRoles wants the roles that end by themselves to succeed with the consumer's URL.
+func (f *fixture) wantOneShotRoles(promoted time.Time) {
+	f.t.Helper()
+	for _, arguments := range [][]string{{"migrate"}, {"verify", "--brokers", f.broker, "--topic", f.topic}} {
+		start(f.t, command{arguments: arguments, environment: f.environment(f.consumerDatabase)}).succeed(waitTimeout)
+	}
+	f.wantWithin(promoted, "migrated and verified")
 }
 
 // The address names a standby for a while, which accepts no writes, and then the primary again.
