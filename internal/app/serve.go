@@ -22,6 +22,7 @@ import (
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/postgres/schema"
 	"heartbeat/internal/postgres/userstore"
 	"heartbeat/internal/progress"
 	"heartbeat/internal/readmodel"
@@ -88,6 +89,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	group.Go(func() error { return monitor.run(ctx) })
 	group.Go(func() error { return alarms.Run(ctx) })
 	group.Go(func() error { return clock.run(ctx) })
+	group.Go(func() error { return refuseUnsuitable(ctx, pool) })
 	tried := make(chan struct{})
 	group.Go(func() error { return restore(ctx, hub, dashboard, logger, sync.OnceFunc(func() { close(tried) })) })
 	group.Go(func() error {
@@ -99,6 +101,29 @@ func Serve(ctx context.Context, options ServeOptions) error {
 		return err
 	}
 	return nil
+}
+
+// refuseUnsuitable fails once a database answers that no role could work with: its error says what to change. A missing schema may still
+// come.
+func refuseUnsuitable(ctx context.Context, pool *postgres.Pool) error {
+	for {
+		err := postgres.Ping(ctx, pool)
+		if errors.Is(err, postgres.ErrTransactionPooling) {
+			return err
+		}
+		if err == nil {
+			err = schema.Check(ctx, pool)
+			if _, unsuitable := errors.AsType[*schema.UnsuitableError](err); unsuitable {
+				return err
+			}
+			if _, version := errors.AsType[*schema.Error](err); version || err == nil {
+				return nil
+			}
+		}
+		if err := backoff.Sleep(ctx, restoreRetry); err != nil {
+			return err
+		}
+	}
 }
 
 // restore fills the wall with what is stored before live readings come on top. Where the database does not answer, the live ones

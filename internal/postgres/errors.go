@@ -26,7 +26,7 @@ func Classify(ctx context.Context, doing string, err error) error {
 		return fmt.Errorf("%s: %w (%w)", doing, ended, err)
 	}
 	if serverError, ok := errors.AsType[*pgconn.PgError](err); ok && (serverError.Code == "42P05" || serverError.Code == "26000") {
-		err = fmt.Errorf("%w: %w", err, errTransactionPooling)
+		err = fmt.Errorf("%w: %w", err, ErrTransactionPooling)
 	}
 	return &pipeline.Fault{Kind: kindOf(err), Err: fmt.Errorf("%s: %w", doing, err)}
 }

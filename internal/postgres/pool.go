@@ -159,7 +159,7 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 // Ping reports whether the database answers and no pooler mixes up sessions. Its error says what to do.
 func Ping(ctx context.Context, pool *pgxpool.Pool) error {
 	err := checkPooler(ctx, pool)
-	if err == nil || errors.Is(err, errTransactionPooling) {
+	if err == nil || errors.Is(err, ErrTransactionPooling) {
 		return err
 	}
 	config := pool.Config().ConnConfig

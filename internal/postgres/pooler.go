@@ -13,7 +13,8 @@ import (
 // poolerAttempts is how often two sessions are compared: other clients of a pooler may take the server session that would give it away.
 const poolerAttempts = 5
 
-var errTransactionPooling = errors.New("a connection pooler in transaction mode gives each transaction another server session, which loses prepared " +
+// ErrTransactionPooling says that a pooler mixes up sessions, and what to change.
+var ErrTransactionPooling = errors.New("a connection pooler in transaction mode gives each transaction another server session, which loses prepared " +
 	"statements, settings and locks: set pool_mode = session for this database, or connect to the server directly")
 
 // checkPooler refuses a connection pooler that does not keep a session on one server session.
@@ -56,11 +57,11 @@ func compareSessions(ctx context.Context, first, second *pgx.Conn) error {
 		return err
 	}
 	if other == before {
-		return errTransactionPooling
+		return ErrTransactionPooling
 	}
 	after, err := backendPID(ctx, first.PgConn())
 	if err == nil && after != before {
-		err = errTransactionPooling
+		err = ErrTransactionPooling
 	}
 	return err
 }
