@@ -51,7 +51,8 @@ func (r *run) measureDetection(ctx context.Context) error {
 	result.With, result.Without = rateOf(with), rateOf(without)
 	result.Ratio = report.Ratios(result.With.PerSecond, result.Without.PerSecond)
 	r.report.Detection = result
-	return nil
+	r.progress("detection: from a reading to its alarm")
+	return r.measureAlarmDelay(ctx, result)
 }
 
 // drainAlarms drains the topic into an empty database and returns how many events of alarms that stored. Alarms without detection, or

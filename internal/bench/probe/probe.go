@@ -7,6 +7,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -128,6 +129,21 @@ func (p *Probe) AlarmEvents(ctx context.Context) (events int64, err error) {
 		return 0, fmt.Errorf("count events of alarms: %w", err)
 	}
 	return events, nil
+}
+
+// AlarmsRaised returns when the alarm of each customer was raised, by the time of its reading.
+func (p *Probe) AlarmsRaised(ctx context.Context) (map[string]time.Time, error) {
+	rows, err := p.pool.Query(ctx, `SELECT subject, raised_at FROM alarms WHERE condition = 'rate_high'`)
+	if err != nil {
+		return nil, fmt.Errorf("read alarms: %w", err)
+	}
+	raised := map[string]time.Time{}
+	var subject string
+	var at time.Time
+	if _, err := pgx.ForEachRow(rows, []any{&subject, &at}, func() error { raised[subject] = at; return nil }); err != nil {
+		return nil, fmt.Errorf("read alarms: %w", err)
+	}
+	return raised, nil
 }
 
 // Sizes are bytes on disk, tables and their indexes apart.

@@ -22,6 +22,10 @@ type Detection struct {
 	Without     Rate   `json:"without"`
 	Ratio       Spread `json:"ratio"`        // With divided by Without, round by round
 	AlarmEvents int64  `json:"alarm_events"` // stored by a drain with detection
+
+	// Of live alarms, from the time of the reading that completes the condition.
+	Committed Latency `json:"alarm_committed"`
+	Shown     Latency `json:"alarm_shown"` // until a viewer of the console has received it
 }
 
 // CPURatio is the ratio by the processor time of a reading, which other work on the machine disturbs less.

@@ -73,6 +73,8 @@ func (r *Report) writeDetection(w io.Writer) {
 	writeRate(w, "drain with detection", d.With)
 	writeRate(w, "drain without", d.Without)
 	fmt.Fprintf(w, "with ÷ without\t%s\t%.2f by the processor's time; %s events of alarms stored\n", ratio(d.Ratio), d.CPURatio(), thousands(float64(d.AlarmEvents)))
+	fmt.Fprintf(w, "reading to alarm committed\tp50 %.1f ms\tp90 %.1f\tmax %.1f\n", d.Committed.P50, d.Committed.P90, d.Committed.Max)
+	fmt.Fprintf(w, "reading to alarm on the stream\tp50 %.1f ms\tp90 %.1f\tmax %.1f\n", d.Shown.P50, d.Shown.P90, d.Shown.Max)
 }
 
 func (r *Report) writeSteady(w io.Writer) {
