@@ -203,7 +203,11 @@ func (m *alarmModel) batch() {
 
 	name := rapid.SampledFrom(append(slices.Repeat([]string{"none"}, 12), faults...)).Draw(m.T, "fault")
 	m.count(name, 1)
-	actions := m.drawActions(rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3}).Draw(m.T, "actions meanwhile"))
+	meanwhile := rapid.SampledFrom([]int{0, 0, 0, 1, 2, 3}).Draw(m.T, "actions meanwhile")
+	if slices.ContainsFunc(records, func(r heartbeat.Record) bool { return m.system.refused[p][r.Offset] }) {
+		meanwhile = 0 // the worker halves the batch, so actions could come between its parts
+	}
+	actions := m.drawActions(meanwhile)
 	size := int64(rapid.SampledFrom([]int{1000, 1000, 10, 3}).Draw(m.T, "at a time"))
 	if len(actions) > 0 {
 		size = 1000 // one transaction, before or after each action

@@ -48,7 +48,7 @@ func (m *alarmModel) send(p int) {
 		})
 	}
 	gap := rapid.SampledFrom([]time.Duration{5 * time.Second, time.Second, 2 * time.Second, 5 * time.Second, 20 * time.Second, 70 * time.Second, 400 * time.Second}).Draw(m.T, "gap")
-	odd := rapid.SampledFrom([]string{"", "", "", "late", "ahead", "twice", "garbage", "refused", "out of order"}).Draw(m.T, "odd")
+	odd := rapid.SampledFrom([]string{"", "", "", "late", "ahead", "twice", "garbage", "refused", "out of order", "without a Kafka timestamp"}).Draw(m.T, "odd")
 	for i := 0; ; i++ {
 		sent := false
 		for _, s := range stretches {
@@ -76,6 +76,9 @@ func (m *alarmModel) append(p int, s stretch, i int, odd string) {
 			at = at.Add(9 * time.Minute)
 		case "out of order":
 			at = at.Add(-30 * time.Second)
+		case "without a Kafka timestamp":
+			record.Timestamp = time.Time{}
+			at = at.Add(time.Duration(i/5*2) * time.Hour)
 		case "refused":
 			m.system.refused[p][record.Offset] = true
 		}
