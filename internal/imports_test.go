@@ -65,8 +65,8 @@ var allowed = map[string][]string{
 
 // owners names the only packages that may import an adapter's library.
 var owners = map[string][]string{
-	"github.com/twmb/franz-go/pkg/kfake": {"internal/embedded/broker"},
-	"github.com/twmb/franz-go":           {"internal/kafka", "internal/embedded/broker"},
+	"github.com/twmb/franz-go/pkg/kfake": {"internal/embedded/broker", "internal/testkit/fakekafka"},
+	"github.com/twmb/franz-go":           {"internal/kafka", "internal/embedded/broker", "internal/testkit/fakekafka"},
 	"github.com/jackc/pgx":               {"internal/postgres", "internal/bench/probe"},
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/testkit/fakekafka"
 )
 
 // beTheBinary makes the test binary run main instead of tests, so that variables, .env, signals and exit codes are real.
@@ -184,7 +185,7 @@ func TestUsageErrorsExitWith2AndSayWhatIsWrong(t *testing.T) {
 
 func TestFlagsWinOverVariablesOverDotEnvOverDefaults(t *testing.T) {
 	t.Parallel()
-	cluster := newBroker(t)
+	cluster := fakekafka.Start(t)
 	for _, test := range []struct {
 		name      string
 		dotEnv    string
@@ -272,19 +273,9 @@ func TestEnvExampleNamesOnlyKnownVariables(t *testing.T) {
 	}
 }
 
-func newBroker(t *testing.T) *kfake.Cluster {
-	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return cluster
-}
-
 func TestFailureExitsWith1(t *testing.T) {
 	t.Parallel()
-	cluster := newBroker(t)
+	cluster := fakekafka.Start(t)
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	p := prepare(t, nil, "produce", "--brokers", cluster.ListenAddrs()[0])
 	if code := p.run(); code != exitFailure || !strings.Contains(p.stderr.String(), "TOPIC_AUTHORIZATION_FAILED") {
@@ -294,7 +285,7 @@ func TestFailureExitsWith1(t *testing.T) {
 
 func TestFirstInterruptEndsInOrder(t *testing.T) {
 	t.Parallel()
-	cluster := newBroker(t)
+	cluster := fakekafka.Start(t)
 	p := prepare(t, nil, "produce", "--rate=1000", "--brokers", cluster.ListenAddrs()[0])
 	p.start()
 	p.await("events sent")
@@ -318,7 +309,7 @@ func TestInterruptWhileConnectingIsNoFailure(t *testing.T) {
 // The broker takes nothing, so the first interrupt leaves the process waiting for acknowledgements.
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	cluster := newBroker(t)
+	cluster := fakekafka.Start(t)
 	faults := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
 	p := prepare(t, nil, "produce", "--rate=1000", "--brokers", cluster.ListenAddrs()[0])
 	p.start()

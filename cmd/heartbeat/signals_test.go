@@ -1,6 +1,7 @@
 package main
 
 import (
+	"heartbeat/internal/testkit/fakekafka"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -13,7 +14,7 @@ import (
 // A role whose output has no reader any more goes on, and ends in order when it is asked to.
 func TestOutputWithoutReaderEndsNoRole(t *testing.T) {
 	t.Parallel()
-	cluster := newBroker(t)
+	cluster := fakekafka.Start(t)
 	acks := filepath.Join(t.TempDir(), "acks")
 	p := prepare(t, nil, "produce", "--rate=1000", "--ack-log", acks, "--brokers", cluster.ListenAddrs()[0])
 	reader, writer, err := os.Pipe()
@@ -63,7 +64,7 @@ func TestHangupEndsInOrder(t *testing.T) {
 	handled := make(chan os.Signal, 1)
 	signal.Notify(handled, syscall.SIGHUP)
 	defer signal.Stop(handled)
-	cluster := newBroker(t)
+	cluster := fakekafka.Start(t)
 	p := prepare(t, nil, "produce", "--rate=1000", "--brokers", cluster.ListenAddrs()[0])
 	p.start()
 	p.await("events sent")
@@ -83,7 +84,7 @@ func TestHangupThatNohupIgnoresStaysIgnored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cluster := newBroker(t)
+	cluster := fakekafka.Start(t)
 	p := prepare(t, nil, "produce", "--rate=1000", "--brokers", cluster.ListenAddrs()[0])
 	p.cmd.Args = append([]string{nohup, p.cmd.Path}, p.cmd.Args[1:]...)
 	p.cmd.Path = nohup

@@ -22,6 +22,7 @@ import (
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/pgtest"
 	"heartbeat/internal/postgres/userstore"
+	"heartbeat/internal/testkit/fakekafka"
 	"heartbeat/internal/users"
 )
 
@@ -152,11 +153,7 @@ func wantProblem(t *testing.T, what string, status int, text string, wantStatus 
 // The consumer counts transitions and times them, and the console measures what is open.
 func TestMetricsOfAlarms(t *testing.T) {
 	t.Parallel()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, topic))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := fakekafka.Start(t, kfake.SeedTopics(3, topic))
 	pool := pgtest.Database(t)
 	brokers := kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic, Logger: slog.New(slog.DiscardHandler)}
 	sender, err := producer.New(t.Context(), producer.Config{Config: brokers})

@@ -19,6 +19,7 @@ import (
 	"heartbeat/internal/postgres/pgtest"
 	"heartbeat/internal/simulate"
 	"heartbeat/internal/simulator"
+	"heartbeat/internal/testkit/fakekafka"
 )
 
 const topic = "heartbeat-events"
@@ -41,11 +42,7 @@ func TestEveryRouteWithstandsGeneratedRequests(t *testing.T) {
 		t.Skip("Schemathesis is missing: run scripts/fetch-schemathesis")
 	}
 	const token = "a long enough token"
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, topic))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := fakekafka.Start(t, kfake.SeedTopics(3, topic))
 	brokers := kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic, Logger: slog.New(slog.DiscardHandler)}
 	database := postgres.Options{URL: pgtest.URL(pgtest.Database(t))}
 	store(t, brokers, database)

@@ -22,6 +22,7 @@ import (
 	"heartbeat/internal/progress"
 	"heartbeat/internal/simulate"
 	"heartbeat/internal/simulator"
+	"heartbeat/internal/testkit/fakekafka"
 )
 
 const topic = "heartbeat-events"
@@ -35,11 +36,7 @@ type environment struct {
 
 func newEnvironment(t *testing.T, pool *pgxpool.Pool, options ...kfake.Opt) *environment {
 	t.Helper()
-	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, options...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
+	cluster := fakekafka.Start(t, options...)
 	return &environment{
 		t:        t,
 		kafka:    kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic, Logger: slog.New(slog.DiscardHandler)},

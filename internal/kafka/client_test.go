@@ -11,21 +11,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/testkit/fakekafka"
+	"heartbeat/internal/testkit/logbuffer"
 )
 
 func TestConnectGivesUpAfterTenAttempts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
-		var log logBuffer
+		var log logbuffer.Buffer
 		began := time.Now()
 		_, err := kafka.Connect(t.Context(), kafka.Config{
-			Brokers: []string{virtualAddress}, Topic: topic, Logger: log.logger(), Dial: network.DialContext,
+			Brokers: []string{fakekafka.VirtualAddress}, Topic: topic, Logger: log.Logger(), Dial: network.DialContext,
 		})
 		if err == nil {
 			t.Fatal("connected to a port without a listener")
 		}
-		for _, want := range []string{virtualAddress, "10 attempts", "KAFKA_BOOTSTRAP_SERVERS"} {
+		for _, want := range []string{fakekafka.VirtualAddress, "10 attempts", "KAFKA_BOOTSTRAP_SERVERS"} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("error %q does not say %q", err, want)
 			}
@@ -33,7 +35,7 @@ func TestConnectGivesUpAfterTenAttempts(t *testing.T) {
 		if took := time.Since(began); took != 45*time.Second {
 			t.Errorf("gave up after %v, want 9 waits of 5 s", took)
 		}
-		for _, want := range []string{`attempt="1 of 10"`, `attempt="10 of 10"`, "address=" + virtualAddress, "cause="} {
+		for _, want := range []string{`attempt="1 of 10"`, `attempt="10 of 10"`, "address=" + fakekafka.VirtualAddress, "cause="} {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("log does not contain %q:\n%s", want, log.String())
 			}
@@ -48,18 +50,18 @@ func TestConnectWaitsForTheBroker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
-		var log logBuffer
+		var log logbuffer.Buffer
 		started := make(chan *kfake.Cluster, 1)
-		time.AfterFunc(12*time.Second, func() { started <- newVirtualCluster(t, &network) })
+		time.AfterFunc(12*time.Second, func() { started <- fakekafka.StartVirtual(t, &network) })
 		client, err := kafka.Connect(t.Context(), kafka.Config{
-			Brokers: []string{virtualAddress}, Topic: topic, Logger: log.logger(), Dial: network.DialContext,
+			Brokers: []string{fakekafka.VirtualAddress}, Topic: topic, Logger: log.Logger(), Dial: network.DialContext,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		client.Close()
 		(<-started).Close()
-		if !strings.Contains(log.String(), `msg="connected to broker" component=kafka address=`+virtualAddress) {
+		if !strings.Contains(log.String(), `msg="connected to broker" component=kafka address=`+fakekafka.VirtualAddress) {
 			t.Errorf("log does not tell of the connection:\n%s", log.String())
 		}
 		if failures := strings.Count(log.String(), "broker not reachable"); failures != 3 {
@@ -75,7 +77,7 @@ func TestConnectEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 		defer cancel()
 		began := time.Now()
-		_, err := kafka.Connect(ctx, kafka.Config{Brokers: []string{virtualAddress}, Topic: topic, Dial: network.DialContext})
+		_, err := kafka.Connect(ctx, kafka.Config{Brokers: []string{fakekafka.VirtualAddress}, Topic: topic, Dial: network.DialContext})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error is %v, want the context's", err)
 		}
@@ -111,7 +113,7 @@ func TestConnectRefusesBadConfig(t *testing.T) {
 
 func TestConnectAcceptsBlanksBetweenAddresses(t *testing.T) {
 	t.Parallel()
-	config := configFor(newCluster(t))
+	config := configFor(fakekafka.Start(t))
 	config.Brokers = []string{"127.0.0.1:1", " " + config.Brokers[0] + "\t"}
 	client, err := kafka.Connect(t.Context(), config)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
+	"heartbeat/internal/testkit/fakekafka"
 )
 
 // follow runs a follower until the test ends and returns it with a function that tells what it has seen.
@@ -61,14 +62,14 @@ func TestFollowerSeesValidReadingsFromNowOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		network := &kfake.VirtualNetwork{}
-		newVirtualCluster(t, network, kfake.SeedTopics(1, topic))
-		client, err := kgo.NewClient(kgo.SeedBrokers(virtualAddress), kgo.Dialer(network.DialContext), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+		fakekafka.StartVirtual(t, network, kfake.SeedTopics(1, topic))
+		client, err := kgo.NewClient(kgo.SeedBrokers(fakekafka.VirtualAddress), kgo.Dialer(network.DialContext), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer client.Close()
 		send(t, client, event(1))
-		follower, seen := follow(t, kafka.Config{Brokers: []string{virtualAddress}, Topic: topic, Dial: network.DialContext})
+		follower, seen := follow(t, kafka.Config{Brokers: []string{fakekafka.VirtualAddress}, Topic: topic, Dial: network.DialContext})
 		time.Sleep(10 * time.Second)
 		if following, _, cause := follower.Status(); !following {
 			t.Fatalf("not following after ten seconds: %v", cause)
@@ -85,7 +86,7 @@ func TestFollowerSaysThatItCannotFollow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		network := &kfake.VirtualNetwork{} // without a listener
-		follower, _ := follow(t, kafka.Config{Brokers: []string{virtualAddress}, Topic: topic, Dial: network.DialContext})
+		follower, _ := follow(t, kafka.Config{Brokers: []string{fakekafka.VirtualAddress}, Topic: topic, Dial: network.DialContext})
 		time.Sleep(30 * time.Second)
 		if following, _, cause := follower.Status(); following || cause == nil {
 			t.Errorf("following is %v with cause %v, want a cause", following, cause)

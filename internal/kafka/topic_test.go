@@ -13,6 +13,8 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/progress"
+	"heartbeat/internal/testkit/fakekafka"
+	"heartbeat/internal/testkit/logbuffer"
 )
 
 func connect(t testing.TB, config kafka.Config) *kafka.Client {
@@ -27,7 +29,7 @@ func connect(t testing.TB, config kafka.Config) *kafka.Client {
 
 func TestEnsureTopicCreatesTheTopicOfTheContract(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
+	cluster := fakekafka.Start(t)
 	client := connect(t, configFor(cluster))
 	for range 2 { // the second time finds it and leaves it alone
 		if err := client.EnsureTopic(t.Context()); err != nil {
@@ -54,10 +56,10 @@ func TestEnsureTopicCreatesTheTopicOfTheContract(t *testing.T) {
 
 func TestEnsureTopicTakesAnotherCutWithAWarning(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t, kfake.SeedTopics(7, topic))
-	var log logBuffer
+	cluster := fakekafka.Start(t, kfake.SeedTopics(7, topic))
+	var log logbuffer.Buffer
 	config := configFor(cluster)
-	config.Logger = log.logger()
+	config.Logger = log.Logger()
 	if err := connect(t, config).EnsureTopic(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +70,7 @@ func TestEnsureTopicTakesAnotherCutWithAWarning(t *testing.T) {
 
 func TestEnsureTopicWithoutPermissionSaysWhatToAskFor(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
+	cluster := fakekafka.Start(t)
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 	err := connect(t, configFor(cluster)).EnsureTopic(t.Context())
 	if err == nil || !strings.Contains(err.Error(), topic) || !strings.Contains(err.Error(), "administrator") {
@@ -78,7 +80,7 @@ func TestEnsureTopicWithoutPermissionSaysWhatToAskFor(t *testing.T) {
 
 func TestTopicTellsIdentityAndOffsets(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
+	cluster := fakekafka.Start(t)
 	sender, err := producer.New(t.Context(), producer.Config{Config: configFor(cluster)})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +116,7 @@ func TestTopicTellsIdentityAndOffsets(t *testing.T) {
 
 func TestTopicOfAMissingTopicNamesIt(t *testing.T) {
 	t.Parallel()
-	_, err := connect(t, configFor(newCluster(t))).Topic(t.Context())
+	_, err := connect(t, configFor(fakekafka.Start(t))).Topic(t.Context())
 	if err == nil || !strings.Contains(err.Error(), topic) {
 		t.Errorf("error is %v, want one that names the topic", err)
 	}

@@ -2,10 +2,8 @@ package consumer_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,108 +17,13 @@ import (
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/consumer"
 	"heartbeat/internal/pipeline"
+	"heartbeat/internal/testkit/fakekafka"
+	"heartbeat/internal/testkit/logbuffer"
 )
 
 // Rebalances, lost memberships and logs that change under the consumer, on a virtual network in synthetic time.
 
 var started = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of every synctest bubble
-
-// memoryStore is a store that keeps what was written by topic id, partition and offset, under the rules of the real one.
-type memoryStore struct {
-	mu        sync.Mutex
-	logs      map[logKey]*storedLog
-	incidents []pipeline.Incident
-	twice     []string
-	refused   int // writes under an old fence
-}
-
-type logKey struct {
-	topic     [16]byte
-	partition int32
-}
-
-type storedLog struct {
-	fence, next int64
-	epoch       int32
-	stored      map[int64]heartbeat.CustomerID
-	order       []heartbeat.Reading
-}
-
-func newMemoryStore() *memoryStore { return &memoryStore{logs: map[logKey]*storedLog{}} }
-
-func (m *memoryStore) Claim(_ context.Context, p pipeline.Partition, start int64) (pipeline.Claim, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	key := logKey{p.TopicID, p.Number}
-	if m.logs[key] == nil {
-		m.logs[key] = &storedLog{next: start, epoch: -1, stored: map[int64]heartbeat.CustomerID{}}
-	}
-	log := m.logs[key]
-	log.fence++
-	return pipeline.Claim{Partition: p, Fence: log.fence, Next: log.next, Epoch: log.epoch, StateFrom: log.next}, nil
-}
-
-func (m *memoryStore) of(c pipeline.Claim) (*storedLog, error) {
-	log := m.logs[logKey{c.TopicID, c.Number}]
-	if log.fence != c.Fence {
-		m.refused++
-		return nil, &pipeline.Fault{Kind: pipeline.Fenced, Err: fmt.Errorf("fence is %d, not %d", log.fence, c.Fence)}
-	}
-	return log, nil
-}
-
-func (m *memoryStore) Position(_ context.Context, c pipeline.Claim) (int64, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	log, err := m.of(c)
-	if err != nil {
-		return 0, err
-	}
-	return log.next, nil
-}
-
-func (m *memoryStore) Write(_ context.Context, c pipeline.Claim, b *pipeline.Batch) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	log, err := m.of(c)
-	if err != nil {
-		return err
-	}
-	if b.From != log.next {
-		return &pipeline.Fault{Kind: pipeline.Stale, Err: fmt.Errorf("next is %d, not %d", log.next, b.From)}
-	}
-	for _, r := range b.Readings {
-		if _, ok := log.stored[r.Offset]; ok {
-			m.twice = append(m.twice, fmt.Sprintf("%d/%d", c.Number, r.Offset))
-		}
-		log.stored[r.Offset] = r.Customer
-		log.order = append(log.order, r.Reading)
-	}
-	log.next, log.epoch = b.To, b.Epoch
-	return nil
-}
-
-func (m *memoryStore) Record(_ context.Context, c pipeline.Claim, i pipeline.Incident) (pipeline.Claim, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	log, err := m.of(c)
-	if err != nil {
-		return c, err
-	}
-	m.incidents = append(m.incidents, i)
-	log.next = i.To
-	c.Next, c.StateFrom = i.To, i.To
-	return c, nil
-}
-
-func (m *memoryStore) count() (stored int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, log := range m.logs {
-		stored += len(log.stored)
-	}
-	return stored
-}
 
 // bubble is one broker and its clients inside a synctest bubble.
 type bubble struct {
@@ -315,9 +218,9 @@ func TestChosenInstanceIDOfAnotherConsumerIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBubble(t)
 		defer b.close()
-		var log logBuffer
+		var log logbuffer.Buffer
 		same := consumer.Config{InstanceID: "copied", InstanceIDChosen: true}
-		first, second := b.consumeAs(same, log.logger()), b.consumeAs(same, log.logger())
+		first, second := b.consumeAs(same, log.Logger()), b.consumeAs(same, log.Logger())
 		for range 20 {
 			b.produce(50)
 			time.Sleep(time.Second)
@@ -337,7 +240,7 @@ func TestChosenInstanceIDOfAnotherConsumerIsGivenUp(t *testing.T) {
 
 func TestConsumerWithoutGroupIsRefused(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
+	cluster := fakekafka.Start(t)
 	client, err := kafka.Connect(t.Context(), configFor(cluster))
 	if err != nil {
 		t.Fatal(err)
@@ -381,14 +284,6 @@ func TestSecondGroupOnTheSameDatabaseStoresNothingTwice(t *testing.T) {
 			t.Error("no write was refused: the fence was never met")
 		}
 	})
-}
-
-func zombieFence(m *memoryStore) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, log := range m.logs {
-		log.fence++
-	}
 }
 
 func TestTopicReplacedWhileConsuming(t *testing.T) {

@@ -12,28 +12,6 @@ import (
 
 const topic = "heartbeat-events"
 
-// newCluster starts a broker for the test.
-func newCluster(t testing.TB, options ...kfake.Opt) *kfake.Cluster {
-	t.Helper()
-	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, options...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return cluster
-}
-
-// newVirtualCluster starts a broker that listens on a network without sockets, which a synctest bubble needs.
-func newVirtualCluster(t testing.TB, network *kfake.VirtualNetwork, options ...kfake.Opt) *kfake.Cluster {
-	t.Helper()
-	return newCluster(t, append(options, kfake.ListenFn(network.Listen), kfake.Ports(virtualPort))...)
-}
-
-const (
-	virtualPort    = 19092
-	virtualAddress = "localhost:19092"
-)
-
 func configFor(cluster *kfake.Cluster) kafka.Config {
 	return kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic}
 }

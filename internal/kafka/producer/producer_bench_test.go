@@ -9,6 +9,7 @@ import (
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
+	"heartbeat/internal/testkit/fakekafka"
 )
 
 // BenchmarkProducer sends events to a broker that acknowledges and forgets, in the same process: what is measured is
@@ -16,7 +17,7 @@ import (
 func BenchmarkProducer(b *testing.B) {
 	for _, compression := range []producer.Compression{producer.Gzip, producer.Zstd, producer.LZ4, producer.Snappy, producer.None} {
 		b.Run(string(compression), func(b *testing.B) {
-			cluster := newCluster(b, kfake.BlackholeProduce())
+			cluster := fakekafka.Start(b, kfake.BlackholeProduce())
 			sender := newProducer(b, producer.Config{
 				Config:      kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic},
 				Compression: compression,

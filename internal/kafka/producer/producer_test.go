@@ -22,6 +22,7 @@ import (
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
+	"heartbeat/internal/testkit/fakekafka"
 )
 
 // The partitions are what partitionForKey of Apache Kafka's Java client 3.9.0 returns for these keys.
@@ -42,7 +43,7 @@ func TestProducerChoosesPartitionsAsKafkaDoes(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test.partitions, " partitions"), func(t *testing.T) {
 			t.Parallel()
-			cluster := newCluster(t, kfake.SeedTopics(test.partitions, topic))
+			cluster := fakekafka.Start(t, kfake.SeedTopics(test.partitions, topic))
 			sender := newProducer(t, producer.Config{Config: configFor(cluster)})
 			for text := range test.want {
 				customer, err := heartbeat.ParseCustomerID(text)
@@ -72,7 +73,7 @@ func TestProducerWireForm(t *testing.T) {
 	for _, compression := range []producer.Compression{"", producer.Zstd, producer.LZ4, producer.Snappy, producer.None} {
 		t.Run(string(compression), func(t *testing.T) {
 			t.Parallel()
-			cluster := newCluster(t)
+			cluster := fakekafka.Start(t)
 			var delivered producer.Delivery
 			sender := newProducer(t, producer.Config{
 				Config: configFor(cluster), Compression: compression,
@@ -115,7 +116,7 @@ func TestProducerRefusesAnUnknownCompression(t *testing.T) {
 func TestProducerDeliversEachEventOnceAndUnchanged(t *testing.T) {
 	t.Parallel()
 	const senders, each = 4, 17_000
-	cluster := newCluster(t)
+	cluster := fakekafka.Start(t)
 	acknowledged := map[string]bool{}
 	sender := newProducer(t, producer.Config{
 		Config: configFor(cluster),
@@ -164,7 +165,7 @@ func TestProducerRidesOutAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const sent = 100
 		var network kfake.VirtualNetwork
-		cluster := newVirtualCluster(t, &network)
+		cluster := fakekafka.StartVirtual(t, &network)
 		sender := newVirtualProducer(t, &network)
 		outage := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotLeaderForPartition, Count: -1})
 		for customer := range heartbeat.CustomerID(sent) {
@@ -189,7 +190,7 @@ func TestProducerRidesOutAnOutage(t *testing.T) {
 
 func TestProducerEndsWithAFinalError(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
+	cluster := fakekafka.Start(t)
 	refused := make(chan error, 1)
 	sender := newProducer(t, producer.Config{
 		Config:     configFor(cluster),
@@ -222,7 +223,7 @@ func TestProducerGivesUpAfterTheDeliveryTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
-		cluster := newVirtualCluster(t, &network)
+		cluster := fakekafka.StartVirtual(t, &network)
 		sender := newVirtualProducer(t, &network)
 		arrived := make(chan struct{})
 		cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -248,7 +249,7 @@ func TestProducerGivesUpAfterTheDeliveryTimeout(t *testing.T) {
 func newVirtualProducer(t testing.TB, network *kfake.VirtualNetwork) *producer.Producer {
 	t.Helper()
 	return newProducer(t, producer.Config{
-		Config: kafka.Config{Brokers: []string{virtualAddress}, Topic: topic, Dial: func(ctx context.Context, net_, address string) (net.Conn, error) {
+		Config: kafka.Config{Brokers: []string{fakekafka.VirtualAddress}, Topic: topic, Dial: func(ctx context.Context, net_, address string) (net.Conn, error) {
 			conn, err := network.DialContext(ctx, net_, address)
 			if err != nil { // as TCP says it; the library tells errors apart by their type
 				err = &net.OpError{Op: "dial", Net: net_, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
@@ -260,7 +261,7 @@ func newVirtualProducer(t testing.TB, network *kfake.VirtualNetwork) *producer.P
 
 func TestProducerAbandonSettlesEverything(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
+	cluster := fakekafka.Start(t)
 	sender := newProducer(t, producer.Config{Config: configFor(cluster)})
 	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
 	const sent = 1000
@@ -284,7 +285,7 @@ func TestProducerSendBlocksWhileTheBufferIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const buffer, extra = 64 << 10, 10
 		var network kfake.VirtualNetwork
-		cluster := newVirtualCluster(t, &network)
+		cluster := fakekafka.StartVirtual(t, &network)
 		sender := newVirtualProducer(t, &network)
 		outage := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
 		var taken atomic.Int64

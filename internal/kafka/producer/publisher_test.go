@@ -17,6 +17,7 @@ import (
 
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
+	"heartbeat/internal/testkit/fakekafka"
 )
 
 func newPublisher(t *testing.T, config producer.PublisherConfig) *producer.Publisher {
@@ -35,7 +36,7 @@ func message(n int) producer.Message {
 
 func TestPublishReturnsOnceEveryRecordIsInTheTopic(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
+	cluster := fakekafka.Start(t)
 	publisher := newPublisher(t, producer.PublisherConfig{Config: configFor(cluster)})
 	defer publisher.Close()
 	var want []string
@@ -67,7 +68,7 @@ func TestPublishReturnsOnceEveryRecordIsInTheTopic(t *testing.T) {
 
 func TestPublishSaysWhichRecordIsRefused(t *testing.T) {
 	t.Parallel()
-	cluster := newCluster(t)
+	cluster := fakekafka.Start(t)
 	publisher := newPublisher(t, producer.PublisherConfig{Config: configFor(cluster), Compression: producer.None})
 	defer publisher.Close()
 	large := message(1)
@@ -86,9 +87,9 @@ func TestPublishEndsWithItsContextAndAnUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
-		cluster := newVirtualCluster(t, &network)
+		cluster := fakekafka.StartVirtual(t, &network)
 		publisher := newPublisher(t, producer.PublisherConfig{
-			Config: kafka.Config{Brokers: []string{virtualAddress}, Topic: topic, Dial: network.DialContext}, Compression: producer.None,
+			Config: kafka.Config{Brokers: []string{fakekafka.VirtualAddress}, Topic: topic, Dial: network.DialContext}, Compression: producer.None,
 		})
 		outage := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotEnoughReplicas, Count: -1})
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
