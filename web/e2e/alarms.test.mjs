@@ -46,6 +46,12 @@ describe("alarms", { timeout: 600_000 }, () => {
     await page.locator(LIVE).waitFor();
     return page;
   }
+  const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+  async function accessible(page, where) {
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
+    assert.deepEqual(violations.map((v) => `${where}: ${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.failureSummary}`).join(" | ")}`), []);
+  }
   const row = (page, customer) => page.locator(".alarm-row:not([hidden])", { hasText: customer });
   const headline = (page, text) => page.locator("#headline", { hasText: text }).waitFor();
 
@@ -130,34 +136,51 @@ INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, actor) SELECT g
     await row(page, "CUST_00007").getByText("Acknowledged by anna").waitFor();
   });
 
-  test("ten thousand open alarms stay responsive", async () => {
-    raise(system, { from: 1, to: 10_000, condition: "bad_signal", priority: "low", value: 35, limit: 20 });
-    raise(system, { from: 5555 });
+  test("with 0, 5, 500 and 10,000 open alarms the page stays responsive and accessible", async () => {
     const page = await open();
+    await headline(page, "No open alarm");
+    await accessible(page, "no alarm");
+    for (const [from, to, text] of [[1, 5, "5 need attention"], [6, 500, "500 need attention"], [501, 10_000, "10,000 need attention"]]) {
+      raise(system, { from, to, condition: "bad_signal", priority: "low", value: 35, limit: 20 });
+      await headline(page, text);
+      assert.ok((await page.locator(".alarm-row").count()) < 100, "rows exist that nobody sees");
+      await accessible(page, text);
+      const took = await page.evaluate(async () => {
+        const scroller = document.querySelector(".alarm-panel .virtual-scroll");
+        scroller.focus();
+        const times = [];
+        for (const key of ["End", "Home", "PageDown", "ArrowDown", "End", "Home", "PageDown"]) {
+          const began = performance.now();
+          scroller.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+          await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+          times.push(Math.round(performance.now() - began));
+        }
+        return times.sort((a, b) => a - b);
+      });
+      console.log(`# keys with ${text.split(" ")[0]} alarms take ${took} ms to the next frame`);
+      assert.ok(took[3] < 400, `with ${text}, half of the keys take longer than ${took[3]} ms`);
+    }
+    raise(system, { from: 5555 });
     await headline(page, "10,001 need attention");
-    assert.match(await page.locator(".alarm-row").first().innerText(), /CUST_05555/);
-    assert.ok((await page.locator(".alarm-row").count()) < 100);
-    const list = page.locator(".alarm-panel .virtual-scroll").first();
-    await list.focus();
-    const took = await page.evaluate(async () => {
-      const scroller = document.querySelector(".alarm-panel .virtual-scroll");
-      const times = [];
-      for (const key of ["End", "Home", "PageDown", "ArrowDown"]) {
-        const began = performance.now();
-        scroller.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-        times.push(Math.round(performance.now() - began));
-      }
-      return times;
-    });
-    console.log(`# keys with 10,001 alarms take ${took} ms to the next frame`);
-    assert.ok(Math.min(...took) < 500, `keys take ${took} ms`);
     await page.keyboard.press("Home");
+    assert.match(await page.locator(".alarm-row").first().innerText(), /CUST_05555/);
     const pressed = Date.now();
     await page.keyboard.press("a");
     await page.locator(".done", { hasText: "CUST_05555, rate high: acknowledged." }).waitFor();
     assert.ok(Date.now() - pressed < 2000, `acknowledging took ${Date.now() - pressed} ms`);
     assert.equal(await page.locator('[data-group="low"] .chip-count').innerText(), "9,999");
+  });
+
+  test("the keyboard alone comes to the list from the beginning of the page, and acknowledges with two keys", async () => {
+    raise(system, { from: 21 });
+    const page = await open();
+    await row(page, "CUST_00021").waitFor();
+    for (const key of ["Tab", "Enter"]) await page.keyboard.press(key); // skip to content
+    const role = () => page.evaluate(() => document.activeElement?.getAttribute("role"));
+    for (let i = 0; i < 8 && (await role()) !== "grid"; i++) await page.keyboard.press("Tab");
+    assert.equal(await role(), "grid", "eight tabs do not come to the list");
+    for (const key of ["ArrowDown", "a"]) await page.keyboard.press(key);
+    await row(page, "CUST_00021").getByText("Acknowledged by local").waitFor();
   });
 
   test("the list of alarms is filtered and taken away, and one alarm shows its history", async () => {
@@ -374,7 +397,6 @@ INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, actor) SELECT g
 
   for (const [mode, options] of [["light", {}], ["dark", { colorScheme: "dark" }], ["phone", PHONE]]) {
     test(`the pages are accessible and fit, ${mode}`, async () => {
-      const axe = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
       for (const [from, more] of [[42, {}], [43, { condition: "rate_low", value: 34, limit: 40 }], [44, { ended: true }], [45, { condition: "bad_signal", priority: "low", value: 35, limit: 20 }]]) raise(system, { from, ...more });
       const id = sql(system, "SELECT alarm_id FROM alarms WHERE subject = 'CUST_00042' AND closed_at IS NULL");
       const page = await open(options);
@@ -386,9 +408,7 @@ INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, actor) SELECT g
         await page.waitForTimeout(1000);
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${hash} is ${wide} px too wide`);
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }));
-        assert.deepEqual(violations.map((v) => `${hash}: ${v.id}: ${v.nodes.slice(0, 3).map((n) => `${n.target} ${n.failureSummary}`).join(" | ")}`), []);
+        await accessible(page, hash);
       }
     });
   }
