@@ -185,7 +185,7 @@ export class Chart {
       hooks: {
         setCursor: [(plot) => this.#point(plot)],
         setSelect: [(plot) => this.#selected(plot)],
-        draw: [(plot) => this.#limits(plot, color), (plot) => this.#drawMoments(plot, color), (plot) => this.#marks(plot, color)],
+        draw: [(plot) => this.#limits(plot, color), (plot) => this.#marks(plot, color), (plot) => this.#drawMoments(plot, color)],
       },
     };
   }
@@ -259,6 +259,9 @@ export class Chart {
       const row = free >= 0 ? free : rows.length;
       if (row >= MOST_MOMENT_ROWS) continue; // the line alone
       rows[row] = start + wide;
+      c.fillStyle = color("--panel"); // the word stays readable on the trace
+      c.fillRect(start - 2 * devicePixelRatio, top + line * row + devicePixelRatio, wide - 4 * devicePixelRatio, line);
+      c.fillStyle = color(moment.color);
       c.fillText(moment.label, start, top + 2 * devicePixelRatio + line * row);
     }
     c.restore();

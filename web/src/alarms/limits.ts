@@ -135,7 +135,7 @@ function limitForm(context: Context, customer: string | undefined, send: (body: 
     customer === undefined && h("label", { class: "field" }, "For", scope), customer === undefined && who,
     number("low", "Low, bpm", 25, 60), number("high", "High, bpm", 100, 230),
     time("from", "Daily from (empty: all day)"), time("to", "Daily to"),
-    number("length", "For hours (empty: no end)", 1, 8760),
+    number("length", "Ends after hours (empty: never)", 1, 8760),
     h("label", { class: "field grow" }, "Reason", h("input", { name: "reason", required: true, maxlength: 500, autocomplete: "off" })),
     h("button", { type: "submit", class: "primary" }, "Set limits"));
   return form;

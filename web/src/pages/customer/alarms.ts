@@ -54,9 +54,10 @@ function momentsOf(alarm: Alarm): Moment[] {
   const name = CONDITIONS[alarm.condition].toLowerCase();
   const color = `--ink-${alarm.priority}`;
   const at = (time: string): number => Date.parse(time) / 1000;
+  const began = at(alarm.onset_at) < at(alarm.active_since) - 1; // otherwise both are one line
   return [
-    { at: at(alarm.onset_at), label: `${name} begins`, color, dashed: true },
-    { at: at(alarm.active_since), label: "alarm raised", color, dashed: false },
+    ...(began ? [{ at: at(alarm.onset_at), label: `${name} begins`, color, dashed: true }] : []),
+    { at: at(alarm.active_since), label: `${name} raised`, color, dashed: false },
     ...(alarm.cleared_at ? [{ at: at(alarm.cleared_at), label: `${name} ended`, color, dashed: true }] : []),
   ];
 }
