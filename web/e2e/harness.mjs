@@ -9,8 +9,8 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** UPDATE_IMAGES=1 renews the pictures of the README, after a quarter of an hour so that the charts are full. */
 export const UPDATE_IMAGES = Boolean(process.env.UPDATE_IMAGES);
-/** Pictures to look at that no document shows. */
-export const UNPUBLISHED = mkdtempSync("/var/tmp/heartbeat-images-");
+/** Pictures to look at that no document shows, of the last run. */
+export const UNPUBLISHED = "/var/tmp/heartbeat-images";
 export const IMAGES = UPDATE_IMAGES ? join(ROOT, "docs/images") : UNPUBLISHED;
 
 const ARGUMENTS = [
