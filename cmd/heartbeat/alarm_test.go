@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -89,5 +90,41 @@ func TestAlarmsFromTheCommandLine(t *testing.T) {
 	}
 	if code, stdout, _ := command("alarm", "close", "--as", "anna", "--json", activeID); code != 1 || !strings.Contains(stdout, `"code": "alarm_active"`) {
 		t.Errorf("exit code %d: %s", code, stdout)
+	}
+}
+
+// Each command on alarms and limits prints JSON where asked, and each is an operation of the API too.
+func TestAlarmCommandsPrintJSONAndAreInTheAPI(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../internal/web/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var description struct {
+		Paths map[string]map[string]any `json:"paths"`
+	}
+	if err := json.Unmarshal(text, &description); err != nil {
+		t.Fatal(err)
+	}
+	command := onDatabase(t)
+	for _, step := range []struct{ args, method, path, want string }{
+		{"alarm list", "get", "/alarms", activeID},
+		{"alarm show " + activeID, "get", "/alarms/{id}", `"history"`},
+		{"alarm ack --as anna " + activeID, "post", "/alarms/{id}/ack", `"acknowledged_by": "anna"`},
+		{"alarm snooze --as anna --for 10m --reason moving " + activeID, "post", "/alarms/{id}/snooze", `"snoozed_by": "anna"`},
+		{"alarm close --as anna " + activeID, "post", "/alarms/{id}/close", `"code": "alarm_active"`},
+		{"alarm assign --as anna --to ben " + activeID, "post", "/alarms/{id}/assign", `"assigned_to": "ben"`},
+		{"alarm comment --as anna --text walking " + activeID, "post", "/alarms/{id}/comment", `"note": "walking"`},
+		{"limits set --as anna --customer CUST_00042 --high 120 --reason medication", "post", "/limits", `"high": 120`},
+		{"limits list", "get", "/limits", `"limit_id": 1`},
+		{"limits end --as anna --reason done 1", "post", "/limits/{id}/end", `"ended_by": "anna"`},
+	} {
+		_, stdout, stderr := command(append(strings.Fields(step.args), "--json")...)
+		if !json.Valid([]byte(stdout)) || !strings.Contains(stdout, step.want) {
+			t.Errorf("%s --json: want JSON with %s, got\n%s%s", step.args, step.want, stdout, stderr)
+		}
+		if description.Paths["/api/v1"+step.path][step.method] == nil {
+			t.Errorf("%s is not in openapi.json as %s /api/v1%s", step.args, step.method, step.path)
+		}
 	}
 }
