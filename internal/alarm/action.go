@@ -88,6 +88,7 @@ func (a *Alarm) conflict(action Action, since []Event) error {
 }
 
 // Due returns the events that time alone causes by now: an acknowledgement that expired, a snooze that ended.
+// It is the reference of the statements that do it.
 func (a *Alarm) Due(now time.Time) []Kind {
 	var due []Kind
 	if a.Active && !a.AcknowledgedUntil.IsZero() && !now.Before(a.AcknowledgedUntil) {

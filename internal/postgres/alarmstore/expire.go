@@ -4,49 +4,69 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-
-	"heartbeat/internal/alarm"
 )
 
-const dueSQL = `
-SELECT` + alarmColumns + `
-  FROM alarms
- WHERE closed_at IS NULL AND (active AND acknowledged_until <= $1 OR snoozed_until <= $1)
- ORDER BY least(acknowledged_until, snoozed_until)
- LIMIT 1000`
+const (
+	anythingOverSQL = `
+SELECT EXISTS (SELECT FROM alarms WHERE closed_at IS NULL AND (active AND acknowledged_until <= $1 OR snoozed_until <= $1))`
 
-// Expire ends the acknowledgements and snoozes whose time is over and returns how many. Any number of processes may call it: an
-// alarm that changed meanwhile is left to the next call.
+	endAcknowledgementsSQL = `
+WITH due AS MATERIALIZED (
+    SELECT alarm_id
+      FROM alarms
+     WHERE active AND acknowledged_until <= $1
+     ORDER BY acknowledged_until
+     LIMIT 1000
+       FOR UPDATE SKIP LOCKED
+),
+ended AS (
+    UPDATE alarms AS a
+       SET version = a.version + 1, acknowledged_by = NULL, acknowledged_at = NULL, acknowledged_until = NULL, tier = 0
+      FROM due
+     WHERE a.alarm_id = due.alarm_id
+    RETURNING a.alarm_id, a.version)
+INSERT INTO alarm_events (event_id, alarm_id, version, kind, at)
+SELECT gen_random_uuid(), alarm_id, version, 'acknowledgement_expired', $1
+  FROM ended`
+
+	endSnoozesSQL = `
+WITH due AS MATERIALIZED (
+    SELECT alarm_id
+      FROM alarms
+     WHERE closed_at IS NULL AND snoozed_until <= $1
+     ORDER BY snoozed_until
+     LIMIT 1000
+       FOR UPDATE SKIP LOCKED
+),
+ended AS (
+    UPDATE alarms AS a
+       SET version = a.version + 1, snoozed_by = NULL, snoozed_until = NULL
+      FROM due
+     WHERE a.alarm_id = due.alarm_id
+    RETURNING a.alarm_id, a.version)
+INSERT INTO alarm_events (event_id, alarm_id, version, kind, at)
+SELECT gen_random_uuid(), alarm_id, version, 'snooze_ended', $1
+  FROM ended`
+)
+
+// Expire ends the acknowledgements and snoozes whose time is over and returns how many. Each statement is a transaction of its own and
+// skips what is locked, so any number of processes may call it: none ends the same one twice. It writes nothing where nothing is
+// over, so a role that only reads may call it.
 func (s *Store) Expire(ctx context.Context, now time.Time) (count int, err error) {
 	now = now.UTC().Truncate(time.Microsecond)
-	rows, err := s.pool.Query(ctx, dueSQL, now)
-	if err != nil {
+	over := false
+	if err := s.pool.QueryRow(ctx, anythingOverSQL, now).Scan(&over); err != nil {
 		return 0, fmt.Errorf("find what is over: %w", err)
 	}
-	due, err := pgx.CollectRows(rows, scanAlarm)
-	if err != nil {
-		return 0, fmt.Errorf("find what is over: %w", err)
+	if !over {
+		return 0, nil
 	}
-	for _, held := range due {
-		for _, kind := range held.Due(now) {
-			event := alarm.Event{ID: uuid.New(), Alarm: held.ID, Version: held.Version + 1, Kind: kind, At: now}
-			after, err := alarm.Fold(held, event)
-			if err != nil {
-				return count, fmt.Errorf("end of acknowledgement or snooze: %w", err)
-			}
-			stored, err := s.store(ctx, &after, &event)
-			if err != nil {
-				return count, err
-			}
-			if !stored {
-				break
-			}
-			held = after
-			count++
+	for _, sql := range [...]string{endAcknowledgementsSQL, endSnoozesSQL} {
+		tag, err := s.pool.Exec(ctx, sql, now)
+		if err != nil {
+			return count, fmt.Errorf("end acknowledgements and snoozes: %w", readOnly(err))
 		}
+		count += int(tag.RowsAffected())
 	}
 	return count, nil
 }

@@ -1,0 +1,130 @@
+package alarmstore_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/postgres/alarmstore"
+	"heartbeat/internal/postgres/pgtest"
+)
+
+// The readings are of February, so a timer on the readings' own time would escalate at once.
+func TestAlarmsEscalateByTheTimeSinceTheyWereRecorded(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	store := alarmstore.New(pool)
+	batch := []alarm.Transition{
+		transition("CUST_00001", alarm.Raised, alarm.High, noon, 1),
+		transition("CUST_00002", alarm.Raised, alarm.Medium, noon, 2),
+		transition("CUST_00003", alarm.Raised, alarm.Low, noon, 3),
+		transition("CUST_00004", alarm.Raised, alarm.High, noon, 4), // acknowledged at 59.9 s
+		transition("CUST_00005", alarm.Raised, alarm.High, noon, 5), // ends unseen: goes on
+		transition("CUST_00005", alarm.Cleared, alarm.High, noon, 6),
+		transition("CUST_00006", alarm.Raised, alarm.Low, noon, 7), // becomes worse
+		transition("CUST_00006", alarm.Worsened, alarm.High, noon, 8),
+	}
+	if err := alarmstore.Apply(t.Context(), pool, "log", 0, batch); err != nil {
+		t.Fatal(err)
+	}
+	began := pgtest.Value[time.Time](t, pool, `SELECT max(recorded_at) FROM alarm_events`)
+	escalate := func(after time.Duration, want string) {
+		t.Helper()
+		if _, err := store.Escalate(t.Context(), began.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		got := pgtest.Value[string](t, pool, `SELECT coalesce(string_agg(right(subject, 1) || ':' || tier, ' ' ORDER BY subject), '') FROM alarms WHERE tier > 0`)
+		if got != want {
+			t.Errorf("after %s the tiers are %q, want %q", after, got, want)
+		}
+	}
+	escalate(59*time.Second, "")
+	if _, err := store.Act(t.Context(), batch[3].Alarm, alarm.Action{Kind: alarm.Acknowledged, Actor: "anna"}, began.Add(59900*time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	escalate(60*time.Second, "1:1 5:1 6:1")
+	escalate(179*time.Second, "1:1 5:1 6:1")
+	escalate(180*time.Second, "1:2 5:2 6:2")
+	escalate(479*time.Second, "1:2 5:2 6:2")
+	escalate(480*time.Second, "1:2 5:2 6:2")
+	escalate(600*time.Second, "1:2 2:1 5:2 6:2")
+	// The acknowledgement of 4 expires after 15 minutes, and people are called again from the first tier on.
+	if _, err := store.Expire(t.Context(), began.Add(59900*time.Millisecond+15*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	escalate(60*time.Second+15*time.Minute, "1:2 2:1 5:2 6:2")
+	escalate(120*time.Second+15*time.Minute, "1:2 2:1 4:1 5:2 6:2")
+	pgtest.WantRows(t, pool, `SELECT subject, string_agg(tier::text, ' ' ORDER BY version) FROM vw_alarm_history WHERE kind = 'escalated' GROUP BY 1 ORDER BY 1`,
+		"CUST_00001 1 2 2 2", "CUST_00002 1", "CUST_00004 1", "CUST_00005 1 2 2 2", "CUST_00006 1 2 2 2")
+	foldAll(t, store)
+}
+
+func TestSnoozedAlarmCallsAgainAtItsEnd(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	store := alarmstore.New(pool)
+	raise := transition("CUST_00001", alarm.Raised, alarm.High, noon, 1)
+	if err := alarmstore.Apply(t.Context(), pool, "log", 0, []alarm.Transition{raise}); err != nil {
+		t.Fatal(err)
+	}
+	began := pgtest.Value[time.Time](t, pool, `SELECT max(recorded_at) FROM alarm_events`)
+	if _, err := store.Act(t.Context(), raise.Alarm, alarm.Action{Kind: alarm.Snoozed, Actor: "anna", Note: "electrode", For: 10 * time.Minute}, began); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		after time.Duration
+		ended int
+		raise int
+	}{{9*time.Minute + 59*time.Second, 0, 0}, {10 * time.Minute, 1, 0}, {10*time.Minute + 59*time.Second, 0, 0}, {11 * time.Minute, 0, 1}} {
+		ended, err := store.Expire(t.Context(), began.Add(step.after))
+		if err != nil {
+			t.Fatal(err)
+		}
+		escalated, err := store.Escalate(t.Context(), began.Add(step.after))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ended != step.ended || escalated != step.raise {
+			t.Errorf("after %s: %d snoozes ended and %d escalated, want %d and %d", step.after, ended, escalated, step.ended, step.raise)
+		}
+	}
+	foldAll(t, store)
+}
+
+func TestAnyNumberOfProcessesEscalateOnce(t *testing.T) {
+	t.Parallel()
+	const alarms, processes = 200, 8
+	pool := pgtest.Database(t)
+	store := alarmstore.New(pool)
+	var batch []alarm.Transition
+	for i := range alarms {
+		batch = append(batch, transition(fmt.Sprintf("CUST_%05d", i+1), alarm.Raised, alarm.High, noon, int64(i)))
+	}
+	if err := alarmstore.Apply(t.Context(), pool, "log", 0, batch); err != nil {
+		t.Fatal(err)
+	}
+	began := pgtest.Value[time.Time](t, pool, `SELECT max(recorded_at) FROM alarm_events`)
+	// The repeats of tier 2 change nothing in the table that would tell a second process of the first.
+	for _, after := range []time.Duration{60 * time.Second, 180 * time.Second, 480 * time.Second, 780 * time.Second} {
+		var total atomic.Int64
+		var group sync.WaitGroup
+		for range processes {
+			group.Go(func() {
+				for range 3 {
+					escalated, err := store.Escalate(t.Context(), began.Add(after))
+					if err != nil {
+						t.Error(err)
+					}
+					total.Add(int64(escalated))
+				}
+			})
+		}
+		group.Wait()
+		if total.Load() != alarms {
+			t.Errorf("after %s: %d escalations of %d alarms", after, total.Load(), alarms)
+		}
+	}
+}
