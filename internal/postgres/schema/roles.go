@@ -25,6 +25,7 @@ const (
 	IngestRole    Role = "heartbeat_ingest"    // consume, deadletter
 	DashboardRole Role = "heartbeat_dashboard" // serve, verify
 	OperatorRole  Role = "heartbeat_operator"  // serve, for what people do to alarms and limits
+	NotifyRole    Role = "heartbeat_notify"    // notify
 	GrafanaRole   Role = "heartbeat_grafana"
 )
 

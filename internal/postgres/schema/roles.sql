@@ -5,6 +5,7 @@
 --   heartbeat_ingest     stores readings: consume, deadletter
 --   heartbeat_dashboard  reads what the console shows and signs people in: serve, verify
 --   heartbeat_operator   does that, acts on alarms and sets limits: serve
+--   heartbeat_notify     escalates alarms and delivers messages: notify
 --   heartbeat_grafana    reads what dashboards show, and no message as it came from a device
 --
 -- The tables that are partitioned by time belong to heartbeat_ingest: partitions come and go while it stores, and only the
@@ -15,7 +16,8 @@ DO $$
 DECLARE
     role text;
 BEGIN
-    FOREACH role IN ARRAY ARRAY['heartbeat_owner', 'heartbeat_ingest', 'heartbeat_dashboard', 'heartbeat_operator', 'heartbeat_grafana'] LOOP
+    FOREACH role IN ARRAY ARRAY['heartbeat_owner', 'heartbeat_ingest', 'heartbeat_dashboard', 'heartbeat_operator', 'heartbeat_notify',
+                                   'heartbeat_grafana'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
@@ -62,7 +64,7 @@ BEGIN
            AND (SELECT relname FROM pg_class AS root WHERE root.oid = coalesce(pg_partition_root(class.oid), class.oid))
                = ANY (string_to_array(current_setting('heartbeat.objects'), ',')) -- others are not ours
     LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM heartbeat_owner, heartbeat_ingest, heartbeat_dashboard, heartbeat_operator, heartbeat_grafana', object.name);
+        EXECUTE format('REVOKE ALL ON %s FROM heartbeat_owner, heartbeat_ingest, heartbeat_dashboard, heartbeat_operator, heartbeat_notify, heartbeat_grafana', object.name);
         IF object.relowner <> object.owner::regrole THEN
             EXECUTE format('ALTER %s %s OWNER TO %I', CASE object.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, object.name, object.owner);
         END IF;
@@ -97,6 +99,17 @@ GRANT INSERT (scope, cohort, customer_id, low, high, hours_from, hours_to, hours
    ON detection_limits TO heartbeat_operator;
 GRANT UPDATE (ends_at, ended_by, ended_at, end_reason) ON detection_limits TO heartbeat_operator;
 GRANT INSERT (customer_id, effective_from, cohort, author) ON cohort_members TO heartbeat_operator;
+
+-- Notifiers: what the passing of time may change, and messages. They need no note, and no reading.
+GRANT SELECT (alarm_id, version, subject, condition, priority, active, active_since, cleared_at, closed_at, value, peak, "limit",
+              acknowledged_at, acknowledged_by, acknowledged_until, snoozed_by, snoozed_until, tier) ON alarms TO heartbeat_notify;
+GRANT UPDATE (version, acknowledged_by, acknowledged_at, acknowledged_until, snoozed_by, snoozed_until, tier) ON alarms TO heartbeat_notify;
+GRANT SELECT (event_id, alarm_id, version, kind, at, recorded_at, tier, kafka_topic, routed_at), INSERT (event_id, alarm_id, version, kind, at, tier),
+      UPDATE (routed_at) ON alarm_events TO heartbeat_notify;
+GRANT SELECT ON cohort_members, schema_migrations TO heartbeat_notify;
+GRANT SELECT, INSERT, UPDATE ON notification_destinations TO heartbeat_notify;
+GRANT SELECT, INSERT, DELETE ON notification_queue, notification_told TO heartbeat_notify;
+GRANT SELECT, INSERT, UPDATE, DELETE ON deliveries TO heartbeat_notify;
 
 -- Signing in. Users, their roles and passwords change through the user command alone, which acts as the owner.
 GRANT SELECT ON console_users TO heartbeat_dashboard, heartbeat_operator;
