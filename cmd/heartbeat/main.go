@@ -40,6 +40,7 @@ type commands struct {
 	Deadletter deadletterCommand  `cmd:"" help:"List, show and replay records that are not readings."`
 	Alarm      alarmCommand       `cmd:"" help:"List alarms, and acknowledge, snooze, assign and close them."`
 	Limits     limitsCommand      `cmd:"" help:"List, set and end the limits by which readings are judged."`
+	Notify     notifyCommand      `cmd:"" help:"Escalate alarms and tell people: log and webhooks."`
 	User       userCommand        `cmd:"" help:"Add, list, disable and enable users of the console, and set their passwords."`
 	Verify     verifyCommand      `cmd:"" help:"Prove that everything is stored, and stored once."`
 	Doctor     doctorCommand      `cmd:"" help:"Examine broker, topic, database, schema, clock and consumer, and say what to do."`

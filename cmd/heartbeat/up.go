@@ -24,6 +24,7 @@ type upCommand struct {
 	Duration    time.Duration `help:"Stop after this time."`
 	Retention   time.Duration `default:"24h" help:"Drop readings older than this, 0 keeps them (${default})."`
 	NoDetection bool          `help:"Raise no alarms: store readings and alerts only."`
+	NotifyFile  string        `env:"HEARTBEAT_NOTIFY_FILE" placeholder:"FILE" help:"Destinations and routes of messages about alarms (${env}); without it they go into the log."`
 
 	simulatorFlags  `group:"Simulator"`
 	Model           string `default:"physiological" enum:"seed,physiological" placeholder:"MODEL" group:"Simulator" help:"physiological gives each customer a body, a steady interval and episodes; seed draws every reading independently (${default})."`
@@ -122,6 +123,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Group:             c.Group,
 		Retention:         c.Retention,
 		NoDetection:       c.NoDetection,
+		NotifyFile:        c.NotifyFile,
 		ConsoleAddress:    c.Listen,
 		Console:           console,
 		Version:           version,

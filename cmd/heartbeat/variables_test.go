@@ -15,14 +15,14 @@ import (
 // commandLines returns a command line for each command, with something for its arguments, and the variables of its flags.
 func commandLines(t *testing.T) map[string][]string {
 	t.Helper()
-	fillers := map[string]string{"url": "http://127.0.0.1:1/readyz", "directory": t.TempDir(), "id": "1", "name": "anna", "customer": "CUST_00042", "cohort": "ward"}
+	fillers := map[string]string{"url": "http://127.0.0.1:1/readyz", "directory": t.TempDir(), "id": "1", "name": "anna", "customer": "CUST_00042", "cohort": "ward", "file": t.TempDir()}
 	lines := map[string][]string{}
 	for _, leaf := range newParser(&commands{}, io.Discard, io.Discard).Model.Leaves(false) {
 		line := slices.DeleteFunc(strings.Fields(leaf.Path()), func(word string) bool { return strings.HasPrefix(word, "<") })
 		name := strings.Join(line, " ")
 		for _, argument := range leaf.Positional {
 			filler := fillers[argument.Name]
-			if argument.Name == "id" && strings.HasPrefix(name, "alarm ") {
+			if argument.Name == "id" && (strings.HasPrefix(name, "alarm ") || strings.HasPrefix(name, "notify ")) {
 				filler = activeID
 			}
 			line = append(line, filler)

@@ -44,7 +44,8 @@ type UpOptions struct {
 	Group     string
 	Retention time.Duration
 
-	NoDetection bool // raise no alarms
+	NoDetection bool   // raise no alarms
+	NotifyFile  string // of destinations and routes; empty: messages go into the log
 
 	ConsoleAddress string // empty: the default one, whose port gives way when it is taken
 	Console        ConsoleOptions
@@ -207,6 +208,7 @@ func (u *up) run(ctx context.Context) error {
 
 	roles.Go(func() error { return Consume(storing, u.consume()) })
 	roles.Go(func() error { return Serve(storing, u.serve()) })
+	roles.Go(func() error { return Notify(storing, u.notify()) })
 	u.banner()
 	produced := make(chan error, 1)
 	go func() { produced <- simulator.Run(producing, u.produce()) }()
@@ -243,6 +245,12 @@ func (u *up) consume() ConsumeOptions {
 	return ConsumeOptions{
 		Kafka: u.options.Kafka, Group: u.options.Group, StateDir: u.options.DataDir, Database: u.options.Database,
 		Retention: u.options.Retention, NoDetection: u.options.NoDetection, Registry: u.options.Registry, Logger: u.options.Logger,
+	}
+}
+
+func (u *up) notify() NotifyOptions {
+	return NotifyOptions{
+		Database: u.options.Database, File: u.options.NotifyFile, Registry: u.options.Registry, Logger: u.options.Logger,
 	}
 }
 

@@ -29,6 +29,7 @@ type Server struct {
 const (
 	defaultConsumer = "127.0.0.1:9464"
 	defaultProducer = "127.0.0.1:9465"
+	defaultNotifier = "127.0.0.1:9466"
 )
 
 // Listen listens at once, so that a port in use is an error before any work begins. ready returns why the role cannot
@@ -57,6 +58,8 @@ func listen(address string) (net.Listener, error) {
 		return port.Listen(9464, false)
 	case defaultProducer:
 		return port.Listen(9465, false)
+	case defaultNotifier:
+		return port.Listen(9466, false)
 	default:
 		return net.Listen("tcp", address)
 	}

@@ -1,0 +1,60 @@
+// Package destination sends messages to where a notification file says: the log, webhooks.
+//
+// It refuses to retry, to follow redirects, to use a proxy from the environment, and to dial a loopback, link-local or private
+// address that the file does not name, whatever a host's name resolves to. A Sender may be used by any number of goroutines.
+//
+// It is behind the path of a reading; internal/notifier calls it with what internal/postgres/outbox has leased.
+package destination
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"heartbeat/internal/notify"
+)
+
+// Timeout bounds one attempt.
+const Timeout = 15 * time.Second
+
+// Delivery is a message to send: the bytes are those of the first attempt.
+type Delivery struct {
+	ID   string // the same on each attempt
+	Body []byte
+}
+
+// Result is how an attempt ended. Err is nil when the receiver has taken the message.
+type Result struct {
+	Code       int           // of the answer; 0 where none came
+	RetryAfter time.Duration // what the receiver asked for
+	Gone       bool          // the receiver wants no more messages, ever
+	Err        error
+}
+
+// Sender makes and sends the messages of one destination.
+type Sender interface {
+	// Encode returns the bytes of a message, which are stored and sent unchanged.
+	Encode(message *notify.Message) ([]byte, error)
+	Send(ctx context.Context, delivery Delivery, now time.Time) Result
+}
+
+// New returns the senders of a file's destinations by name.
+func New(file *notify.File, words notify.Words, logger *slog.Logger) (map[string]Sender, error) {
+	senders := map[string]Sender{}
+	for name, destination := range file.Destinations {
+		sender, err := newSender(name, &destination, words, logger)
+		if err != nil {
+			return nil, fmt.Errorf("destination %s: %w", name, err)
+		}
+		senders[name] = sender
+	}
+	return senders, nil
+}
+
+func newSender(name string, destination *notify.Destination, words notify.Words, logger *slog.Logger) (Sender, error) {
+	if destination.Webhook != nil {
+		return newWebhook(destination.Webhook, words)
+	}
+	return &logSender{words: words, logger: logger.With("destination", name)}, nil
+}

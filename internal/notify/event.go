@@ -1,0 +1,79 @@
+package notify
+
+import (
+	"time"
+
+	"heartbeat/internal/alarm"
+)
+
+// Alarm is what messages may say of an alarm, as it is at the moment.
+type Alarm struct {
+	ID        alarm.ID
+	Version   int64
+	Subject   string
+	Condition alarm.Condition
+	Priority  alarm.Priority
+	Cohort    string // of the subject, empty for none
+
+	Open, Acknowledged, Snoozed bool
+
+	Since     time.Time // raise of the latest episode, by the readings' own time
+	ClearedAt time.Time
+
+	Value, Peak, Limit int32
+}
+
+// Event is an entry of an alarm's history.
+type Event struct {
+	Alarm   Alarm
+	Kind    alarm.Kind
+	Version int64
+	Tier    int16 // of the escalation; 0 for all but escalated
+	At      time.Time
+}
+
+// Item is an event that waits for a message to one destination.
+type Item struct {
+	ID       int64
+	QueuedAt time.Time
+	Told     bool // the destination has been sent a message about the alarm
+	Event
+}
+
+// Type is what a message reports.
+type Type string
+
+// The types.
+const (
+	Raised       Type = "raised"
+	Reopened     Type = "reopened" // active again: a recurrence, or again shortly after the end
+	Worsened     Type = "worsened"
+	Escalated    Type = "escalated" // not acknowledged in time, or an acknowledgement or snooze has ended
+	Acknowledged Type = "acknowledged"
+	Cleared      Type = "cleared" // the condition ended, or the alarm was closed by hand
+	Digest       Type = "digest"  // several alarms
+	Test         Type = "test"
+)
+
+// typeOf returns how an event is reported; empty for events that are not reported.
+func typeOf(kind alarm.Kind) Type {
+	switch kind {
+	case alarm.Raised:
+		return Raised
+	case alarm.Recurred, alarm.Reopened:
+		return Reopened
+	case alarm.Worsened:
+		return Worsened
+	case alarm.Escalated, alarm.AcknowledgementExpired, alarm.SnoozeEnded:
+		return Escalated
+	case alarm.Acknowledged:
+		return Acknowledged
+	case alarm.Cleared, alarm.Closed:
+		return Cleared
+	default:
+		return ""
+	}
+}
+
+// calls reports whether a message of the type asks somebody to look; the others report that nothing is left to do.
+func (t Type) calls() bool { return t == Raised || t == Reopened || t == Worsened || t == Escalated }

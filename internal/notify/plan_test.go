@@ -1,0 +1,151 @@
+package notify_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/notify"
+)
+
+var noon = time.Date(2026, 2, 20, 12, 0, 0, 0, time.UTC)
+
+// items numbers what waits: each alarm is a letter, each event a word after it.
+func items(priority alarm.Priority, queued time.Time, texts ...string) (all []notify.Item) {
+	for i, text := range texts {
+		name, kind, _ := strings.Cut(text, " ")
+		a := notify.Alarm{
+			ID: uuid.NewSHA1(uuid.Nil, []byte(name)), Subject: name, Condition: alarm.RateHigh, Priority: priority, Open: kind != "cleared", Since: noon,
+		}
+		all = append(all, notify.Item{ID: int64(i + 1), QueuedAt: queued, Event: notify.Event{Alarm: a, Kind: alarm.Kind(kind), Version: int64(i + 1)}})
+	}
+	return all
+}
+
+// words lists messages as their types with the subjects.
+func words(messages []notify.Message) string {
+	var texts []string
+	for _, message := range messages {
+		text := string(message.Type)
+		for _, entry := range message.Entries {
+			text += fmt.Sprintf(" %s%v", entry.Alarm.Subject, entry.Events)
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "; ")
+}
+
+func TestMessagesWaitForOthersByPriority(t *testing.T) {
+	t.Parallel()
+	for priority, wait := range map[alarm.Priority]time.Duration{alarm.High: 2 * time.Second, alarm.Medium: 10 * time.Second, alarm.Low: time.Minute} {
+		pending := items(priority, noon, "A raised")
+		if messages, _, _ := notify.Plan(notify.State{}, pending, noon.Add(wait-time.Nanosecond)); len(messages) != 0 {
+			t.Errorf("%s: sent before %s", priority, wait)
+		}
+		if messages, _, _ := notify.Plan(notify.State{}, pending, noon.Add(wait)); words(messages) != "raised A[raised]" {
+			t.Errorf("%s: %q after %s", priority, words(messages), wait)
+		}
+	}
+}
+
+func TestEventsBecomeMessages(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		pending []string
+		change  func(all []notify.Item)
+		want    string
+		done    int
+	}{
+		"one condition and cohort is one message": {pending: []string{"B raised", "A raised"}, want: "digest A[raised] B[raised]"},
+		"cohorts are apart": {pending: []string{"A raised", "B raised"}, change: func(all []notify.Item) { all[1].Alarm.Cohort = "ward" },
+			want: "raised A[raised]; raised B[raised]"},
+		"joint":               {pending: []string{"A raised", "A worsened", "A cleared"}, want: "cleared A[raised worsened cleared]"},
+		"order is by version": {pending: []string{"A cleared", "A raised"}, change: func(all []notify.Item) { all[0].Version = 9 }, want: "cleared A[raised cleared]"},
+		"the end alone, to one who was not called": {pending: []string{"A cleared"}, done: 1},
+		"the end alone, to one who was": {pending: []string{"A cleared"}, change: func(all []notify.Item) { all[0].Told = true },
+			want: "cleared A[cleared]"},
+		"an escalation of what is acknowledged": {pending: []string{"A escalated"}, change: func(all []notify.Item) { all[0].Alarm.Acknowledged = true }, done: 1},
+		"an escalation of what is snoozed":      {pending: []string{"A escalated"}, change: func(all []notify.Item) { all[0].Alarm.Snoozed = true }, done: 1},
+		"a recurrence of what is acknowledged":  {pending: []string{"A recurred"}, change: func(all []notify.Item) { all[0].Alarm.Acknowledged = true }, done: 1},
+		"a recurrence":                          {pending: []string{"A recurred"}, want: "reopened A[reopened]"},
+		"the end of an acknowledgement":         {pending: []string{"A acknowledgement_expired"}, want: "escalated A[escalated]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pending := items(alarm.High, noon, test.pending...)
+			if test.change != nil {
+				test.change(pending)
+			}
+			messages, done, _ := notify.Plan(notify.State{}, pending, noon.Add(time.Minute))
+			if got := words(messages); got != test.want || len(done) != test.done {
+				t.Errorf("messages are %q with %d items done, want %q and %d", got, len(done), test.want, test.done)
+			}
+		})
+	}
+}
+
+func TestStormBeginsAtTenRaisesAndEndsBelowFive(t *testing.T) {
+	t.Parallel()
+	one := items(alarm.High, noon, "A raised")
+	now := noon.Add(2 * time.Second)
+	for _, test := range []struct {
+		state notify.State
+		want  bool
+	}{
+		{notify.State{Raises: 8}, false}, {notify.State{Raises: 9}, true},
+		{notify.State{Raises: 4, Storm: true}, true}, {notify.State{Raises: 3, Storm: true}, false},
+	} {
+		if _, _, after := notify.Plan(test.state, one, now); after.Storm != test.want {
+			t.Errorf("%+v and a raise: storm is %t, want %t", test.state, after.Storm, test.want)
+		}
+	}
+	storm := notify.State{Storm: true, Raises: 100, DigestAt: noon}
+	if messages, _, _ := notify.Plan(storm, one, noon.Add(59*time.Second)); len(messages) != 0 {
+		t.Error("two digests in a minute")
+	}
+	if messages, _, after := notify.Plan(storm, one, noon.Add(time.Minute)); words(messages) != "digest A[raised]" || after.DigestAt != noon.Add(time.Minute) {
+		t.Errorf("messages are %q, want a digest", words(messages))
+	}
+	low := items(alarm.Low, noon, "A raised")
+	if messages, _, _ := notify.Plan(storm, low, noon.Add(299*time.Second)); len(messages) != 0 {
+		t.Error("two digests of low priority in 5 minutes")
+	}
+	if messages, _, _ := notify.Plan(storm, low, noon.Add(300*time.Second)); len(messages) != 1 {
+		t.Error("no digest of low priority after 5 minutes")
+	}
+}
+
+func TestAtMostTenMessagesAMinute(t *testing.T) {
+	t.Parallel()
+	pending := items(alarm.High, noon, "A raised", "B raised", "C raised")
+	for i := range pending {
+		pending[i].Alarm.Cohort = fmt.Sprint(i)
+	}
+	pending[2].Alarm.Since = noon.Add(-time.Hour)
+	messages, _, _ := notify.Plan(notify.State{Messages: 9}, pending, noon.Add(time.Minute))
+	if words(messages) != "raised C[raised]" {
+		t.Errorf("messages are %q, want the tenth alone, that of the oldest alarm", words(messages))
+	}
+}
+
+func TestDelaysOfRetries(t *testing.T) {
+	t.Parallel()
+	for priority, want := range map[alarm.Priority][]time.Duration{
+		alarm.High: {2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, 30 * time.Second, time.Minute, time.Minute},
+		alarm.Low:  {5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour, -1},
+	} {
+		for i, least := range want {
+			delay, again := notify.RetryDelay(priority, i+1, time.Hour)
+			if again != (least > 0) || again && (delay < least || delay > least+least/5) {
+				t.Errorf("%s, attempt %d: %s and %t, want %s to a fifth more", priority, i+1, delay, again, least)
+			}
+		}
+	}
+	if _, again := notify.RetryDelay(alarm.High, 1000, 24*time.Hour); again {
+		t.Error("a message of high priority is tried for more than a day")
+	}
+}

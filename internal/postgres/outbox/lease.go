@@ -1,0 +1,120 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/notify"
+)
+
+// Lease is how long a message belongs to the process that sends it.
+const Lease = 45 * time.Second
+
+// Delivery is a message that this process may send until its lease ends.
+type Delivery struct {
+	ID        uuid.UUID
+	Body      []byte
+	Priority  alarm.Priority
+	Attempts  int // with the one to come
+	CreatedAt time.Time
+}
+
+// leaseSQL leases what is due. A message waits for earlier ones about the same alarm, so "cleared" never comes before "raised", and a
+// digest for earlier digests, whose alarms are too many to compare.
+const leaseSQL = `
+UPDATE deliveries AS d
+   SET leased_until = @now::timestamptz + @lease::interval, leased_by = @owner, attempts = d.attempts + 1
+ WHERE d.delivery_id IN (
+       SELECT next.delivery_id
+         FROM deliveries AS next
+        WHERE next.destination = @destination AND next.state = 'pending' AND next.next_attempt_at <= @now
+          AND (next.leased_until IS NULL OR next.leased_until <= @now)
+          AND NOT EXISTS (SELECT FROM notification_destinations AS gone WHERE gone.name = next.destination AND gone.disabled_at IS NOT NULL)
+          AND NOT EXISTS (
+              SELECT FROM deliveries AS earlier
+               WHERE earlier.destination = next.destination AND earlier.state = 'pending' AND earlier.sequence < next.sequence
+                 AND CASE WHEN earlier.type = 'digest' AND next.type = 'digest' THEN true ELSE earlier.alarm_ids && next.alarm_ids END)
+        ORDER BY next.priority DESC, next.sequence
+        LIMIT @limit
+          FOR UPDATE SKIP LOCKED)
+RETURNING d.delivery_id, d.body, d.priority::text, d.attempts, d.created_at`
+
+// Lease returns messages to a destination whose time has come, at most limit.
+func (s *Store) Lease(ctx context.Context, destination, owner string, limit int, now time.Time) ([]Delivery, error) {
+	rows, err := s.pool.Query(ctx, leaseSQL, pgx.NamedArgs{
+		"destination": destination, "owner": owner, "limit": limit, "now": now, "lease": Lease,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease messages: %w", err)
+	}
+	deliveries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Delivery, err error) {
+		priority := ""
+		if err = row.Scan(&d.ID, &d.Body, &priority, &d.Attempts, &d.CreatedAt); err == nil {
+			d.Priority, err = alarm.ParsePriority(priority)
+		}
+		return d, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease messages: %w", err)
+	}
+	return deliveries, nil
+}
+
+// Attempt is how an attempt ended.
+type Attempt struct {
+	Code       int
+	RetryAfter time.Duration
+	Gone       bool   // the destination wants no more messages
+	Error      string // empty: the receiver has taken the message
+}
+
+// finishSQL names the lease that the attempt was made under: a process that was suspended beyond its lease changes nothing.
+const finishSQL = `
+UPDATE deliveries
+   SET state = @state, ended_at = CASE WHEN @state = 'pending' THEN NULL ELSE @now::timestamptz END, next_attempt_at = @next,
+       leased_until = NULL, leased_by = NULL, code = nullif(@code::integer, 0), error = @error
+ WHERE delivery_id = @id AND state = 'pending' AND leased_by = @owner AND attempts = @attempts`
+
+// Finish records how an attempt ended: sent, to be sent again, or dead.
+func (s *Store) Finish(ctx context.Context, destination, owner string, delivery *Delivery, attempt Attempt, now time.Time) error {
+	state, next := "sent", now
+	if attempt.Error != "" {
+		delay, again := notify.RetryDelay(delivery.Priority, delivery.Attempts, now.Sub(delivery.CreatedAt))
+		state, next = "pending", now.Add(max(delay, attempt.RetryAfter))
+		if !again || attempt.Gone {
+			state = "dead"
+		}
+	}
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, finishSQL, pgx.NamedArgs{
+			"id": delivery.ID, "owner": owner, "attempts": delivery.Attempts, "state": state, "now": now, "next": next,
+			"code": attempt.Code, "error": attempt.Error,
+		}); err != nil || !attempt.Gone {
+			return err
+		}
+		return disable(ctx, tx, destination, attempt.Error, now)
+	})
+	if err != nil {
+		return fmt.Errorf("record attempt: %w", err)
+	}
+	return nil
+}
+
+// disable ends all that waits for a destination which is gone. Messages that another process is sending keep their lease.
+func disable(ctx context.Context, tx pgx.Tx, destination, reason string, now time.Time) error {
+	if _, err := tx.Exec(ctx, `
+INSERT INTO notification_destinations AS d (name, disabled_at, disabled_reason) VALUES ($1, $2, $3)
+    ON CONFLICT (name) DO UPDATE SET disabled_at = coalesce(d.disabled_at, EXCLUDED.disabled_at), disabled_reason = EXCLUDED.disabled_reason`,
+		destination, now, reason); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `
+UPDATE deliveries SET state = 'dead', ended_at = $2, error = 'the destination is disabled'
+ WHERE destination = $1 AND state = 'pending' AND leased_until IS NULL`, destination, now)
+	return err
+}
