@@ -33,7 +33,7 @@ func TestComposeHasEveryPart(t *testing.T) {
 	t.Parallel()
 	project := loadCompose(t)
 	for name, profiles := range map[string][]string{
-		"kafka": nil, "topic": nil, "postgres": nil, "migrate": nil, "consume": nil, "produce": nil, "serve": nil,
+		"kafka": nil, "topic": nil, "postgres": nil, "migrate": nil, "consume": nil, "produce": nil, "serve": nil, "notify": nil,
 		"grafana": {"grafana"}, "prometheus": {"monitoring"},
 	} {
 		service, ok := project.Services[name]
@@ -41,7 +41,7 @@ func TestComposeHasEveryPart(t *testing.T) {
 			t.Errorf("service %s: there is %t, with the profiles %v, want %v", name, ok, service.Profiles, profiles)
 		}
 	}
-	if len(project.Services) != 9 {
+	if len(project.Services) != 10 {
 		t.Errorf("there are %d services", len(project.Services))
 	}
 }
@@ -100,7 +100,7 @@ func TestComposePortsAreTheContractsOnLoopback(t *testing.T) {
 func TestComposeServersAndRolesHaveHealthChecksAndOrder(t *testing.T) {
 	t.Parallel()
 	services := loadCompose(t).Services
-	for _, name := range []string{"kafka", "postgres", "consume", "produce", "serve", "grafana", "prometheus"} {
+	for _, name := range []string{"kafka", "postgres", "consume", "produce", "serve", "notify", "grafana", "prometheus"} {
 		if check := services[name].HealthCheck; check == nil || check.Disable || len(check.Test) < 2 {
 			t.Errorf("%s has no health check", name)
 		}
@@ -111,6 +111,7 @@ func TestComposeServersAndRolesHaveHealthChecksAndOrder(t *testing.T) {
 		{"consume", "migrate", types.ServiceConditionCompletedSuccessfully},
 		{"consume", "topic", types.ServiceConditionCompletedSuccessfully},
 		{"serve", "migrate", types.ServiceConditionCompletedSuccessfully},
+		{"notify", "migrate", types.ServiceConditionCompletedSuccessfully},
 		{"produce", "topic", types.ServiceConditionCompletedSuccessfully},
 		{"grafana", "migrate", types.ServiceConditionCompletedSuccessfully},
 	} {

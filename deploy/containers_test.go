@@ -37,10 +37,10 @@ func TestEveryRoleRunsInItsContainer(t *testing.T) {
 
 	e.run("migrate", services["migrate"])
 	e.run("migrate again", services["migrate"])
-	for _, name := range []string{"consume", "produce", "serve"} {
+	for _, name := range []string{"consume", "produce", "serve", "notify"} {
 		e.start(name, services[name])
 	}
-	for _, name := range []string{"consume", "produce", "serve"} {
+	for _, name := range []string{"consume", "produce", "serve", "notify"} {
 		e.awaitHealth(name, services[name].HealthCheck)
 		checkLocked(t, name, e.pid(name))
 	}
@@ -53,6 +53,7 @@ func TestEveryRoleRunsInItsContainer(t *testing.T) {
 		t.Logf("%s:\n%s", command[0], out)
 	}
 	e.stop("consume", services["consume"])
+	e.stop("notify", services["notify"])
 	e.stop("serve", services["serve"])
 }
 

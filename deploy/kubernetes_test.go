@@ -89,7 +89,7 @@ func TestManifestsAreWhatKubernetesTakes(t *testing.T) {
 	t.Parallel()
 	all := objects(t)
 	for _, name := range []string{
-		"Namespace/heartbeat", "ServiceAccount/heartbeat", "Job/heartbeat-migrate", "Deployment/heartbeat-consume", "Deployment/heartbeat-serve",
+		"Namespace/heartbeat", "ServiceAccount/heartbeat", "Job/heartbeat-migrate", "Deployment/heartbeat-consume", "Deployment/heartbeat-serve", "Deployment/heartbeat-notify",
 		"Service/heartbeat-serve", "PodDisruptionBudget/heartbeat-consume", "NetworkPolicy/heartbeat-nothing-else",
 	} {
 		if all[name] == nil {
@@ -169,6 +169,7 @@ func TestConsumersStopInOrderAndSayWhetherTheyStore(t *testing.T) {
 	}
 	for name, path := range map[string]string{
 		"Deployment/heartbeat-consume": "/readyz",
+		"Deployment/heartbeat-notify":  "/readyz",
 		"Deployment/heartbeat-serve":   "/healthz", // the console stays reachable while readings are not stored
 	} {
 		container := all[name].(*appsv1.Deployment).Spec.Template.Spec.Containers[0]
@@ -202,6 +203,7 @@ func TestNetworkIsClosedButForWhatEachPodNeeds(t *testing.T) {
 	}
 	want := map[string][]int{
 		"Job/heartbeat-migrate": {53, 5432}, "Deployment/heartbeat-consume": {53, 5432, 9093}, "Deployment/heartbeat-serve": {53, 5432, 9093},
+		"Deployment/heartbeat-notify": {53, 443, 5432},
 	}
 	for name, pod := range pods(t) {
 		var reached []int
