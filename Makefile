@@ -32,7 +32,7 @@ test: build ## Run the tests against the embedded broker and a real PostgreSQL (
 	scripts/fetch-kafka
 	scripts/fetch-kafka-clients
 	scripts/fetch-schemathesis
-	go test -race -tags synctests -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench)$$')
+	go test -race -tags synctests -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench|internal/testkit/apachekafka)$$')
 	go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite test
 	cd deploy && go test -count=1 ./...
 	scripts/test-console
@@ -53,6 +53,7 @@ test-kafka: ## Run the whole-system tests against a real Apache Kafka and Postgr
 	scripts/require go java mvn kcat
 	scripts/fetch-kafka
 	scripts/fetch-kafka-clients
+	go test -race -count=1 -timeout $(TIMEOUT) ./internal/testkit/apachekafka
 	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite kafka
 
 .PHONY: test-containers

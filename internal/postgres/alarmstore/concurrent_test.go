@@ -96,7 +96,7 @@ func TestHistoryFoldsToTheTableWithOperatorsAtWork(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Database(t)
 	store := alarmstore.New(pool)
-	steps := int64(repeats(t, "HEARTBEAT_TEST_ALARM_STEPS", 30_000))
+	steps := int64(repeats(t, "HEARTBEAT_TEST_ALARM_STEPS", 10_000))
 	const customers = 40
 	var done, refused, actions atomic.Int64
 	var now atomic.Int64 // seconds since noon

@@ -109,12 +109,12 @@ func TestStoreFollowsTheFold(t *testing.T) {
 	steps := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		var subjects []string
-		for range rapid.SampledFrom([]int{2, 10, 40}).Draw(rt, "subjects") {
+		for range rapid.SampledFrom([]int{2, 6, 20}).Draw(rt, "subjects") {
 			subjects = append(subjects, fmt.Sprintf("CUST_%05d", subjectNumber.Add(1)))
 		}
 		var reference model
 		at, offset := noon, int64(0)
-		for range rapid.IntRange(1, 12).Draw(rt, "batches") {
+		for range rapid.IntRange(1, 8).Draw(rt, "batches") {
 			var batch []alarm.Transition
 			for range rapid.IntRange(0, 20*len(subjects)).Draw(rt, "transitions") {
 				at = at.Add(time.Duration(rapid.SampledFrom([]int{1, 2, 60, 300}).Draw(rt, "seconds")) * time.Second)

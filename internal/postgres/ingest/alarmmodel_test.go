@@ -42,10 +42,10 @@ type zombie struct {
 }
 
 // TestAlarmsAreThoseOfTheReference holds workers with detection, the database and operators against the reference. A step is a reading,
-// an action of an operator, a changed limit, a fault, a rebalance, or a passage of time; each of rapid's checks has about 500. After
+// an action of an operator, a changed limit, a fault, a rebalance, or a passage of time; each of rapid's checks has about 170. After
 // each batch and each action every column of every alarm is compared, and the history of each that changed. A million steps are
 //
-//	go test ./internal/postgres/ingest -run TestAlarmsAreThoseOfTheReference -rapid.checks 2000 -timeout 0 -v
+//	go test ./internal/postgres/ingest -run TestAlarmsAreThoseOfTheReference -rapid.checks 6000 -timeout 0 -v
 func TestAlarmsAreThoseOfTheReference(t *testing.T) {
 	t.Parallel()
 	system := newAlarmSystem(t)
@@ -56,7 +56,7 @@ func TestAlarmsAreThoseOfTheReference(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		cases++
 		m := newAlarmModel(rt, system, cases, clock, done)
-		for range rapid.SampledFrom([]int{2, 10, 90, 90, 90, 90, 90, 90, 90, 90}).Draw(rt, "rounds") {
+		for range rapid.SampledFrom([]int{2, 10, 10, 10, 90}).Draw(rt, "rounds") {
 			m.round()
 			m.compare()
 		}
