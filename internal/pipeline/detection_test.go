@@ -284,7 +284,7 @@ func TestRestartNeitherDelaysNorForgetsAnAlarm(t *testing.T) {
 		t.Fatalf("the readings do not give the case (-want +got):\n%s", diff)
 	}
 	raised := want[0].Offset
-	for name, kill := range map[string]int64{"at 70 percent of the delay": raised - 1, "as it is raised": raised + 1, "while active": raised + 5} {
+	for name, kill := range map[string]int64{"restart at 70 % of the delay": raised - 1, "as it is raised": raised + 1, "while active": raised + 5} {
 		for _, flush := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, flushed %t", name, flush), func(t *testing.T) {
 				t.Parallel()
@@ -304,6 +304,45 @@ func TestRestartNeitherDelaysNorForgetsAnAlarm(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Golden traces of two owners and of one transaction: the alarms are those of one unbroken owner.
+func TestAlarmsDoNotDependOnOwnersAndBatches(t *testing.T) {
+	t.Parallel()
+	records := steady(0, slices.Concat(
+		repeat(80, 10), repeat(150, 3), repeat(175, 3), repeat(190, 20), repeat(150, 15), repeat(170, 3), repeat(190, 12), repeat(150, 15))...)
+	want := plainTransitions(t, "heartbeat-events", records, nil)
+	if diff := cmp.Diff([]string{"rate_high raised", "rate_high cleared", "rate_high reopened", "rate_high cleared"}, kinds(want)); diff != "" {
+		t.Fatalf("the readings do not give the case (-want +got):\n%s", diff)
+	}
+	end := LogBounds{End: int64(len(records))}
+	t.Run("batch of raise, clear and raise", func(t *testing.T) {
+		t.Parallel()
+		store := newMemory()
+		w := newDetectingWorker(t, store)
+		mustClaim(t, w, end)
+		mustProcess(t, w, records)
+		if diff := cmp.Diff(want, store.transitions); diff != "" {
+			t.Errorf("transitions (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("rebalance in the middle", func(t *testing.T) {
+		t.Parallel()
+		store := newMemory()
+		at, owners := int64(0), [2]*Worker{newDetectingWorker(t, store), newDetectingWorker(t, store)}
+		for round := 0; at < end.End; round++ { // of the delay, the alarm, the clear band and the reopen window
+			w := owners[round%2]
+			from := mustClaim(t, w, end)
+			at = min(at+4, end.End)
+			mustProcess(t, w, records[from:at])
+			if round%3 > 0 {
+				mustFlush(t, w)
+			}
+		}
+		if diff := cmp.Diff(want, store.transitions); diff != "" {
+			t.Errorf("transitions (-want +got):\n%s", diff)
+		}
+	})
 }
 
 // Where retention ate the readings that a state lacks, the alarms in the database say what is active.
