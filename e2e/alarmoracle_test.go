@@ -22,8 +22,8 @@ import (
 // nothing of what faults concern: batches, transactions, states in the database and replays.
 type alarmOracle struct {
 	detectors   map[logPartition]*detect.Detector
-	customers   map[heartbeat.CustomerID]*judgedCustomer
-	transitions []judgedTransition
+	customers   map[heartbeat.CustomerID]*oracleCustomer
+	transitions []oracleTransition
 	limits      *detect.LimitHistory
 }
 
@@ -32,14 +32,14 @@ type logPartition struct {
 	partition int32
 }
 
-type judgedCustomer struct {
+type oracleCustomer struct {
 	state detect.State
 	from  logPartition
 	// undecided: readings came from several partitions, whose order no log says, or the topic has lost some.
 	undecided bool
 }
 
-type judgedTransition struct {
+type oracleTransition struct {
 	alarm.Transition
 	customer heartbeat.CustomerID
 	from     logPartition
@@ -51,11 +51,11 @@ func newAlarmOracle(t testing.TB) *alarmOracle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &alarmOracle{detectors: map[logPartition]*detect.Detector{}, customers: map[heartbeat.CustomerID]*judgedCustomer{}, limits: limits}
+	return &alarmOracle{detectors: map[logPartition]*detect.Detector{}, customers: map[heartbeat.CustomerID]*oracleCustomer{}, limits: limits}
 }
 
-// judge steps one record in the order of its partition. Incomplete says that the partition does not begin at offset 0.
-func (o *alarmOracle) judge(t testing.TB, id recordID, what outcome, kafkaTime time.Time, incomplete bool) {
+// evaluate steps one record in the order of its partition. Incomplete says that the partition does not begin at offset 0.
+func (o *alarmOracle) evaluate(t testing.TB, id recordID, what outcome, kafkaTime time.Time, incomplete bool) {
 	t.Helper()
 	if what.Class == "" {
 		return
@@ -74,7 +74,7 @@ func (o *alarmOracle) judge(t testing.TB, id recordID, what outcome, kafkaTime t
 	}
 	held, ok := o.customers[customer]
 	if !ok {
-		held = &judgedCustomer{from: from}
+		held = &oracleCustomer{from: from}
 		o.customers[customer] = held
 	}
 	held.undecided = held.undecided || incomplete || held.from != from
@@ -86,7 +86,7 @@ func (o *alarmOracle) judge(t testing.TB, id recordID, what outcome, kafkaTime t
 		BPM: heartbeat.BPM(what.BPM), Class: class,
 	}
 	for _, transition := range detector.Step(&held.state, reading, o.limits.At(customer, reading.TimeUsed()), nil) {
-		o.transitions = append(o.transitions, judgedTransition{alarm.Detected(customer, &transition), customer, from})
+		o.transitions = append(o.transitions, oracleTransition{alarm.Detected(customer, &transition), customer, from})
 	}
 }
 
@@ -149,7 +149,7 @@ func eventLine(e *alarm.Event) string {
 	return e.Subject + " " + string(e.Condition) + " was " + string(text)
 }
 
-// storedAlarms returns the lines of what is stored, but for customers that the topic does not decide.
+// stored returns the lines of what is stored, but for customers that the topic does not decide.
 func (o *alarmOracle) stored(t testing.TB, pool *pgxpool.Pool) (lines []string) {
 	t.Helper()
 	decided := func(subject string) bool {

@@ -198,9 +198,9 @@ func (f *fixture) auditAgainst(read topicContents) {
 // verify runs the product's own audit, which must agree.
 func (f *fixture) verify() {
 	f.t.Helper()
-	output := f.run("verify", "--json", "--brokers", f.broker, "--topic", f.topic)
+	output := f.run("verify", "--replay", "--json", "--brokers", f.broker, "--topic", f.topic)
 	var report struct{ OK bool }
 	if start := strings.Index(output, "{\n"); start < 0 || json.NewDecoder(strings.NewReader(output[start:])).Decode(&report) != nil || !report.OK {
-		f.t.Errorf("heartbeat verify --json does not say ok:\n%s", output)
+		f.t.Errorf("heartbeat verify --replay --json does not say ok:\n%s", output)
 	}
 }

@@ -29,7 +29,7 @@ type topicContents struct {
 	bounds  map[int32]bounds
 	events  map[recordID]string // the values of valid readings
 	keys    map[recordID][32]byte
-	alarms  *alarmOracle // has judged all records
+	alarms  *alarmOracle // has evaluated all records
 }
 
 // bounds are the offsets that a partition retains: [start, end).
@@ -64,7 +64,7 @@ func readTopic(t testing.TB, address, topic, log string, retention time.Duration
 			}
 			if record.Offset < read.bounds[record.Partition].end && !record.Attrs.IsControl() {
 				id := read.add(log, record, retention)
-				read.alarms.judge(t, id, read.records[id].outcome, record.Timestamp, read.bounds[record.Partition].start > 0)
+				read.alarms.evaluate(t, id, read.records[id].outcome, record.Timestamp, read.bounds[record.Partition].start > 0)
 			}
 		})
 	}

@@ -18,6 +18,7 @@ var allowed = map[string][]string{
 	"internal/alarm":          {"internal/heartbeat", "internal/detect"},
 	"internal/alarmfeed":      {"internal/alarm", "internal/backoff"},
 	"internal/notify":         {"internal/alarm", "internal/notify"},
+	"internal/alarmreplay":    {"internal/alarm", "internal/detect", "internal/heartbeat"},
 	"internal/simulate":       {"internal/heartbeat"},
 	"internal/pipeline":       {"internal/heartbeat", "internal/detect", "internal/alarm", "internal/backoff"},
 	"internal/crashpoint":     {},

@@ -12,7 +12,8 @@ type verifyCommand struct {
 	kafkaFlags    `group:"Kafka"`
 	postgresFlags `group:"PostgreSQL"`
 
-	JSON bool `name:"json" help:"Print the report as JSON."`
+	Replay bool `help:"Also run the detector over the readings that Kafka still has, and compare its alarms with the stored ones."`
+	JSON   bool `name:"json" help:"Print the report as JSON."`
 }
 
 // Run audits, and fails when something does not add up.
@@ -21,7 +22,7 @@ func (c *verifyCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	options := app.VerifyOptions{Kafka: c.config(env), Database: database, Logger: env.logger}
+	options := app.VerifyOptions{Kafka: c.config(env), Database: database, Replay: c.Replay, Logger: env.logger}
 	if !c.JSON {
 		options.Progress = func(what string) { fmt.Fprintln(env.stderr, what) }
 	}
@@ -50,6 +51,13 @@ func printReport(env *environment, report audit.Report) {
 	}
 	if report.Omitted > 0 {
 		fmt.Fprintf(env.stdout, "NOT OK  and %d more\n", report.Omitted)
+	}
+	if r := report.Replay; r != nil {
+		fmt.Fprintf(env.stdout, "replayed %d readings of %d customers: %d transitions of alarms compared", r.Readings, r.Customers, r.Transitions)
+		if r.Undecided > 0 {
+			fmt.Fprintf(env.stdout, "; the log does not decide those of %d customers", r.Undecided)
+		}
+		fmt.Fprintln(env.stdout)
 	}
 	if report.OK {
 		fmt.Fprintf(env.stdout, "ok: %d offsets, each accounted for exactly once; %d records still to be stored\n", report.Offsets, report.Lag)

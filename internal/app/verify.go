@@ -6,7 +6,10 @@ import (
 	"log/slog"
 
 	"heartbeat/internal/alarm"
+	"heartbeat/internal/alarmreplay"
 	"heartbeat/internal/audit"
+	"heartbeat/internal/detect"
+	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/alarmstore"
@@ -18,6 +21,7 @@ import (
 type VerifyOptions struct {
 	Kafka    kafka.Config // its topic is any: the audit covers every topic that is stored
 	Database postgres.Options
+	Replay   bool         // also run the detector over what the topic holds, and compare
 	Progress func(string) // is told what is being looked at; may be nil
 	Logger   *slog.Logger
 }
@@ -37,7 +41,15 @@ func Verify(ctx context.Context, options VerifyOptions) (audit.Report, error) {
 	defer snapshot.Close(context.WithoutCancel(ctx))
 	brokers := &auditedBroker{config: options.Kafka, clients: map[string]*kafka.Client{}}
 	defer brokers.close()
-	return audit.Run(ctx, auditedDatabase{snapshot}, brokers, options.Progress)
+	report, err := audit.Run(ctx, auditedDatabase{snapshot}, brokers, options.Progress)
+	if err != nil || !options.Replay {
+		return report, err
+	}
+	limits, err := alarmstore.NewLimitCache(pool, detect.DefaultLimits()).Current(ctx)
+	if err != nil {
+		return report, err
+	}
+	return report, (&alarmReplay{snapshot: snapshot, brokers: brokers, limits: limits, progress: options.Progress}).run(ctx, &report)
 }
 
 // auditedDatabase translates the database's values for the audit.
@@ -144,4 +156,90 @@ func (b *auditedBroker) Scan(ctx context.Context, topic string, partition int32,
 		return err
 	}
 	return client.Scan(ctx, partition, from, to, visit)
+}
+
+// alarmReplay runs the detector over what Kafka still has of the logs in a snapshot, up to what is stored.
+type alarmReplay struct {
+	snapshot *query.AuditSnapshot
+	brokers  *auditedBroker
+	limits   *detect.LimitHistory
+	progress func(string)
+}
+
+// run adds to a report what the replay finds.
+func (r *alarmReplay) run(ctx context.Context, report *audit.Report) error {
+	replay := alarmreplay.New(detect.DefaultSettings(), r.limits)
+	for _, log := range report.Logs {
+		if err := r.partition(ctx, replay, log, recreated(log, report.Logs)); err != nil {
+			return err
+		}
+	}
+	found, more := replay.Differences()
+	for _, d := range found {
+		report.Add(audit.Problem{Promise: "P11", Log: d.Log, Partition: d.Partition, From: d.Offset, To: d.Offset + 1, Detail: d.Detail})
+	}
+	report.Omitted += int(more)
+	all, undecided := replay.Customers()
+	report.Replay = &audit.Replay{Readings: replay.Readings, Transitions: replay.Transitions, Customers: all, Undecided: undecided}
+	return nil
+}
+
+// recreated reports whether a log follows another one of its topic's name, whose readings the detector's states contain.
+func recreated(log audit.Log, all []audit.Log) bool {
+	for _, other := range all {
+		if other.Topic == log.Topic && other.Label != log.Label {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *alarmReplay) partition(ctx context.Context, replay *alarmreplay.Replay, log audit.Log, recreated bool) error {
+	bounds, err := r.brokers.Bounds(ctx, log.Topic, log.TopicID)
+	if err != nil {
+		return err
+	}
+	b, ok := bounds[log.Partition]
+	from, to := max(log.First, b.Start), min(log.Next, b.End)
+	if !ok || !log.Current || from >= to {
+		return nil
+	}
+	if r.progress != nil {
+		r.progress(fmt.Sprintf("%s partition %d: alarms of offsets %d to %d", log.Label, log.Partition, from, to-1))
+	}
+	part := alarmreplay.Log{Label: log.Label, Partition: log.Partition, Complete: b.Start <= log.First && !recreated}
+	if part.Dead, err = r.snapshot.DeadLetterOffsets(ctx, log.Label, log.Partition, from, to); err != nil {
+		return err
+	}
+	if !part.Complete {
+		if part.Before, err = alarmstore.LatestBefore(ctx, r.snapshot.Tx(), log.Label, log.Partition, from); err != nil {
+			return err
+		}
+	}
+	events, err := alarmstore.EventsOfLog(ctx, r.snapshot.Tx(), log.Label, log.Partition, from, to)
+	if err != nil {
+		return err
+	}
+	part.Next = func() (alarm.Event, bool) { return events.Next() }
+	err = r.records(ctx, replay, part, log, from, to)
+	if closed := events.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+func (r *alarmReplay) records(ctx context.Context, replay *alarmreplay.Replay, part alarmreplay.Log, log audit.Log, from, to int64) error {
+	partition, err := replay.Begin(part)
+	if err != nil {
+		return err
+	}
+	client, err := r.brokers.client(ctx, log.Topic)
+	if err != nil {
+		return err
+	}
+	if err := client.Records(ctx, log.Partition, from, to, func(record *heartbeat.Record) { partition.Step(record) }); err != nil {
+		return err
+	}
+	partition.End()
+	return nil
 }

@@ -49,7 +49,7 @@ type Broker interface {
 
 // Problem is one thing that does not add up.
 type Problem struct {
-	Promise   string `json:"promise"` // P1, P2 or P6
+	Promise   string `json:"promise"` // P1, P2, P6 or P11
 	Log       string `json:"log,omitempty"`
 	Partition int32  `json:"partition"`
 	From      int64  `json:"from_offset"`
@@ -69,12 +69,24 @@ type Report struct {
 	Logs     []Log     `json:"logs"`
 	Problems []Problem `json:"problems"`
 	Omitted  int       `json:"problems_omitted"` // beyond maxProblems
+	Replay   *Replay   `json:"replay,omitempty"` // nil: not asked for
+}
+
+// Replay says what the detector was run over again.
+type Replay struct {
+	Readings    int64 `json:"readings"`
+	Transitions int64 `json:"transitions"` // compared with the history
+	Customers   int   `json:"customers"`
+	// Undecided are customers whose readings the log does not decide: in several partitions, or too few since its start.
+	Undecided int `json:"customers_undecided"`
 }
 
 // maxProblems is how many problems a report lists.
 const maxProblems = 100
 
-func (r *Report) add(problem Problem) {
+// Add adds a problem.
+func (r *Report) Add(problem Problem) {
+	r.OK = false
 	if len(r.Problems) == maxProblems {
 		r.Omitted++
 		return
@@ -111,7 +123,7 @@ func Run(ctx context.Context, database Database, broker Broker, progress func(st
 		return report, err
 	}
 	for _, problem := range contradictions {
-		report.add(problem)
+		report.Add(problem)
 	}
 	report.OK = len(report.Problems) == 0
 	return report, nil

@@ -41,13 +41,13 @@ func newOffsetBitmaps(logs []Log, report *Report) *offsetBitmaps {
 func (all *offsetBitmaps) mark(label string, partition int32, offset int64) {
 	b := all.byKey[logKey{label, partition}]
 	if b == nil || offset < b.First || offset >= b.Next {
-		all.report.add(Problem{"P2", label, partition, offset, offset + 1, "a row is stored that no progress accounts for"})
+		all.report.Add(Problem{"P2", label, partition, offset, offset + 1, "a row is stored that no progress accounts for"})
 		return
 	}
 	at := offset - b.First
 	word, bit := &b.bits[at/64], uint64(1)<<(at%64)
 	if *word&bit != 0 {
-		all.report.add(Problem{"P1", label, partition, offset, offset + 1, "stored twice"})
+		all.report.Add(Problem{"P1", label, partition, offset, offset + 1, "stored twice"})
 		return
 	}
 	*word |= bit
@@ -57,11 +57,11 @@ func (all *offsetBitmaps) mark(label string, partition int32, offset int64) {
 // compare checks the bits against the counters and, for offsets without a row, against the broker.
 func (b *offsetBitmap) compare(ctx context.Context, broker Broker, report *Report) error {
 	if stored := b.Records + b.Anomalies + b.DeadLettered; stored != b.set+b.Dropped {
-		report.add(Problem{"P2", b.Label, b.Partition, b.First, b.Next, fmt.Sprintf(
+		report.Add(Problem{"P2", b.Label, b.Partition, b.First, b.Next, fmt.Sprintf(
 			"%d rows were written, %d are there and %d were dropped by retention", stored, b.set, b.Dropped)})
 	}
 	if without := b.Next - b.First - b.set; without != b.Skipped+b.Lost+b.Dropped {
-		report.add(Problem{"P2", b.Label, b.Partition, b.First, b.Next, fmt.Sprintf(
+		report.Add(Problem{"P2", b.Label, b.Partition, b.First, b.Next, fmt.Sprintf(
 			"%d offsets have no row, want %d skipped + %d lost + %d dropped by retention", without, b.Skipped, b.Lost, b.Dropped)})
 	}
 	if !b.Current {
@@ -92,7 +92,7 @@ func (b *offsetBitmap) search(ctx context.Context, broker Broker, bounds progres
 		case dropped > 0:
 			dropped--
 		default:
-			report.add(Problem{"P1", b.Label, b.Partition, offset, offset + 1, "Kafka has a record that is not stored"})
+			report.Add(Problem{"P1", b.Label, b.Partition, offset, offset + 1, "Kafka has a record that is not stored"})
 		}
 	}
 	begin, end := int64(-1), int64(-1) // of the gaps to be read next

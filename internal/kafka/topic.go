@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/progress"
 )
 
@@ -108,6 +109,11 @@ func (c *Client) describeTopic(ctx context.Context) (*progress.Topic, error) {
 // Scan calls visit with the offset of each record in [from, to) of the partition that carries an event: transaction
 // markers and records of aborted transactions do not. The range must be retained and below the high-water mark.
 func (c *Client) Scan(ctx context.Context, partition int32, from, to int64, visit func(offset int64)) error {
+	return c.Records(ctx, partition, from, to, func(record *heartbeat.Record) { visit(record.Offset) })
+}
+
+// Records is Scan with whole records, which are valid during the call.
+func (c *Client) Records(ctx context.Context, partition int32, from, to int64, visit func(*heartbeat.Record)) error {
 	client, err := c.config.Open("",
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{c.config.Topic: {partition: kgo.NewOffset().At(from)}}),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
@@ -125,7 +131,10 @@ func (c *Client) Scan(ctx context.Context, partition int32, from, to int64, visi
 		}
 		for record := range fetches.RecordsAll() {
 			if record.Offset < to && !record.Attrs.IsControl() {
-				visit(record.Offset)
+				visit(&heartbeat.Record{
+					Offset: record.Offset, LeaderEpoch: record.LeaderEpoch, Timestamp: RecordTime(record.Timestamp.UnixMilli()),
+					Key: record.Key, Value: record.Value,
+				})
 			}
 			at = record.Offset + 1
 		}

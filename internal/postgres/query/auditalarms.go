@@ -59,3 +59,20 @@ func (a *AuditSnapshot) AlarmContradictions(ctx context.Context) ([]Contradictio
 	}
 	return found, nil
 }
+
+// DeadLetterOffsets returns the offsets of a partition's dead letters in [from, to), in order, replayed ones included.
+func (a *AuditSnapshot) DeadLetterOffsets(ctx context.Context, log string, partition int32, from, to int64) ([]int64, error) {
+	rows, err := a.tx.Query(ctx, `
+SELECT kafka_offset
+  FROM dead_letters
+ WHERE kafka_topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4
+ ORDER BY kafka_offset`, log, partition, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("read offsets of dead letters: %w", err)
+	}
+	offsets, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("read offsets of dead letters: %w", err)
+	}
+	return offsets, nil
+}

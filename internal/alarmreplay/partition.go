@@ -1,0 +1,197 @@
+package alarmreplay
+
+import (
+	"slices"
+
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/detect"
+	"heartbeat/internal/heartbeat"
+)
+
+// Log says which partition of which log is replayed.
+type Log struct {
+	Label     string
+	Partition int32
+	Complete  bool // the replay begins with the first record that a consumer evaluated
+	// Dead are the offsets of dead letters, in order: their readings are not evaluated, even where they can be decoded now.
+	Dead []int64
+	// Before are the latest events of each alarm that lie before the first record, of a log that is not complete.
+	Before []alarm.Event
+	// Next returns the next event of the partition's history, false after the last one.
+	Next func() (alarm.Event, bool)
+}
+
+// Partition replays one partition.
+type Partition struct {
+	*Replay
+	Log
+	number   int32
+	detector *detect.Detector
+	decoder  heartbeat.Decoder
+
+	pending     alarm.Event // the next stored one
+	more        bool
+	episodes    map[episodeKey]detect.Episode // of customers that are not trusted yet
+	transitions []detect.Transition
+}
+
+type episodeKey struct {
+	customer  heartbeat.CustomerID
+	condition alarm.Condition
+}
+
+// Begin starts with a partition. Its records follow by Step, and End must be called after the last one.
+func (r *Replay) Begin(log Log) (*Partition, error) {
+	detector, err := detect.New(r.settings, detect.Source{Log: log.Label, Partition: log.Partition})
+	if err != nil {
+		return nil, err
+	}
+	p := &Partition{Replay: r, Log: log, detector: detector, episodes: map[episodeKey]detect.Episode{}}
+	for _, c := range r.customers {
+		p.number = max(p.number, c.partition+1)
+	}
+	for i := range log.Before {
+		p.adopt(&log.Before[i])
+	}
+	p.pending, p.more = log.Next()
+	return p, nil
+}
+
+// Step takes the next record.
+func (p *Partition) Step(record *heartbeat.Record) {
+	p.unmatched(record.Offset)
+	for len(p.Dead) > 0 && p.Dead[0] < record.Offset {
+		p.Dead = p.Dead[1:]
+	}
+	if len(p.Dead) > 0 && p.Dead[0] == record.Offset {
+		return
+	}
+	reading, rejection := p.decoder.Decode(*record)
+	if rejection != nil {
+		return
+	}
+	input := detect.ReadingOf(&reading, record.Timestamp, record.Offset)
+	if input.Kafka <= 0 {
+		input.Kafka = detect.UnknownTime
+	}
+	p.Readings++
+	c := p.customer(reading.Customer, input.TimeUsed())
+	p.transitions = p.detector.Step(&c.state, input, p.limits.At(reading.Customer, input.TimeUsed()), p.transitions[:0])
+	stored := p.storedAt(record.Offset)
+	if !c.trusted {
+		p.warmUp(c, reading.Customer, stored)
+		return
+	}
+	for i := range p.transitions {
+		stored = p.compare(reading.Customer, alarm.Detected(reading.Customer, &p.transitions[i]), stored)
+	}
+	p.report(stored)
+}
+
+// End reports what is stored behind the last record.
+func (p *Partition) End() {
+	for p.more {
+		p.report([]alarm.Event{p.take()})
+	}
+}
+
+func (p *Partition) customer(id heartbeat.CustomerID, at detect.Time) *customer {
+	c, ok := p.customers[id]
+	if !ok {
+		c = &customer{partition: p.number, trusted: p.Complete, first: at}
+		p.customers[id] = c
+		p.align(c, id)
+	}
+	c.moved = c.moved || c.partition != p.number
+	c.readings++
+	if !c.trusted && c.readings > warmUpReadings && at-c.first > detect.Time(warmUpTime.Microseconds()) {
+		c.trusted = true
+	}
+	return c
+}
+
+// warmUp makes the alarms of a customer those of the history.
+func (p *Partition) warmUp(c *customer, id heartbeat.CustomerID, stored []alarm.Event) {
+	for i := range stored {
+		p.adopt(&stored[i])
+	}
+	p.align(c, id)
+}
+
+func (p *Partition) align(c *customer, id heartbeat.CustomerID) {
+	if c.trusted {
+		return
+	}
+	for _, condition := range detect.Conditions {
+		have, _ := c.state.Episode(condition)
+		want := p.episodes[episodeKey{id, alarm.Condition(condition.String())}]
+		if have.Active != want.Active || want.Active && have.Priority != want.Priority || have.Cleared < want.Cleared {
+			c.state.SetEpisode(condition, want)
+		}
+	}
+}
+
+// adopt takes an alarm over from its latest event.
+func (p *Partition) adopt(e *alarm.Event) {
+	customer, err := heartbeat.ParseCustomerID(e.Subject)
+	if err != nil {
+		return
+	}
+	episode := detect.Episode{
+		Alarm: detect.AlarmID(e.Alarm), Active: true, Priority: detect.Priority(e.Priority), Peak: heartbeat.BPM(e.Peak),
+	}
+	if e.Kind == alarm.Cleared {
+		episode = detect.Episode{Alarm: detect.AlarmID(e.Alarm), Cleared: detect.TimeOf(e.At)}
+	}
+	p.episodes[episodeKey{customer, e.Condition}] = episode
+}
+
+// take returns the pending event and reads the next.
+func (p *Partition) take() (e alarm.Event) {
+	e = p.pending
+	p.pending, p.more = p.Next()
+	return e
+}
+
+// unmatched reports the events below an offset: no record gives them.
+func (p *Partition) unmatched(below int64) {
+	for p.more && p.pending.Offset < below {
+		p.report([]alarm.Event{p.take()})
+	}
+}
+
+func (p *Partition) storedAt(offset int64) (stored []alarm.Event) {
+	for p.more && p.pending.Offset == offset {
+		stored = append(stored, p.take())
+	}
+	return stored
+}
+
+// compare compares a transition with the events of its reading and returns those that are left.
+func (p *Partition) compare(id heartbeat.CustomerID, t alarm.Transition, stored []alarm.Event) []alarm.Event {
+	p.Transitions++
+	at := alarm.Position{Log: p.Label, Partition: p.Log.Partition, Offset: t.Offset}
+	i := slices.IndexFunc(stored, func(e alarm.Event) bool { return e.Subject == t.Subject && e.Condition == t.Condition })
+	if i < 0 {
+		p.add(at, id, "the replay says %s, which is not stored", describe(&t))
+		return stored
+	}
+	if e := &stored[i]; e.ID != t.EventID(p.Label, p.Log.Partition) || e.Kind == alarm.Raised && e.Alarm != t.Alarm ||
+		!e.At.Equal(t.At) || !e.Since.Equal(t.Since) || e.Priority != t.Priority || e.Measure != t.Measure {
+		p.add(at, id, "the replay says %s, stored is %s", describe(&t), describeEvent(e))
+	}
+	return slices.Delete(stored, i, i+1)
+}
+
+// report reports events that the replay does not give.
+func (p *Partition) report(stored []alarm.Event) {
+	for i := range stored {
+		e := &stored[i]
+		customer, _ := heartbeat.ParseCustomerID(e.Subject)
+		if c := p.customers[customer]; c != nil && !c.trusted || c == nil && !p.Complete {
+			continue
+		}
+		p.Transitions++
+		p.add(*e.Position, customer, "stored is %s, which the replay does not give", describeEvent(e))
+	}
+}
