@@ -36,12 +36,9 @@ func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 			runRounds(t, "consumer killed "+point+", 2,000 and 20,000 events/s", func(t *testing.T) *fixture {
 				f := newFixture(t)
 				for _, rate := range killRates {
-					producer := f.produce("--rate", rate, "--seed", fmt.Sprint(10+i))
-					f.acknowledgedMore(2_000)
 					for crash := range *crashes {
-						f.crash(producer, path, fmt.Sprintf("%s@%d", point, 1+crash%4))
+						f.crash(path, fmt.Sprintf("%s@%d", point, 1+crash%4), "--rate", rate, "--seed", fmt.Sprint(1000*i+crash))
 					}
-					producer.interrupt()
 				}
 				f.drain(crashingMember...)
 				auditSending(t, f.audit())
@@ -54,28 +51,21 @@ func TestCrashAtNamedPointsLosesAndDoublesNothing(t *testing.T) {
 // crashingMember makes each consumer take over from the one before at once, without waiting for its session timeout.
 var crashingMember = []string{"--instance-id", "crashing"}
 
-// crash starts a consumer that kills itself at the point, given as name@count.
-func (f *fixture) crash(producer *role, binary, point string) {
+// crash starts a consumer that kills itself at the point, given as name@count, and a producer when it has its partitions, so
+// that the backlog does not grow with every restart.
+func (f *fixture) crash(binary, point string, produce ...string) {
 	f.t.Helper()
-	consumer := f.consumeWithProducerPaused(producer, command{
-		binary: binary, arguments: f.consumeArguments(crashingMember...), environment: []string{"HEARTBEAT_CRASH_POINT=" + point},
+	consumer := start(f.t, command{
+		binary: binary, arguments: f.consumeArguments(crashingMember...),
+		environment: []string{"HEARTBEAT_CRASH_POINT=" + point, "DATABASE_URL=" + f.database},
 	})
+	consumer.waitForOutput("partition claimed")
+	producer := f.produce(produce...)
 	consumer.wait(waitTimeout)
+	producer.interrupt()
 	if name, _, _ := strings.Cut(point, "@"); consumer.outputCount("crash point "+name+" reached") == 0 {
 		f.t.Fatalf("the consumer ended without reaching %s:\n%s", point, tail(consumer.output.String(), 30))
 	}
-}
-
-// consumeWithProducerPaused starts a consumer and pauses the producer until the consumer has its partitions, so that the
-// backlog does not grow with every restart.
-func (f *fixture) consumeWithProducerPaused(producer *role, c command) *role {
-	f.t.Helper()
-	producer.signal(syscall.SIGSTOP)
-	c.environment = append(c.environment, "DATABASE_URL="+f.database)
-	consumer := start(f.t, c)
-	consumer.waitForOutput("partition claimed")
-	producer.signal(syscall.SIGCONT)
-	return consumer
 }
 
 var cuts = flag.Int("cuts", 20, "how often to cut the database connection at COMMIT")
