@@ -105,8 +105,8 @@ func checkDetection(t *testing.T, d *report.Detection) {
 	if d == nil {
 		t.Fatal("detection is not measured")
 	}
-	if len(d.Ratio.Rounds) != 2 || d.Ratio.Min <= 0 || d.CPURatio() <= 0 || d.AlarmEvents == 0 {
-		t.Errorf("detection %+v, want two ratios above 0 and events of alarms", d)
+	if len(d.Ratio.Rounds) != 2 || d.Ratio.Min <= 0 || d.CPURatio() <= 0 {
+		t.Errorf("detection %+v, want two ratios above 0", d)
 	}
 	if d.Committed.P50 <= 0 || d.Shown.P50 < d.Committed.P50 {
 		t.Errorf("alarms are committed after %+v and shown after %+v, want rising figures above 0", d.Committed, d.Shown)

@@ -2,18 +2,23 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"heartbeat/internal/bench/report"
+	"heartbeat/internal/kafka/producer"
+	"heartbeat/internal/simulate"
 )
 
 // detectionOff is the option of the consumer that the other side of the comparison runs with.
 const detectionOff = "--no-detection"
 
-// measureDetection drains one topic with detection and without, alternately. Its customers report once a second with the contract's
-// injections, so that conditions begin and end while it is drained.
+// reportEvery is the interval of the people in the topic that is drained with detection and without.
+const reportEvery = 5 * time.Second
+
+// measureDetection drains one topic of people, with the contract's injections, with detection and without, alternately.
 func (r *run) measureDetection(ctx context.Context) error {
 	if r.plan.Detection == 0 {
 		return nil
@@ -23,9 +28,7 @@ func (r *run) measureDetection(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	every := min(time.Second/time.Duration(r.options.Customers), almostDay/time.Duration(r.plan.Events))
-	began := time.Now().Add(-time.Duration(r.plan.Events) * every)
-	if err := r.preload(ctx, t, load{fleet: r.options.fleet(), events: r.plan.Events, from: began, every: every}); err != nil {
+	if err := r.preloadPeople(ctx, t); err != nil {
 		return err
 	}
 	var with, without []throughput
@@ -55,8 +58,35 @@ func (r *run) measureDetection(ctx context.Context) error {
 	return r.measureAlarmDelay(ctx, result)
 }
 
-// drainAlarms drains the topic into an empty database and returns how many events of alarms that stored. Alarms without detection, or
-// none with it, make the comparison void.
+// preloadPeople fills the topic with what the simulated people of the default model send, up to now.
+func (r *run) preloadPeople(ctx context.Context, t *topic) error {
+	fleet := r.options.fleet()
+	span := time.Duration(r.plan.Events) * reportEvery / time.Duration(fleet.Customers)
+	people, err := simulate.NewPopulation(simulate.PopulationOptions{
+		Customers: fleet.Customers, AnomalyRate: fleet.AnomalyRate, InvalidRate: fleet.InvalidRate, Seed: fleet.Seed,
+		Interval: reportEvery, Start: time.Now().Add(-span), Episodes: simulate.DefaultRates(),
+	})
+	if err != nil {
+		return err
+	}
+	sender, err := producer.New(ctx, producer.Config{Config: r.kafka(t.name)})
+	if err != nil {
+		return err
+	}
+	for reading := range people.Readings() {
+		if t.offsets() == r.plan.Events || sender.SendAt(reading.Event, reading.Sent) != nil {
+			break // Close returns the error
+		}
+		if t.count(reading.Rate); ctx.Err() != nil {
+			sender.Abandon()
+			break
+		}
+	}
+	return errors.Join(sender.Close(), ctx.Err())
+}
+
+// drainAlarms drains the topic into an empty database and returns how many events of alarms that stored. Alarms without detection make
+// the comparison void.
 func (e *environment) drainAlarms(ctx context.Context, t *topic, options ...string) (result drainResult, events int64, err error) {
 	db, err := e.database(ctx)
 	if err != nil {
@@ -72,8 +102,8 @@ func (e *environment) drainAlarms(ctx context.Context, t *topic, options ...stri
 	if events, err = db.probe.AlarmEvents(ctx); err != nil {
 		return result, 0, err
 	}
-	if off := slices.Contains(options, detectionOff); off != (events == 0) {
-		return result, events, fmt.Errorf("count events of alarms: %d are stored with the options %v: the figures of this run are void", events, options)
+	if events > 0 && slices.Contains(options, detectionOff) {
+		return result, events, fmt.Errorf("count events of alarms: %d are stored with %s: the figures of this run are void", events, detectionOff)
 	}
 	return result, events, nil
 }
