@@ -125,7 +125,7 @@ func TestComposeKeepsDataInNamedVolumes(t *testing.T) {
 	t.Parallel()
 	project := loadCompose(t)
 	for service, target := range map[string]string{
-		"kafka": "/var/lib/kafka/data", "postgres": "/var/lib/postgresql", "grafana": "/var/lib/grafana", "prometheus": "/prometheus",
+		"kafka": "/var/lib/kafka/data", "postgres": "/var/lib/postgresql", "consume": "/var/lib/state", "grafana": "/var/lib/grafana", "prometheus": "/prometheus",
 	} {
 		kept := slices.ContainsFunc(project.Services[service].Volumes, func(v types.ServiceVolumeConfig) bool {
 			return v.Type == types.VolumeTypeVolume && v.Source == service && v.Target == target
@@ -146,6 +146,19 @@ func TestComposeKeepsDataInNamedVolumes(t *testing.T) {
 }
 
 // Every variable that the roles read is the contract's, with its default, and .env changes it.
+// A consumer's instance id survives its container where the state directory is a volume that the image's user may write to.
+func TestConsumersKeepTheirInstanceIDs(t *testing.T) {
+	t.Parallel()
+	home := loadCompose(t).Services["consume"].Environment["XDG_STATE_HOME"]
+	if home == nil || *home != "/var/lib/state" {
+		t.Errorf("the consumer's state directory is %v, want that of its volume", home)
+	}
+	stages := readDockerfile(t)
+	if !slices.Contains(stages[len(stages)-1], instruction{"COPY", "--from=binary --chown=65532:65532 /state /var/lib/state"}) {
+		t.Error("the image has no directory for the volume that belongs to its user")
+	}
+}
+
 func TestComposeTakesTheContractsSettings(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ service, variable, standard, from string }{
