@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,6 +171,34 @@ func TestApacheKafkaACLs(t *testing.T) {
 	if err := connect(t, database).QueryRow(t.Context(), query).Scan(&stored); err != nil || stored != 500 {
 		t.Errorf("%d readings are stored, want 500 (%v)", stored, err)
 	}
+}
+
+// A consumer without the right to its group stores nothing: its readiness and doctor name the right.
+func TestApacheACLsInReadiness(t *testing.T) {
+	apacheOnly(t)
+	t.Parallel()
+	config, _, inner := secureKafka(t)
+	admin := kadm.NewClient(client(t, inner))
+	addUser(t, admin, "consumer")
+	createTopic(t, inner, config.Topic, 3)
+	f := &fixture{t: t, broker: inner, topic: config.Topic, group: "heartbeat-consumer-group", database: sharedDatabase(t).create(t)}
+	f.run("migrate")
+	environment := []string{
+		"DATABASE_URL=" + f.database, "KAFKA_BOOTSTRAP_SERVERS=" + config.Brokers[0], "KAFKA_TOPIC=" + config.Topic,
+		"KAFKA_SECURITY_PROTOCOL=SASL_SSL", "KAFKA_SSL_CA_FILE=" + config.Security.CAFile,
+		"KAFKA_SASL_USERNAME=consumer", "KAFKA_SASL_PASSWORD_FILE=" + config.Security.PasswordFile,
+	}
+	allow(t, admin, "consumer", kadm.NewACLs().Topics(config.Topic).Operations(kadm.OpDescribe, kadm.OpRead))
+	address := fmt.Sprintf("127.0.0.1:%d", unusedPort(t))
+	f.produce("--max-events", "500", "--rate", "5000", "--seed", "78").succeed(waitTimeout)
+	consumer := start(t, command{arguments: []string{"consume", "--metrics-address", address}, environment: environment})
+	const group = "allow this user Read on the consumer group"
+	wantNotReady(t, "http://"+address+"/readyz", group)
+	wantDoctor(t, []string{"doctor"}, environment, group)
+	allow(t, admin, "consumer", kadm.NewACLs().Groups(f.group).Operations(kadm.OpRead))
+	f.pool = connect(t, f.database)
+	f.caughtUp(waitTimeout)
+	consumer.interrupt()
 }
 
 // wantRefused waits for the process to end by itself with an error that names what is missing.

@@ -27,8 +27,8 @@ func (m Member) String() string {
 	return fmt.Sprintf("%s at %s", m.Client, strings.TrimPrefix(m.Host, "/"))
 }
 
-// consumerProtocol is the type of the groups that consumers form.
-const consumerProtocol = "consumer"
+// ConsumerProtocol is the type of the groups that consumers form.
+const ConsumerProtocol = "consumer"
 
 // Broken returns why no partition can be stored through this group, or nothing.
 func (g *Group) Broken() string {
@@ -41,7 +41,7 @@ func (g *Group) Broken() string {
 		return "" // not known
 	case len(g.Members) == 0:
 		return fmt.Sprintf("consumer group %s has no members: start heartbeat consume", g.Name)
-	case g.Protocol != "" && g.Protocol != consumerProtocol:
+	case g.Protocol != "" && g.Protocol != ConsumerProtocol:
 		return fmt.Sprintf("group %s is used by another program, with the protocol %q: set KAFKA_GROUP_ID to a group of its own", g.Name, g.Protocol)
 	case !slices.ContainsFunc(g.Members, func(m Member) bool { return m.Ours }):
 		return fmt.Sprintf("none of the members of consumer group %s is a Heartbeat consumer (%s): stop them, or set KAFKA_GROUP_ID to a group of its own",
