@@ -173,7 +173,7 @@ func TestApacheKafkaACLs(t *testing.T) {
 	}
 }
 
-// A consumer without the right to its group stores nothing: its readiness and doctor name the right.
+// A right that is withdrawn while a consumer runs stops the stream: its readiness and doctor name the right.
 func TestApacheACLsInReadiness(t *testing.T) {
 	apacheOnly(t)
 	t.Parallel()
@@ -198,7 +198,21 @@ func TestApacheACLsInReadiness(t *testing.T) {
 	allow(t, admin, "consumer", kadm.NewACLs().Groups(f.group).Operations(kadm.OpRead))
 	f.pool = connect(t, f.database)
 	f.caughtUp(waitTimeout)
+
+	const topic = "allow this user on the topic"
+	withdraw(t, admin, kadm.NewACLs().Topics(config.Topic).Operations(kadm.OpRead))
+	f.produce("--max-events", "500", "--rate", "5000", "--seed", "79").succeed(waitTimeout)
+	wantNotReady(t, "http://"+address+"/readyz", topic)
+	allow(t, admin, "consumer", kadm.NewACLs().Topics(config.Topic).Operations(kadm.OpRead))
+	f.caughtUp(waitTimeout)
 	consumer.interrupt()
+}
+
+func withdraw(t *testing.T, admin *kadm.Client, rights *kadm.ACLBuilder) {
+	t.Helper()
+	if _, err := admin.DeleteACLs(t.Context(), rights.ResourcePatternType(kadm.ACLPatternLiteral).Allow().AllowHosts()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // wantRefused waits for the process to end by itself with an error that names what is missing.

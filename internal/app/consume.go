@@ -148,7 +148,7 @@ func newConsumer(client *kafka.Client, instance instanceid.ID, options ConsumeOp
 				Partition: partition, Store: store, Meter: meter, Retention: options.Retention, Detection: detection, Logger: logger,
 			})
 		},
-		Released: meter.Released,
+		Released: meter.Released, FetchFailed: meter.FetchFailed,
 	})
 }
 

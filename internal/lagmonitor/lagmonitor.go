@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -186,7 +188,13 @@ func (m *Monitor) Readiness() error {
 	case m.err != nil && time.Since(m.failed) >= progress.StalledAfter:
 		return fmt.Errorf("progress not known since %s: %w", m.failed.UTC().Format(time.RFC3339), m.err)
 	}
-	return notStored(m.report, owned, m.owners)
+	err := notStored(m.report, owned, m.owners)
+	for _, number := range slices.Sorted(maps.Keys(owned)) {
+		if cause := m.meter.FetchError(number); err != nil && cause != nil {
+			return fmt.Errorf("%w; partition %d cannot be fetched: %w", err, number, cause)
+		}
+	}
+	return err
 }
 
 // notStored returns why partitions that concern a process are not stored: its own, and those that belong to no other

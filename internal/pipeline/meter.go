@@ -41,7 +41,17 @@ type Meter struct {
 	stats      Stats
 	snapshots  snapshots
 	partitions map[int32]Status
+	fetches    map[int32]failedFetch
 }
+
+// failedFetch is the last error of the broker for a partition.
+type failedFetch struct {
+	at    time.Time
+	cause error
+}
+
+// fetchErrorAge is how long an error explains why nothing comes: the client fetches several times a second.
+const fetchErrorAge = 15 * time.Second
 
 // NewMeter returns a meter that logs to logger and registers its metrics with registry.
 func NewMeter(logger *slog.Logger, registry prometheus.Registerer) *Meter {
@@ -52,7 +62,25 @@ func NewMeter(logger *slog.Logger, registry prometheus.Registerer) *Meter {
 		metrics:    newMetrics(registry),
 		snapshots:  snapshots{taken: time.Now()},
 		partitions: map[int32]Status{},
+		fetches:    map[int32]failedFetch{},
 	}
+}
+
+// FetchFailed notes that the broker refuses the records of a partition.
+func (m *Meter) FetchFailed(number int32, cause error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fetches[number] = failedFetch{time.Now(), cause}
+}
+
+// FetchError returns why the broker refuses the records of a partition at the moment, if it does.
+func (m *Meter) FetchError(number int32) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if failed := m.fetches[number]; time.Since(failed.at) < fetchErrorAge {
+		return failed.cause
+	}
+	return nil
 }
 
 // Stats returns the counts so far.

@@ -29,6 +29,8 @@ type Config struct {
 	NewWorker func(pipeline.Partition) *pipeline.Worker
 	// Released is called when a partition is no longer this consumer's.
 	Released func(pipeline.Partition)
+	// FetchFailed is called when the broker refuses the records of a partition for a cause that does not pass by itself. Nil is nothing.
+	FetchFailed func(partition int32, cause error)
 }
 
 // Consumer is a member of the consumer group: it gives each assigned partition a worker and feeds it.

@@ -134,9 +134,13 @@ func (s *session) handleFetchError(fetch *kgo.FetchPartition) error {
 	if kgo.IsRetryableBrokerErr(err) || errors.Is(err, context.Canceled) {
 		return nil
 	}
+	_, groupSession := errors.AsType[*kgo.ErrGroupSession](err)
+	if !groupSession && s.config.FetchFailed != nil {
+		s.config.FetchFailed(fetch.Partition, kafka.Advise(err))
+	}
 	// The client retries many times a second.
 	s.repeated.Do(func() {
-		if _, ok := errors.AsType[*kgo.ErrGroupSession](err); ok {
+		if groupSession {
 			s.logger.Warn("consumer group session lost, joining again", "error", kafka.Advise(err))
 			return
 		}
