@@ -74,7 +74,7 @@ func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error 
 		return nil
 	}
 	w.include(batch, w.customers.due(time.Now()))
-	err := w.judgeAndWrite(ctx, batch)
+	err := w.evaluateAndWrite(ctx, batch)
 	if KindOf(err) != BadData {
 		return err
 	}
@@ -133,9 +133,9 @@ func (w *Worker) include(batch *Batch, count int) {
 	}
 }
 
-// judgeAndWrite gives a batch its transitions and stores both. When the batch is not stored, the detector's states are those
+// evaluateAndWrite gives a batch its transitions and stores both. When the batch is not stored, the detector's states are those
 // before it.
-func (w *Worker) judgeAndWrite(ctx context.Context, batch *Batch) error {
+func (w *Worker) evaluateAndWrite(ctx context.Context, batch *Batch) error {
 	if w.detection == nil {
 		return w.write(ctx, batch)
 	}
@@ -182,7 +182,7 @@ func (w *Worker) bisect(ctx context.Context, records []heartbeat.Record) error {
 	if batch.To == batch.From {
 		return nil
 	}
-	err := w.judgeAndWrite(ctx, batch)
+	err := w.evaluateAndWrite(ctx, batch)
 	if KindOf(err) != BadData {
 		return err
 	}
