@@ -16,7 +16,7 @@ func TestGrafanaWritesItsFiles(t *testing.T) {
 	if code := run(t.Context(), []string{"grafana", directory}, &stdout, &stderr); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
-	if want := "wrote 9 files into " + directory + "\n"; stdout.String() != want {
+	if want := "wrote 10 files into " + directory + "\n"; stdout.String() != want {
 		t.Errorf("said %q, want %q", stdout.String(), want)
 	}
 	if _, err := os.Stat(filepath.Join(directory, "dashboards", "heartbeat", "main.json")); err != nil {
