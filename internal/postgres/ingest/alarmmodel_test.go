@@ -197,7 +197,7 @@ func (m *alarmModel) batch() {
 	before := len(m.system.logs[p])
 	m.send(p)
 	records := m.system.logs[p][before:]
-	transitions, err := m.reference.judge(int32(p), records, m.system.refused[p])
+	transitions, err := m.reference.evaluate(int32(p), records, m.system.refused[p])
 	m.must(err)
 	m.count("readings", len(records))
 

@@ -68,8 +68,8 @@ func (r *reference) limitsAt(customer string, at time.Time) detect.Limits {
 	return limits
 }
 
-// judge returns the transitions of records of a partition that are no dead letters.
-func (r *reference) judge(partition int32, records []heartbeat.Record, refused map[int64]bool) (all []alarm.Transition, err error) {
+// evaluate returns the transitions of records of a partition that are no dead letters.
+func (r *reference) evaluate(partition int32, records []heartbeat.Record, refused map[int64]bool) (all []alarm.Transition, err error) {
 	detector, err := detect.New(detect.DefaultSettings(), detect.Source{Log: r.log, Partition: partition})
 	if err != nil {
 		return nil, err
