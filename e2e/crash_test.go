@@ -105,7 +105,7 @@ func TestConnectionCutAtCommitIsHarmless(t *testing.T) {
 	})
 }
 
-var freezes = flag.Int("freezes", 5, "how often to stop a consumer beyond its session timeout")
+var freezes = flag.Int("freezes", 3, "how often to stop a consumer beyond its session timeout")
 
 // A consumer is stopped for longer than its session timeout while it writes a batch. The batch reaches the database after
 // the next owner's claim: the database refuses it.

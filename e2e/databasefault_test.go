@@ -10,7 +10,7 @@ import (
 var (
 	databaseStops = flag.Int("database-stops", 10, "how often to crash PostgreSQL under load")
 	outageFor     = flag.Duration("outage", 60*time.Second, "how long PostgreSQL is unreachable")
-	burstFor      = flag.Duration("burst", time.Minute, "how long ten times the load lasts")
+	burstFor      = flag.Duration("burst", 30*time.Second, "how long ten times the load lasts")
 )
 
 // A database that crashes under load and restarts holds every event once.
