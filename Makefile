@@ -45,7 +45,7 @@ test-unit: ## Run the tests that start no server (2 min)
 test-long: ## Run the long tests: fault scenarios on the embedded broker, the benchmark, 10^5 steps of the model of alarms
 	scripts/require go
 	go test -race -count=1 -timeout $(TIMEOUT) ./internal/bench
-	go test -race -count=1 -timeout $(TIMEOUT) ./internal/postgres/ingest -run TestAlarmsAreThoseOfTheReference -rapid.checks 600
+	go test -race -count=1 -timeout $(TIMEOUT) ./internal/postgres/ingest -run TestAlarmsAreThoseOfTheReference -rapid.checks 200
 	go test -race -count=1 -parallel 6 -timeout $(TIMEOUT) ./e2e -args -suite long
 
 .PHONY: test-kafka

@@ -16,7 +16,7 @@ import (
 var (
 	producerKills = flag.Int("producer-kills", 5, "how often to kill the producer")
 	brokerKills   = flag.Int("broker-kills", 3, "how often to kill a broker")
-	brokerAway    = flag.Duration("broker-away", 30*time.Second, "how long the broker is down")
+	brokerAway    = flag.Duration("broker-away", 15*time.Second, "how long the broker is down")
 )
 
 // The topic holds every event that a killed producer has seen acknowledged, none twice. The same holds for a producer that

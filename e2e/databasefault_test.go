@@ -9,7 +9,7 @@ import (
 
 var (
 	databaseStops = flag.Int("database-stops", 10, "how often to crash PostgreSQL under load")
-	outageFor     = flag.Duration("outage", 60*time.Second, "how long PostgreSQL is unreachable")
+	outageFor     = flag.Duration("outage", 30*time.Second, "how long PostgreSQL is unreachable")
 	burstFor      = flag.Duration("burst", 30*time.Second, "how long ten times the load lasts")
 )
 
@@ -163,7 +163,7 @@ func TestDatabaseDiskFull(t *testing.T) {
 	})
 }
 
-// A slow database and ten times the load for a minute increase lag, not memory. Every event is an anomaly: with its text
+// A slow database and ten times the load increase lag, not memory. Every event is an anomaly: with its text
 // and its alert it has three times the bytes of a normal one, so the proxy's rate is too low for 10,000 a second on any machine.
 func TestSlowDatabaseMakesLagNotMemory(t *testing.T) {
 	t.Parallel()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-var rebalanceFor = flag.Duration("rebalance", 2*time.Minute, "how long members join and leave")
+var rebalanceFor = flag.Duration("rebalance", time.Minute, "how long members join and leave")
 
 // Members join and leave every few seconds, by SIGINT and SIGKILL, with and without an instance id: every event is stored
 // once, each customer's in order.
