@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	poison     = flag.Int("poison", 200_000, "how many bad records among good ones in a round; the oracle keeps them in memory")
+	poison     = flag.Int("poison", 100_000, "how many bad records among good ones in a round; the oracle keeps them in memory")
 	poisonSeed = flag.Uint64("poison-seed", 1, "seed of the first round's bad records")
 )
 

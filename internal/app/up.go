@@ -206,12 +206,12 @@ func (u *up) run(ctx context.Context) error {
 	defer stopProducing()
 	defer stopStoring()
 
-	roles.Go(func() error { return Consume(storing, u.consume()) })
-	roles.Go(func() error { return Serve(storing, u.serve()) })
-	roles.Go(func() error { return Notify(storing, u.notify()) })
+	roles.Go(func() error { return unlessStopped(storing, Consume(storing, u.consume())) })
+	roles.Go(func() error { return unlessStopped(storing, Serve(storing, u.serve())) })
+	roles.Go(func() error { return unlessStopped(storing, Notify(storing, u.notify())) })
 	u.banner()
 	produced := make(chan error, 1)
-	go func() { produced <- simulator.Run(producing, u.produce()) }()
+	go func() { produced <- unlessStopped(producing, simulator.Run(producing, u.produce())) }()
 
 	var failure error
 	select {
@@ -233,6 +233,14 @@ func (u *up) run(ctx context.Context) error {
 		return err
 	}
 	return u.summary()
+}
+
+// unlessStopped returns the error of a role, or nil where the role was stopped while it started.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 func (u *up) produce() simulator.Options {
