@@ -15,7 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-var blindKills = flag.Int("blind-kills", 3, "how often each test of the time blind kills a consumer")
+var blindKills = flag.Int("blind-kills", 2, "how often each test of the time blind kills a consumer")
 
 var blindBinary = flag.String("blind-binary", "", "measure the time blind of this heartbeat's consumers, to compare with another build")
 
