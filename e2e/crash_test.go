@@ -61,6 +61,7 @@ func (f *fixture) crash(binary, point string, produce ...string) {
 	})
 	consumer.waitForOutput("partition claimed")
 	producer := f.produce(produce...)
+	producer.waitForOutput("stream started") // from then on it ends in order
 	consumer.wait(waitTimeout)
 	producer.interrupt()
 	if name, _, _ := strings.Cut(point, "@"); consumer.outputCount("crash point "+name+" reached") == 0 {
