@@ -149,7 +149,8 @@ func eventLine(e *alarm.Event) string {
 	return e.Subject + " " + string(e.Condition) + " was " + string(text)
 }
 
-// stored returns the lines of what is stored, but for customers that the topic does not decide.
+// stored returns the lines of what is stored, but for customers that the topic does not decide. The escalations of a notifier
+// follow the clock, not the log: they are left out, and the versions are those without them.
 func (o *alarmOracle) stored(t testing.TB, pool *pgxpool.Pool) (lines []string) {
 	t.Helper()
 	decided := func(subject string) bool {
@@ -160,7 +161,17 @@ func (o *alarmOracle) stored(t testing.TB, pool *pgxpool.Pool) (lines []string) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	escalations := map[alarm.ID][]int64{} // versions
+	scan(t, pool, `SELECT alarm_id, version FROM alarm_events WHERE kind = 'escalated'`, func(rows pgx.Rows) error {
+		var id alarm.ID
+		var version int64
+		err := rows.Scan(&id, &version)
+		escalations[id] = append(escalations[id], version)
+		return err
+	})
 	for i := range alarms {
+		alarms[i].Version -= int64(len(escalations[alarms[i].ID]))
+		alarms[i].Tier = 0
 		if decided(alarms[i].Subject) {
 			lines = append(lines, alarmLine(&alarms[i]))
 		}
@@ -175,12 +186,19 @@ SELECT e.event_id, e.alarm_id, a.subject, a.condition, e.version, e.kind, e.at, 
 		var e alarm.Event
 		var at alarm.Position
 		var priority string
+		var escalated int64 // before this event
 		err := rows.Scan(&e.ID, &e.Alarm, &e.Subject, &e.Condition, &e.Version, &e.Kind, &e.At, &e.Since, &priority,
 			&e.Value, &e.Peak, &e.Limit, &e.Detail, &at.Log, &at.Partition, &at.Offset)
 		if err != nil {
 			return err
 		}
 		e.At, e.Since, e.Position = e.At.UTC(), e.Since.UTC(), &at
+		for _, version := range escalations[e.Alarm] {
+			if version < e.Version {
+				escalated++
+			}
+		}
+		e.Version -= escalated
 		if priority != "" {
 			if e.Priority, err = alarm.ParsePriority(priority); err != nil {
 				return err
