@@ -39,6 +39,7 @@ func TestAlarmsAreThoseOfARunWithoutKills(t *testing.T) {
 		f.send(people.next(10 * time.Minute))
 		f.drain(crashingMember...)
 		f.audit()
+		f.verify("--replay")
 		if f.result.Alarms < 100 {
 			t.Errorf("%d alarms, want 100 at least: the readings do not test them", f.result.Alarms)
 		}

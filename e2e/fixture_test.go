@@ -196,11 +196,11 @@ func (f *fixture) auditAgainst(read topicContents) {
 }
 
 // verify runs the product's own audit, which must agree.
-func (f *fixture) verify() {
+func (f *fixture) verify(options ...string) {
 	f.t.Helper()
-	output := f.run("verify", "--replay", "--json", "--brokers", f.broker, "--topic", f.topic)
+	output := f.run(append([]string{"verify", "--json", "--brokers", f.broker, "--topic", f.topic}, options...)...)
 	var report struct{ OK bool }
 	if start := strings.Index(output, "{\n"); start < 0 || json.NewDecoder(strings.NewReader(output[start:])).Decode(&report) != nil || !report.OK {
-		f.t.Errorf("heartbeat verify --replay --json does not say ok:\n%s", output)
+		f.t.Errorf("heartbeat verify --json %v does not say ok:\n%s", options, output)
 	}
 }
