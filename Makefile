@@ -27,7 +27,7 @@ console: ## Build the web console where Node is installed
 	@scripts/build-console
 
 .PHONY: test
-test: build ## Run the tests against the embedded broker and a real PostgreSQL (10 min)
+test: build ## Run the tests against the embedded broker and a real PostgreSQL (15 min)
 	scripts/require go kcat psql java mvn nginx
 	scripts/fetch-kafka
 	scripts/fetch-kafka-clients
