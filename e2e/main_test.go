@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"testing"
 	"time"
@@ -30,6 +31,10 @@ var scratch string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if signal.Ignored(os.Interrupt) {
+		// By a shell that runs the tests in the background. The roles would inherit it, and lose an interrupt during their start.
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
 	if err := selectSuite(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
