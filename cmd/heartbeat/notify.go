@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
@@ -83,6 +82,14 @@ func (c *notifyTest) Run(ctx context.Context, env *environment) error {
 	return nil
 }
 
+func openOutbox(ctx context.Context, flags *postgresFlags, env *environment) (*app.Outbox, error) {
+	database, err := flags.options("notify")
+	if err != nil {
+		return nil, err
+	}
+	return app.OpenOutbox(ctx, database, env.logger)
+}
+
 type notifyDeliveries struct {
 	alarmFlags
 
@@ -101,11 +108,7 @@ func (c *notifyDeliveries) Validate() error {
 
 // Run lists deliveries.
 func (c *notifyDeliveries) Run(ctx context.Context, env *environment) error {
-	database, err := c.options("notify")
-	if err != nil {
-		return err
-	}
-	outbox, err := app.OpenOutbox(ctx, database, env.logger)
+	outbox, err := openOutbox(ctx, &c.postgresFlags, env)
 	if err != nil {
 		return err
 	}
@@ -117,18 +120,16 @@ func (c *notifyDeliveries) Run(ctx context.Context, env *environment) error {
 	if c.JSON {
 		return writeJSON(env.stdout, listed)
 	}
-	table := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "DELIVERY\tDESTINATION\tTYPE\tPRIORITY\tALARMS\tSTATE\tATTEMPTS\tCREATED\tNEXT\tERROR")
+	table := newTable(env.stdout, "DELIVERY", "DESTINATION", "TYPE", "PRIORITY", "ALARMS", "STATE", "ATTEMPTS", "CREATED", "NEXT", "ERROR")
 	for i := range listed {
 		d := &listed[i]
 		next := "-"
 		if d.NextAttemptAt != nil {
 			next = d.NextAttemptAt.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%d\t%s\t%s\t%s\n", d.ID, d.Destination, d.Type, d.Priority, d.Alarms, d.State, d.Attempts,
-			d.CreatedAt.UTC().Format(time.RFC3339), next, textOrDash(d.Error))
+		table.row(d.ID, d.Destination, d.Type, d.Priority, d.Alarms, d.State, d.Attempts, d.CreatedAt.UTC().Format(time.RFC3339), next, textOrDash(d.Error))
 	}
-	return table.Flush()
+	return table.flush()
 }
 
 type notifyRetry struct {
@@ -153,11 +154,7 @@ func (c *notifyRetry) Validate() error {
 
 // Run makes dead deliveries pending again.
 func (c *notifyRetry) Run(ctx context.Context, env *environment) error {
-	database, err := c.options("notify")
-	if err != nil {
-		return err
-	}
-	outbox, err := app.OpenOutbox(ctx, database, env.logger)
+	outbox, err := openOutbox(ctx, &c.postgresFlags, env)
 	if err != nil {
 		return err
 	}

@@ -46,9 +46,6 @@ type NotifyOptions struct {
 func Notify(ctx context.Context, options NotifyOptions) error {
 	pool, err := openDatabase(ctx, options.Database, options.Logger.With("component", "notify"))
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil // stopped while starting
-		}
 		return err
 	}
 	defer pool.Close()

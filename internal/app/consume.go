@@ -59,9 +59,6 @@ func Consume(ctx context.Context, options ConsumeOptions) error {
 	defer pool.Close()
 	maintainer := partition.New(pool, options.Retention)
 	if err := maintainer.Maintain(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil // stopped while starting
-		}
 		return err
 	}
 	meter := pipeline.NewMeter(options.Logger, options.Registry) // its lines are for people: no component

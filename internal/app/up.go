@@ -235,7 +235,8 @@ func (u *up) run(ctx context.Context) error {
 	return u.summary()
 }
 
-// unlessStopped returns the error of a role, or nil where the role was stopped while it started.
+// unlessStopped returns the error of a role, or nil where the role was stopped while it started: the rule that the command line
+// has for a role in its own process.
 func unlessStopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil

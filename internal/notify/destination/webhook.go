@@ -124,7 +124,7 @@ func Ping(ctx context.Context, watchdog *notify.Watchdog) error {
 	}
 	client := allowed.client()
 	defer client.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, watchdog.URL.Value(), http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, watchdog.URL.Value(), nil)
 	if err != nil {
 		return withoutURL(err)
 	}
