@@ -297,6 +297,28 @@ func TestRetentionByAgeLeavesTheOffsets(t *testing.T) {
 	}
 }
 
+// A record without a timestamp (-1) is not one of 1969.
+func TestRetentionKeepsRecordsWithoutATimestamp(t *testing.T) {
+	t.Parallel()
+	b := startTestBroker(t, Options{Dir: t.TempDir()})
+	client := connect(t, b.Address())
+	day := strconv.Itoa(24 * 60 * 60 * 1000)
+	createTopic(t, client, map[string]*string{"retention.ms": &day})
+	var records []*kgo.Record
+	for i := range 300 {
+		records = append(records, &kgo.Record{Key: []byte(strconv.Itoa(i)), Timestamp: time.UnixMilli(-1)})
+	}
+	if err := client.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	trim(t, b, client, defaultRetainBytes, 0)
+	produce(t, client, 300, 600, time.Hour)
+	trim(t, b, client, defaultRetainBytes, 0)
+	if first, next := offsets(t, client); first != 0 || next != 600 {
+		t.Errorf("after trimming the offsets add up to %d to %d, want 0 to 600", first, next)
+	}
+}
+
 func TestRetentionBySize(t *testing.T) {
 	t.Parallel()
 	b := startTestBroker(t, Options{Dir: t.TempDir()})

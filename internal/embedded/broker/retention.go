@@ -72,22 +72,28 @@ func (r *retention) trim(ctx context.Context) error {
 	return nil
 }
 
-// trimTopic deletes records older than the topic's retention, and the oldest ones of each partition above limit bytes.
+// trimTopic deletes records older than the topic's retention, and the oldest ones of each partition above limit bytes. A partition
+// that begins with a record without a timestamp has no known age: only its size counts.
 func (r *retention) trimTopic(ctx context.Context, name string, limit int64) error {
 	topic := r.cluster.TopicInfo(name)
 	if topic == nil || strings.Contains(config(topic, "cleanup.policy"), "compact") {
 		return nil
 	}
-	var live kadm.ListedOffsets // the first offset of each partition that is young enough
+	var dated, live kadm.ListedOffsets // the first offset of each partition that has a timestamp, and that is young enough
 	if age := retentionOf(topic); age >= 0 {
 		var err error
+		if dated, err = r.admin.ListOffsetsAfterMilli(ctx, 0, name); err != nil {
+			return err
+		}
 		if live, err = r.admin.ListOffsetsAfterMilli(ctx, r.now().Add(-age).UnixMilli(), name); err != nil {
 			return err
 		}
 	}
 	for _, partition := range r.cluster.PartitionInfos(name) {
 		to := firstWithin(partition, limit)
-		if first, ok := live.Lookup(name, partition.Partition); ok && first.Err == nil {
+		oldest, known := dated.Lookup(name, partition.Partition)
+		known = known && oldest.Err == nil && oldest.Offset <= partition.LogStartOffset
+		if first, ok := live.Lookup(name, partition.Partition); ok && first.Err == nil && known {
 			to = max(to, first.Offset)
 		}
 		// The last batch stays: an empty log would start over at offset 0 when it is loaded again.
