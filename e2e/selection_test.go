@@ -60,6 +60,7 @@ var selection = map[string]suite{
 	"TestPoolerInTransactionModeIsRefused":          onTest,
 	"TestDatabaseStoppedUnderLoad":                  onLong | onSoak,
 	"TestDeadlockIsWaitedOut":                       onTest | onSoak,
+	"TestEqualEventsAreNotOneWrittenTwice":          onTest,
 	"TestEveryMutantCanBePutIntoTheProduct":         onTest,
 	"TestEveryNamedValueThroughTheWholePath":        onTest | onKafka,
 	"TestEveryTestIsInTheSelection":                 onTest,

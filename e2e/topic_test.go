@@ -29,7 +29,8 @@ type topicContents struct {
 	bounds  map[int32]bounds
 	events  map[recordID]string // the values of valid readings
 	keys    map[recordID][32]byte
-	alarms  *alarmOracle // has evaluated all records
+	alarms  *alarmOracle      // has evaluated all records
+	acked   map[recordID]bool // a producer received an acknowledgement of this record alone
 }
 
 // bounds are the offsets that a partition retains: [start, end).
@@ -38,7 +39,7 @@ type bounds struct{ start, end int64 }
 // readTopic reads all records now in the topic and returns the outcome required of each, labelled with log.
 func readTopic(t testing.TB, address, topic, log string, retention time.Duration) topicContents {
 	t.Helper()
-	read := topicContents{records: map[recordID]storedRecord{}, bounds: topicBounds(t, address, topic), events: map[recordID]string{}, keys: map[recordID][32]byte{}, alarms: newAlarmOracle(t)}
+	read := topicContents{records: map[recordID]storedRecord{}, bounds: topicBounds(t, address, topic), events: map[recordID]string{}, keys: map[recordID][32]byte{}, alarms: newAlarmOracle(t), acked: map[recordID]bool{}}
 	offsets := map[int32]kgo.Offset{}
 	pending := map[int32]bool{}
 	for partition, b := range read.bounds {
