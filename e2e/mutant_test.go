@@ -123,9 +123,11 @@ var mutants = []mutant{
 	{
 		name: "detector states not restored on a claim", scenario: "TestAlarmsAreThoseOfARunWithoutKills", promise: "P11",
 		message: "P11, no alarm is missed and none is raised twice",
-		edits: []edit{{"internal/pipeline/detection.go", `	var unreadable []heartbeat.CustomerID
-`, `	var unreadable []heartbeat.CustomerID
-	stored = nil
+		edits: []edit{{"internal/pipeline/detection.go", `	for i := range stored {
+		slot, _ := d.states.slot(stored[i].Customer)
+`, `	stored = nil
+	for i := range stored {
+		slot, _ := d.states.slot(stored[i].Customer)
 `}},
 	},
 	{

@@ -110,7 +110,8 @@ func (s *State) Episode(c Condition) (e Episode, ok bool) {
 }
 
 // SetEpisode makes the alarm of a condition what e says, the zero Episode is none. It is for a state whose readings Kafka no
-// longer has: the open alarms in the database are then the better witness. A run in progress starts over.
+// longer has: the open alarms in the database are then the better witness. A run in progress starts over, unless there is no
+// active alarm before and after.
 func (s *State) SetEpisode(c Condition, e Episode) {
 	held, now := episode{}, idle
 	switch {
@@ -129,7 +130,12 @@ func (s *State) SetEpisode(c Condition, e Episode) {
 		s.signal, s.signalPhase, s.signalPeak = held, now, uint8(min(peak, 100))
 		return
 	}
-	*s.rate(c) = rateState{episode: held, peak: peak, phase: now}
+	rate := s.rate(c)
+	if rate.phase == idle && now == idle {
+		rate.episode = held
+		return
+	}
+	*rate = rateState{episode: held, peak: peak, phase: now}
 }
 
 func (s *State) rate(c Condition) *rateState {

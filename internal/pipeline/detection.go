@@ -28,8 +28,8 @@ type DetectionStore interface {
 	DetectorStates(ctx context.Context, claim Claim, customers []heartbeat.CustomerID) ([]DetectorState, error)
 	// DeadLettered returns those of the offsets [from, to) of the claim's log that are stored as dead letters.
 	DeadLettered(ctx context.Context, claim Claim, from, to int64) (map[int64]bool, error)
-	// Episodes returns the alarms of customers that are active or were cleared last, at most one for each condition.
-	Episodes(ctx context.Context, customers []heartbeat.CustomerID) ([]StoredEpisode, error)
+	// Episodes returns the alarms of customers that are active; with cleared also the one cleared last of each other condition.
+	Episodes(ctx context.Context, customers []heartbeat.CustomerID, cleared bool) ([]StoredEpisode, error)
 }
 
 // DetectorState is the stored state of the detector for one customer.
@@ -50,7 +50,8 @@ type StoredEpisode struct {
 // them back when the batch is not stored, so that transitions and states always belong to committed batches.
 //
 // The states of customers are read when the first of their readings comes: after a change of the number of partitions,
-// their readings come from another partition than the one that stored the state.
+// their readings come from another partition than the one that stored the state. The alarms in the database then say which
+// conditions are active.
 type detection struct {
 	Detection
 	detector *detect.Detector
@@ -62,10 +63,10 @@ type detection struct {
 	asOf     map[heartbeat.CustomerID]int64
 	replayed int64 // offsets below are stepped
 
-	// incomplete: Kafka no longer has all readings between the stored states and the claim's next offset. Then the alarms in the
-	// database say which conditions are active at that offset.
+	// incomplete: Kafka no longer has all readings between the stored states and the claim's next offset.
 	incomplete bool
-	compared   bool // what the replay has read is compared with the database
+	compared   bool                          // what the replay has read is compared with the database
+	unreadable map[heartbeat.CustomerID]bool // their stored state is of a later version
 
 	scratch []detect.Transition
 }
@@ -78,7 +79,7 @@ func (d *detection) restore(claim Claim, incomplete bool) error {
 	}
 	*d = detection{
 		Detection: d.Detection, detector: detector, claim: claim, states: newDetectorStates(),
-		asOf: map[heartbeat.CustomerID]int64{}, incomplete: incomplete || d.incomplete,
+		asOf: map[heartbeat.CustomerID]int64{}, incomplete: incomplete || d.incomplete, unreadable: map[heartbeat.CustomerID]bool{},
 	}
 	return nil
 }
@@ -110,32 +111,46 @@ func (d *detection) read(ctx context.Context, customers []heartbeat.CustomerID) 
 	if err != nil {
 		return err
 	}
-	var unreadable []heartbeat.CustomerID
 	for i := range stored {
 		slot, _ := d.states.slot(stored[i].Customer)
 		if err := d.states.at(slot).UnmarshalBinary(stored[i].Encoded); err != nil {
-			unreadable = append(unreadable, stored[i].Customer) // of a later version
-		} else if d.asOf != nil {
+			d.unreadable[stored[i].Customer] = true
+			continue
+		}
+		if d.asOf != nil {
 			d.asOf[stored[i].Customer] = stored[i].AsOf
 		}
 	}
-	switch {
-	case !d.compared:
-		d.incomplete = d.incomplete || len(unreadable) > 0
-		return nil
-	case d.incomplete:
-		return d.compare(ctx, customers)
-	default:
-		return d.compare(ctx, unreadable)
+	if !d.compared {
+		return nil // the replay comes first
 	}
+	return d.compare(ctx, customers)
 }
 
-// compare makes the conditions of customers what the database has.
+// compare makes the conditions of customers what the database has. An alarm that is active there and not in a complete state is one
+// that another partition raised before the customer's readings came from this one. For how long an alarm can be reopened, a complete
+// state knows better.
 func (d *detection) compare(ctx context.Context, customers []heartbeat.CustomerID) error {
+	var complete, incomplete []heartbeat.CustomerID
+	for _, customer := range customers {
+		if d.incomplete || d.unreadable[customer] {
+			incomplete = append(incomplete, customer)
+		} else {
+			complete = append(complete, customer)
+		}
+	}
+	if err := d.align(ctx, complete, false); err != nil {
+		return err
+	}
+	return d.align(ctx, incomplete, true)
+}
+
+// align makes the conditions of customers what the database has, with cleared also for how long an alarm can be reopened.
+func (d *detection) align(ctx context.Context, customers []heartbeat.CustomerID, cleared bool) error {
 	if len(customers) == 0 {
 		return nil
 	}
-	stored, err := d.Store.Episodes(ctx, customers)
+	stored, err := d.Store.Episodes(ctx, customers, cleared)
 	if err != nil {
 		return err
 	}
@@ -153,7 +168,7 @@ func (d *detection) compare(ctx context.Context, customers []heartbeat.CustomerI
 		for _, condition := range detect.Conditions {
 			have, _ := state.Episode(condition)
 			want := episodes[key{customer, condition}]
-			if have.Active != want.Active || want.Active && have.Priority != want.Priority || have.Cleared < want.Cleared {
+			if have.Active != want.Active || want.Active && have.Priority != want.Priority || cleared && have.Cleared < want.Cleared {
 				state.SetEpisode(condition, want)
 			}
 		}
@@ -189,15 +204,13 @@ func (d *detection) replay(ctx context.Context, readings []Reading) error {
 	return nil
 }
 
-// finishReplay is called before the first batch is evaluated.
+// finishReplay compares the replayed states with the database, once, before one of them is stored or advanced by a batch.
 func (d *detection) finishReplay(ctx context.Context) error {
 	if d.compared {
 		return nil
 	}
-	if d.incomplete {
-		if err := d.compare(ctx, d.states.customers()); err != nil {
-			return err
-		}
+	if err := d.compare(ctx, d.states.customers()); err != nil {
+		return err
 	}
 	d.compared, d.asOf = true, nil
 	return nil

@@ -62,7 +62,7 @@ func (m *memory) DeadLettered(_ context.Context, _ Claim, from, to int64) (map[i
 }
 
 // Episodes folds the stored transitions.
-func (m *memory) Episodes(_ context.Context, customers []heartbeat.CustomerID) ([]StoredEpisode, error) {
+func (m *memory) Episodes(_ context.Context, customers []heartbeat.CustomerID, cleared bool) ([]StoredEpisode, error) {
 	type key struct{ subject, condition string }
 	held := map[key]StoredEpisode{}
 	for _, t := range m.transitions {
@@ -84,7 +84,7 @@ func (m *memory) Episodes(_ context.Context, customers []heartbeat.CustomerID) (
 				episode.Condition = c
 			}
 		}
-		if slices.Contains(customers, episode.Customer) {
+		if slices.Contains(customers, episode.Customer) && (cleared || episode.Active) {
 			episodes = append(episodes, episode)
 		}
 	}

@@ -24,7 +24,7 @@ func (unknownCustomers) DeadLettered(context.Context, Claim, int64, int64) (map[
 	return nil, nil
 }
 
-func (unknownCustomers) Episodes(context.Context, []heartbeat.CustomerID) ([]StoredEpisode, error) {
+func (unknownCustomers) Episodes(context.Context, []heartbeat.CustomerID, bool) ([]StoredEpisode, error) {
 	return nil, nil
 }
 

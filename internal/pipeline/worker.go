@@ -73,6 +73,9 @@ func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error 
 	if batch.To == batch.From {
 		return nil
 	}
+	if err := w.finishReplay(ctx); err != nil {
+		return err
+	}
 	w.include(batch, w.customers.due(time.Now()))
 	err := w.evaluateAndWrite(ctx, batch)
 	if KindOf(err) != BadData {
@@ -91,7 +94,13 @@ func (w *Worker) Idle(ctx context.Context) error {
 // Flush stores the remaining customer snapshots without a batch, before the partition is handed over. During a replay it
 // stores none: the next owner replays from the same offset.
 func (w *Worker) Flush(ctx context.Context) error {
-	for w.customers.replayed && len(w.customers.stale) > 0 {
+	if !w.customers.replayed || len(w.customers.stale) == 0 {
+		return nil
+	}
+	if err := w.finishReplay(ctx); err != nil {
+		return err
+	}
+	for len(w.customers.stale) > 0 {
 		batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch}
 		w.include(batch, min(snapshotsPerFlush, len(w.customers.stale)))
 		if err := w.write(ctx, batch); err != nil {
@@ -125,6 +134,14 @@ func (w *Worker) replay(ctx context.Context, records []heartbeat.Record) error {
 	return w.persist(ctx, func() error { return w.detection.replay(ctx, readings) })
 }
 
+// finishReplay makes the detector's states fit to be stored and to be advanced. Everything below the claim's next offset must be replayed.
+func (w *Worker) finishReplay(ctx context.Context) error {
+	if w.detection == nil {
+		return nil
+	}
+	return w.persist(ctx, func() error { return w.detection.finishReplay(ctx) })
+}
+
 // include adds snapshots to a batch before it is evaluated: they exclude its own readings, which the database may still reject.
 func (w *Worker) include(batch *Batch, count int) {
 	w.customers.include(batch, count)
@@ -139,12 +156,7 @@ func (w *Worker) evaluateAndWrite(ctx context.Context, batch *Batch) error {
 	if w.detection == nil {
 		return w.write(ctx, batch)
 	}
-	err := w.persist(ctx, func() error {
-		if err := w.detection.finishReplay(ctx); err != nil {
-			return err
-		}
-		return w.detection.evaluate(ctx, batch)
-	})
+	err := w.persist(ctx, func() error { return w.detection.evaluate(ctx, batch) })
 	if err == nil {
 		err = w.write(ctx, batch)
 	}

@@ -26,7 +26,8 @@ type alarmModel struct {
 	*rapid.T
 	system    *alarmSystem
 	reference *reference
-	customers []heartbeat.CustomerID // of partition 0 and 1 in turns
+	customers []heartbeat.CustomerID
+	home      map[heartbeat.CustomerID]int // the partition of their readings
 	subjects  []string
 	zombies   []zombie
 	clock     time.Time
@@ -91,12 +92,13 @@ func wantAllKinds(t *testing.T, system *alarmSystem, steps int) {
 }
 
 func newAlarmModel(t *rapid.T, system *alarmSystem, number int, clock time.Time, done map[string]int) *alarmModel {
-	m := &alarmModel{T: t, system: system, clock: clock, checked: map[alarm.ID]int64{}, done: done}
+	m := &alarmModel{T: t, system: system, clock: clock, checked: map[alarm.ID]int64{}, home: map[heartbeat.CustomerID]int{}, done: done}
 	topic := pipeline.Partition{Topic: fmt.Sprintf("alarms-%d", number), TopicID: [16]byte{0: 1, 8: byte(number >> 16), 9: byte(number >> 8), 10: byte(number)}}
 	m.reference = &reference{log: topic.Topic, states: map[heartbeat.CustomerID]*detect.State{}, cohorts: map[string]string{}}
 	for i := range rapid.IntRange(2, 8).Draw(t, "customers") {
 		customer := heartbeat.CustomerID(number*10 + i)
 		m.customers = append(m.customers, customer)
+		m.home[customer] = i % 2
 		m.subjects = append(m.subjects, customer.String())
 		if rapid.IntRange(0, 3).Draw(t, "in a cohort") == 0 {
 			_, err := system.alarms.SetCohort(t.Context(), customer, topic.Topic, "anna")
@@ -122,7 +124,7 @@ func (m *alarmModel) count(what string, n int) {
 }
 
 func (m *alarmModel) round() {
-	switch rapid.IntRange(0, 19).Draw(m.T, "round") {
+	switch rapid.IntRange(0, 21).Draw(m.T, "round") {
 	case 0:
 		m.clock = m.clock.Add(time.Duration(rapid.SampledFrom([]int{1, 15, 60, 600}).Draw(m.T, "minutes")) * time.Minute)
 		m.count("passages of time", 1)
@@ -139,6 +141,10 @@ func (m *alarmModel) round() {
 			m.act()
 			m.compare()
 		}
+	case 20:
+		m.repartition()
+	case 21:
+		m.lose()
 	default:
 		m.batch()
 	}

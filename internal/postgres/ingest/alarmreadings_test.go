@@ -31,11 +31,9 @@ var shapes = map[string]func(i int) float64{
 
 // send appends to a partition's log what some of its customers send at the same time.
 func (m *alarmModel) send(p int) {
-	var own []heartbeat.CustomerID
-	for i, customer := range m.customers {
-		if i%2 == p {
-			own = append(own, customer)
-		}
+	own := m.own(p)
+	if len(own) == 0 {
+		return
 	}
 	var stretches []stretch
 	for range rapid.IntRange(1, 3).Draw(m.T, "stretches") {
@@ -49,6 +47,21 @@ func (m *alarmModel) send(p int) {
 	}
 	gap := rapid.SampledFrom([]time.Duration{5 * time.Second, time.Second, 2 * time.Second, 5 * time.Second, 20 * time.Second, 70 * time.Second, 400 * time.Second}).Draw(m.T, "gap")
 	odd := rapid.SampledFrom([]string{"", "", "", "late", "ahead", "twice", "garbage", "refused", "out of order", "without a Kafka timestamp"}).Draw(m.T, "odd")
+	m.sendAtOnce(p, stretches, gap, odd)
+}
+
+// own returns the customers whose readings go to a partition.
+func (m *alarmModel) own(p int) (own []heartbeat.CustomerID) {
+	for _, customer := range m.customers {
+		if m.home[customer] == p {
+			own = append(own, customer)
+		}
+	}
+	return own
+}
+
+// sendAtOnce appends stretches whose readings come in turns.
+func (m *alarmModel) sendAtOnce(p int, stretches []stretch, gap time.Duration, odd string) {
 	for i := 0; ; i++ {
 		sent := false
 		for _, s := range stretches {

@@ -26,6 +26,7 @@ type alarmSystem struct {
 	limits *freshLimits
 	topic  pipeline.Partition // with number 0
 	logs   [2][]heartbeat.Record
+	kept   [2]int64 // retention has dropped the offsets below
 	next   [2]int64 // up to where the worker has been given the log
 	worker [2]*pipeline.Worker
 	faults [2]*fault
@@ -60,7 +61,7 @@ func (l *freshLimits) Current(ctx context.Context) (*detect.LimitHistory, error)
 
 // start begins with a new topic.
 func (s *alarmSystem) start(ctx context.Context, topic pipeline.Partition) error {
-	s.topic, s.logs, s.next, s.refused = topic, [2][]heartbeat.Record{}, [2]int64{}, [2]map[int64]bool{{}, {}}
+	s.topic, s.logs, s.kept, s.next, s.refused = topic, [2][]heartbeat.Record{}, [2]int64{}, [2]int64{}, [2]map[int64]bool{{}, {}}
 	for p := range s.logs {
 		if err := s.claim(ctx, p); err != nil {
 			return err
@@ -82,7 +83,7 @@ func (s *alarmSystem) claim(ctx context.Context, p int) error {
 	if _, err := s.worker[p].Claim(ctx, 0); err != nil {
 		return err
 	}
-	from, err := s.worker[p].Reconcile(ctx, pipeline.LogBounds{End: int64(len(s.logs[p]))})
+	from, err := s.worker[p].Reconcile(ctx, pipeline.LogBounds{Start: s.kept[p], End: int64(len(s.logs[p]))})
 	s.next[p] = from
 	return err
 }

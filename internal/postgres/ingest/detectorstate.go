@@ -12,18 +12,22 @@ import (
 	"heartbeat/internal/postgres/pgwire"
 )
 
-// The state replaces the whole row. Only the owner of a partition writes the states of its customers.
+// The state replaces the whole row, unless that is a newer one of another partition: after a change of the number of partitions the
+// owner of the former one may still hold a state of the customer.
 const putDetectorStatesSQL = `
 INSERT INTO detector_states AS held
-       (customer_id, kafka_topic, kafka_partition, kafka_offset, state)
-SELECT customer_id, $1::text, $2::integer, kafka_offset, state
-  FROM unnest($3::text[], $4::bigint[], $5::bytea[]) AS batch (customer_id, kafka_offset, state)
+       (customer_id, kafka_topic, kafka_partition, kafka_offset, state, time_used)
+SELECT customer_id, $1::text, $2::integer, kafka_offset, state, time_used
+  FROM unnest($3::text[], $4::bigint[], $5::bytea[], $6::timestamptz[]) AS batch (customer_id, kafka_offset, state, time_used)
     ON CONFLICT (customer_id) DO UPDATE
    SET kafka_topic     = EXCLUDED.kafka_topic,
        kafka_partition = EXCLUDED.kafka_partition,
        kafka_offset    = EXCLUDED.kafka_offset,
        state           = EXCLUDED.state,
-       stored_at       = now()`
+       time_used       = EXCLUDED.time_used,
+       stored_at       = now()
+ WHERE held.kafka_topic = EXCLUDED.kafka_topic AND held.kafka_partition = EXCLUDED.kafka_partition
+    OR (EXCLUDED.time_used < held.time_used) IS NOT TRUE`
 
 // encodeDetectorStates appends the states in the order of customers, as of the batch's first offset.
 func encodeDetectorStates(e *encodedBatch, columns [][]byte, batch *pipeline.Batch) {
@@ -32,7 +36,16 @@ func encodeDetectorStates(e *encodedBatch, columns [][]byte, batch *pipeline.Bat
 		columns[0] = appendCustomer(columns[0], batch.Customers[i].Customer)
 		columns[1] = pgwire.AppendInt64(columns[1], batch.From)
 		columns[2] = pgwire.AppendBytes(columns[2], batch.States[i])
+		columns[3] = appendTimeUsed(columns[3], &batch.Customers[i])
 	}
+}
+
+// appendTimeUsed appends when the state was the newest, NULL where only the device says so.
+func appendTimeUsed(column []byte, latest *pipeline.CustomerState) []byte {
+	if latest.Kafka == 0 {
+		return pgwire.AppendNull(column)
+	}
+	return pgwire.AppendTime(column, latest.TimeUsed().UTC())
 }
 
 var _ pipeline.DetectionStore = (*Store)(nil)
@@ -79,14 +92,30 @@ SELECT kafka_offset
 	return dead, err
 }
 
-// Episodes implements pipeline.DetectionStore.
-func (s *Store) Episodes(ctx context.Context, customers []heartbeat.CustomerID) (episodes []pipeline.StoredEpisode, err error) {
-	err = s.session(ctx, "read alarms of customers", func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `
-SELECT DISTINCT ON (subject, condition) subject, condition, alarm_id, active, current_priority = 'high', coalesce(peak, value, 0), cleared_at
+// Alarms are kept for ever by default, so neither statement reads all of a customer's.
+const (
+	activeEpisodesSQL = `
+SELECT subject, condition, alarm_id, active, current_priority = 'high', coalesce(peak, value, 0), cleared_at
   FROM alarms
- WHERE subject = ANY (@customers)
- ORDER BY subject, condition, active DESC, cleared_at DESC NULLS LAST`, pgx.StrictNamedArgs{"customers": names(customers)})
+ WHERE closed_at IS NULL AND active AND subject = ANY (@customers)`
+
+	// One that is active has no end, and so comes first.
+	latestEpisodesSQL = `
+SELECT subject, condition, alarm_id, active, current_priority = 'high', coalesce(peak, value, 0), cleared_at
+  FROM unnest(@customers::text[]) AS customer (id)
+ CROSS JOIN (VALUES ('rate_high'), ('rate_low'), ('bad_signal')) AS judged (name)
+ CROSS JOIN LATERAL (
+       SELECT * FROM alarms WHERE subject = customer.id AND condition = judged.name ORDER BY subject, condition, cleared_at DESC NULLS FIRST LIMIT 1) AS latest`
+)
+
+// Episodes implements pipeline.DetectionStore.
+func (s *Store) Episodes(ctx context.Context, customers []heartbeat.CustomerID, cleared bool) (episodes []pipeline.StoredEpisode, err error) {
+	sql := activeEpisodesSQL
+	if cleared {
+		sql = latestEpisodesSQL
+	}
+	err = s.session(ctx, "read alarms of customers", func(ctx context.Context, conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, sql, pgx.StrictNamedArgs{"customers": names(customers)})
 		if err != nil {
 			return err
 		}

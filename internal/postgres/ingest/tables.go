@@ -41,7 +41,7 @@ var (
 		},
 		{
 			statement: "put_detector_states", sql: putDetectorStatesSQL,
-			types: []uint32{pgtype.TextOID, pgtype.Int8OID, pgtype.ByteaOID},
+			types: []uint32{pgtype.TextOID, pgtype.Int8OID, pgtype.ByteaOID, pgtype.TimestamptzOID},
 			rows:  func(batch *pipeline.Batch) int { return len(batch.States) }, encode: encodeDetectorStates,
 		},
 	}
