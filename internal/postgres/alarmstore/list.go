@@ -3,6 +3,8 @@ package alarmstore
 import (
 	"context"
 	"fmt"
+	"iter"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,69 +12,136 @@ import (
 	"heartbeat/internal/alarm"
 )
 
-// listSQL selects the alarms of a query. The two orders need a condition each for where a page begins.
-const listSQL = `
-SELECT` + alarmColumns + `
-  FROM (SELECT *,
-               CASE priority WHEN 'high' THEN 0 WHEN 'medium' THEN 1 ELSE 2 END AS rank,
-               acknowledged_at IS NOT NULL AND (acknowledged_until IS NULL OR acknowledged_until > @now) AS acknowledged
-          FROM alarms) AS listed
- WHERE (@filter = 'all' OR (closed_at IS NULL) = (@filter <> 'closed'))
-   AND (@filter NOT IN ('active', 'latched') OR active = (@filter = 'active'))
-   AND NOT (@unacknowledged AND acknowledged)
-   AND (@condition = '' OR condition = @condition)
-   AND (@priority = '' OR priority::text = @priority)
-   AND (@subject = '' OR subject = @subject)
-   AND (@cohort = '' OR subject IN (
+// acknowledgedSQL tells whether an acknowledgement is in force.
+const acknowledgedSQL = `(acknowledged_at IS NOT NULL AND (acknowledged_until IS NULL OR acknowledged_until > @now))`
+
+// List returns a page of alarms.
+func (s *Store) List(ctx context.Context, query alarm.Query, now time.Time) (alarms []alarm.Alarm, err error) {
+	list := listNewestFirst
+	if query.Filter.WorstFirst() {
+		list = listWorstFirst
+	}
+	// A page comes from one snapshot, however many statements it takes.
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
+		alarms, err = list(ctx, tx, query, now)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list alarms: %w", err)
+	}
+	return alarms, nil
+}
+
+// listNewestFirst goes down idx_alarms_raised.
+func listNewestFirst(ctx context.Context, tx pgx.Tx, query alarm.Query, now time.Time) ([]alarm.Alarm, error) {
+	where, args := conditions(query, now)
+	if query.After != nil {
+		where += ` AND (raised_at, alarm_id) < (@raised_at, @alarm_id)`
+	}
+	return selectAlarms(ctx, tx, where+`
+ ORDER BY raised_at DESC, alarm_id DESC
+ LIMIT @limit`, args)
+}
+
+// listWorstFirst reads the open alarms group by group, of one priority and acknowledged or not. Within a group, idx_alarms_worst has
+// the order of the list, so a page costs as much as it shows.
+func listWorstFirst(ctx context.Context, tx pgx.Tx, query alarm.Query, now time.Time) ([]alarm.Alarm, error) {
+	where, args := conditions(query, now)
+	alarms := []alarm.Alarm{}
+	for group := range groupsFrom(query) {
+		// BETWEEN and not =, for which the planner would also take another index with the order of raised_at, and read closed alarms.
+		sql := where + ` AND closed_at IS NULL AND priority BETWEEN @group::alarm_priority AND @group::alarm_priority AND `
+		if !group.Acknowledged {
+			sql += `NOT `
+		}
+		sql += acknowledgedSQL
+		if query.After != nil && *query.After == group {
+			sql += ` AND raised_at >= @raised_at AND (raised_at, alarm_id) > (@raised_at, @alarm_id)`
+		}
+		args["group"], args["limit"] = group.Priority.String(), query.Limit-len(alarms)
+		more, err := selectAlarms(ctx, tx, sql+`
+ ORDER BY listed.priority DESC, raised_at, alarm_id -- not the text that is selected
+ LIMIT @limit`, args)
+		if err != nil {
+			return nil, err
+		}
+		if alarms = append(alarms, more...); len(alarms) == query.Limit {
+			break
+		}
+	}
+	return alarms, nil
+}
+
+func selectAlarms(ctx context.Context, tx pgx.Tx, where string, args pgx.NamedArgs) ([]alarm.Alarm, error) {
+	rows, err := tx.Query(ctx, `
+SELECT`+alarmColumns+`
+  FROM alarms AS listed
+ WHERE `+where, args)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, scanAlarm)
+}
+
+// groupsFrom yields the groups of a list in its order, from the one in which a page begins. That one is the query's cursor itself.
+func groupsFrom(query alarm.Query) iter.Seq[alarm.Cursor] {
+	return func(yield func(alarm.Cursor) bool) {
+		begun := query.After == nil
+		for priority := alarm.High; priority >= alarm.Low; priority-- {
+			for _, acknowledged := range [...]bool{false, true} {
+				group := alarm.Cursor{Priority: priority, Acknowledged: acknowledged}
+				if !begun && priority == query.After.Priority && acknowledged == query.After.Acknowledged {
+					begun, group = true, *query.After
+				}
+				wanted := (query.Priority == 0 || priority == query.Priority) && !(query.Unacknowledged && acknowledged)
+				if begun && wanted && !yield(group) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// conditions returns those conditions that a query has, so that the planner sees no others.
+func conditions(query alarm.Query, now time.Time) (string, pgx.NamedArgs) {
+	all := []string{"true"}
+	args := pgx.NamedArgs{"now": now, "limit": query.Limit}
+	add := func(wanted bool, sql, name string, value any) {
+		if wanted {
+			all = append(all, sql)
+			args[name] = value
+		}
+	}
+	switch query.Filter {
+	case alarm.FilterActive:
+		all = append(all, "active")
+	case alarm.FilterLatched:
+		all = append(all, "NOT active")
+	case alarm.FilterClosed:
+		all = append(all, "closed_at IS NOT NULL")
+	}
+	if query.Unacknowledged && !query.Filter.WorstFirst() {
+		all = append(all, "NOT "+acknowledgedSQL)
+	}
+	add(query.Condition != "", "condition = @condition", "condition", string(query.Condition))
+	add(query.Priority != 0 && !query.Filter.WorstFirst(), "priority = @priority::alarm_priority", "priority", query.Priority.String())
+	add(query.Subject != "", "subject = @subject", "subject", query.Subject)
+	add(query.Cohort != "", `subject IN (
         SELECT customer_id
           FROM (SELECT DISTINCT ON (customer_id) customer_id, cohort
                   FROM cohort_members
                  WHERE effective_from <= @now
                  ORDER BY customer_id, effective_from DESC) AS current
-         WHERE cohort = @cohort))
-   AND (@person = '' OR assigned_to = @person OR EXISTS (
-        SELECT 1 FROM alarm_events AS event WHERE event.alarm_id = listed.alarm_id AND event.actor = @person))
-   AND raised_at >= coalesce(@from, '-infinity'::timestamptz) AND raised_at < coalesce(@to, 'infinity'::timestamptz)`
-
-const (
-	// Only open alarms are listed worst first. Said in a form that the index of open alarms fits, so that the closed ones are not read.
-	worstFirstSQL = `
-   AND closed_at IS NULL
-   AND (@first OR (rank, acknowledged, raised_at, alarm_id) > (@rank::integer, @acknowledged::boolean, @raised_at::timestamptz, @alarm_id::uuid))
- ORDER BY rank, acknowledged, raised_at, alarm_id
- LIMIT @limit`
-	newestFirstSQL = `
-   AND (@first OR (raised_at, alarm_id) < (@raised_at::timestamptz, @alarm_id::uuid))
- ORDER BY raised_at DESC, alarm_id DESC
- LIMIT @limit`
-)
-
-// List returns a page of alarms.
-func (s *Store) List(ctx context.Context, query alarm.Query, now time.Time) ([]alarm.Alarm, error) {
-	args := pgx.StrictNamedArgs{
-		"now": now, "filter": string(query.Filter), "unacknowledged": query.Unacknowledged,
-		"condition": string(query.Condition), "priority": query.Priority.String(), "subject": query.Subject, "cohort": query.Cohort, "person": query.Person,
-		"from": nullTime(query.From), "to": nullTime(query.To), "first": query.After == nil, "limit": query.Limit,
-	}
-	after := alarm.Cursor{}
+         WHERE cohort = @cohort)`, "cohort", query.Cohort)
+	add(query.Person != "", `(assigned_to = @person OR EXISTS (
+        SELECT 1 FROM alarm_events AS event WHERE event.alarm_id = listed.alarm_id AND event.actor = @person))`, "person", query.Person)
+	add(!query.From.IsZero(), "raised_at >= @from", "from", query.From)
+	add(!query.To.IsZero(), "raised_at < @to", "to", query.To)
 	if query.After != nil {
-		after = *query.After
+		args["raised_at"], args["alarm_id"] = query.After.RaisedAt, query.After.ID
 	}
-	args["raised_at"], args["alarm_id"] = after.RaisedAt, after.ID
-	sql := listSQL + newestFirstSQL
-	if query.Filter.WorstFirst() {
-		sql = listSQL + worstFirstSQL
-		args["rank"], args["acknowledged"] = int(alarm.High-after.Priority), after.Acknowledged
-	}
-	rows, err := s.pool.Query(ctx, sql, args)
-	if err != nil {
-		return nil, fmt.Errorf("list alarms: %w", err)
-	}
-	alarms, err := pgx.CollectRows(rows, scanAlarm)
-	if err != nil {
-		return nil, fmt.Errorf("list alarms: %w", err)
-	}
-	return alarms, nil
+	return strings.Join(all, " AND "), args
 }
 
 // Counts returns how many alarms are open, by condition and priority.
