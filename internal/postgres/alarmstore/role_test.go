@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/pgtest"
@@ -93,6 +95,29 @@ SELECT coalesce(string_agg(attname, ' '), '')
 		pgtest.WantRows(t, grafana, `SELECT condition, priority::text FROM alarms`, "rate_high high")
 		if _, err := grafana.Exec(t.Context(), `SELECT note FROM alarm_events`); err == nil {
 			t.Error("Grafana reads what people write about a person")
+		}
+	})
+	t.Run("operators cannot change the past", func(t *testing.T) {
+		operator := pgtest.SignIn(t, owner, "heartbeat_operator", "operator-secret")
+		mustSet(t, alarmstore.New(operator), alarm.Limit{Scope: "fleet", High: 170, Author: "anna", Reason: "x"})
+		for name, sql := range map[string]string{
+			"limit of an hour ago": `INSERT INTO detection_limits (scope, high, author, reason, effective_from) VALUES ('fleet', 170, 'anna', 'x', now() - interval '1 hour')`,
+			"limit ended an hour ago": `
+UPDATE detection_limits SET ends_at = now() - interval '1 hour', ended_by = 'anna', ended_at = now(), end_reason = 'x' WHERE ended_at IS NULL`,
+			"cohort of an hour ago": `INSERT INTO cohort_members (customer_id, cohort, author, effective_from) VALUES ('CUST_00001', 'ward', 'anna', now() - interval '1 hour')`,
+			"limit that grows":      `UPDATE detection_limits SET high = 230`,
+			"event changed":         `UPDATE alarm_events SET actor = 'ben'`,
+			"event gone":            `SET heartbeat.dropping_closed_alarms = 'on'; DELETE FROM alarm_events`,
+			"alarm gone":            `SET heartbeat.dropping_closed_alarms = 'on'; DELETE FROM alarms`,
+			"event of the detector": `INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, kafka_topic) VALUES (gen_random_uuid(), gen_random_uuid(), 1, 'raised', now(), 'log')`,
+			"alarm of nobody":       `INSERT INTO alarms (alarm_id) VALUES (gen_random_uuid())`,
+			"closed while active":   `UPDATE alarms SET closed_at = now(), closed_by = 'anna' WHERE active`,
+			"closed ones dropped":   `SELECT drop_closed_alarms(now() - interval '2 hours')`,
+			"triggers silenced":     `SET session_replication_role = replica`,
+		} {
+			if _, err := operator.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err == nil {
+				t.Errorf("%s: the database lets an operator do it", name)
+			}
 		}
 	})
 }
