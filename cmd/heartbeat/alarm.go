@@ -227,7 +227,7 @@ func (c *alarmShow) Run(ctx context.Context, env *environment) error {
 		{"note", textOrDash(a.Note)},
 		{"version", fmt.Sprint(a.Version)},
 	} {
-		fmt.Fprintf(env.stdout, "%-9s  %s\n", line[0], line[1])
+		fmt.Fprintf(env.stdout, "%-9s  %s\n", line[0], onOneLine(line[1]))
 	}
 	fmt.Fprintln(env.stdout)
 	table := newTable(env.stdout, "VERSION", "AT", "EVENT", "BY", "VALUE", "UNTIL", "NOTE")

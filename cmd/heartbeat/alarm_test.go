@@ -128,3 +128,24 @@ func TestAlarmCommandsPrintJSONAndAreInTheAPI(t *testing.T) {
 		}
 	}
 }
+
+// What a person wrote cannot steer the terminal of another, nor look like a line of the list.
+func TestTextOfOthersIsPrintedOnOneLine(t *testing.T) {
+	t.Parallel()
+	command := onDatabase(t)
+	const text = "walking\r\nCUST_00042 is well\x1b[2J\u202e\u0085end"
+	for _, args := range [][]string{{"comment", "--as", "anna", "--text", text}, {"assign", "--as", "anna", "--to", text}} {
+		if code, stdout, stderr := command(append(append([]string{"alarm"}, args...), activeID)...); code != exitOK {
+			t.Fatalf("%v: exit code %d: %s%s", args, code, stdout, stderr)
+		}
+	}
+	for _, args := range [][]string{{"alarm", "show", activeID}, {"alarm", "list"}} {
+		_, stdout, _ := command(args...)
+		if strings.ContainsAny(stdout, "\r\x1b\u202e\u0085") || strings.Contains(stdout, "\nCUST") || !strings.Contains(stdout, "walking  CUST_00042 is well\ufffd[2J") {
+			t.Errorf("%v prints %q", args, stdout)
+		}
+	}
+	if _, stdout, _ := command("alarm", "show", activeID, "--json"); !strings.Contains(stdout, `"walking\r\nCUST_00042 is well\u001b[2J`) {
+		t.Errorf("JSON has another text: %s", stdout)
+	}
+}

@@ -75,13 +75,13 @@ func printResults(env *environment, results []actionResult) {
 	now := time.Now()
 	for _, result := range results {
 		if result.Alarm == nil {
-			fmt.Fprintf(env.stderr, "heartbeat: %s (%s)\n", result.Error, result.Code)
+			fmt.Fprintf(env.stderr, "heartbeat: %s (%s)\n", onOneLine(result.Error), result.Code)
 			continue
 		}
 		a := result.Alarm
 		fmt.Fprintf(env.stdout, "%s  %s of %s: %s", a.ID, a.Condition, a.Subject, stateWords(a, now))
 		if a.Acknowledged(now) {
-			fmt.Fprintf(env.stdout, ", acknowledged by %s", a.AcknowledgedBy)
+			fmt.Fprintf(env.stdout, ", acknowledged by %s", onOneLine(a.AcknowledgedBy))
 			if a.Open() && !a.AcknowledgedUntil.IsZero() {
 				fmt.Fprintf(env.stdout, " until %s", a.AcknowledgedUntil.Format(time.RFC3339))
 			}

@@ -101,7 +101,7 @@ func (c *deadletterShow) Run(ctx context.Context, env *environment) error {
 		{"key", strconv.Quote(string(letter.Key))},
 		{"value", strconv.Quote(string(letter.Value))},
 	} {
-		fmt.Fprintf(env.stdout, "%-9s %s\n", line[0], line[1])
+		fmt.Fprintf(env.stdout, "%-9s %s\n", line[0], onOneLine(line[1]))
 	}
 	return nil
 }
@@ -133,7 +133,7 @@ func (c *deadletterReplay) Run(ctx context.Context, env *environment) error {
 		err = writeJSON(env.stdout, outcomes)
 	} else {
 		for _, outcome := range outcomes {
-			fmt.Fprintf(env.stdout, "%d  %s: %s\n", outcome.ID, outcome.Outcome, outcome.Detail)
+			fmt.Fprintf(env.stdout, "%d  %s: %s\n", outcome.ID, outcome.Outcome, onOneLine(outcome.Detail))
 		}
 	}
 	if err == nil && failed {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // table prints rows in aligned columns.
@@ -27,9 +29,23 @@ func (t table) row(cells ...any) {
 		if i > 0 {
 			fmt.Fprint(t.out, "\t")
 		}
-		fmt.Fprint(t.out, cell)
+		fmt.Fprint(t.out, onOneLine(fmt.Sprint(cell)))
 	}
 	fmt.Fprintln(t.out)
+}
+
+// onOneLine replaces what a terminal obeys or hides. A note or a name comes from anybody who may act.
+func onOneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
+			return ' '
+		case unicode.IsPrint(r):
+			return r
+		default:
+			return utf8.RuneError
+		}
+	}, text)
 }
 
 // flush prints the rows. An error of an earlier write shows here.
