@@ -60,6 +60,10 @@ func (l *Limit) Detect() (detect.Limit, error) {
 	if limit.Hours, err = ParseHours(l.Hours, l.UTCOffset); err != nil {
 		return limit, err
 	}
+	if !l.EndsAt.IsZero() && !l.EndsAt.After(l.EffectiveFrom) {
+		return limit, refuse(BadRequest, "the limit would end at %s, before it takes effect at %s",
+			l.EndsAt.UTC().Format(time.RFC3339), l.EffectiveFrom.UTC().Format(time.RFC3339))
+	}
 	return limit, limitError(limit.Validate())
 }
 

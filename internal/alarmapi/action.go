@@ -29,8 +29,10 @@ func (b *actionBody) action(kind alarm.Kind, actor string) (alarm.Action, error)
 	switch {
 	case b.Expected < 0:
 		return alarm.Action{}, httpserver.BadRequestf("expected_version is %d: want 0 or more", b.Expected)
-	case b.Seconds < 0 || b.Seconds > maxSnoozeSeconds:
-		return alarm.Action{}, &alarm.Error{Code: alarm.SnoozeTooLong, Detail: "for_seconds is not within a day: no alarm may be snoozed for so long"}
+	case b.Seconds < 0:
+		return alarm.Action{}, httpserver.BadRequestf("for_seconds is %d: want 1 or more", b.Seconds)
+	case b.Seconds > maxSnoozeSeconds:
+		return alarm.Action{}, &alarm.Error{Code: alarm.SnoozeTooLong, Detail: "for_seconds is longer than a day: no alarm may be snoozed for so long"}
 	case len(b.Note) > alarm.MaxText || len(b.Assignee) > alarm.MaxName:
 		return alarm.Action{}, &alarm.Error{Code: alarm.TextTooLong, Detail: fmt.Sprintf(
 			"the note has %d bytes and the assignee %d: want %d and %d at most", len(b.Note), len(b.Assignee), alarm.MaxText, alarm.MaxName)}

@@ -89,6 +89,8 @@ func TestBadInputIsAnsweredWithStatusCodeAndSentence(t *testing.T) {
 		{"anna", limits, `{"scope": "person", "customer_id": "CUST_00042", "high": 150, "hours": "22:00-06:00", "reason": "x"}`, 200, "", `"limit_id":1`},
 		{"anna", limits, `{"scope": "person", "customer_id": "CUST_00042", "high": 150, "hours": "05:00-07:00", "reason": "x"}`, 409, "limit_overlap", "end that one first"},
 		{"anna", limits, `{"scope": "person", "customer_id": "CUST_00042", "high": 150, "hours": "25:00-07:00", "reason": "x"}`, 400, "bad_request", "want such as 22:00-06:00"},
+		{"anna", limits, `{"scope": "person", "customer_id": "CUST_00042", "high": 150, "reason": "x", "effective_from": "2030-01-02T00:00:00Z", "ends_at": "2030-01-01T00:00:00Z"}`,
+			400, "bad_request", "would end at 2030-01-01T00:00:00Z, before it takes effect at 2030-01-02T00:00:00Z"},
 		{"anna", limits, `{"scope": "fleet", "high": 150, "reason": "x"}`, 403, "role_required", "takes the role admin"},
 		{"carl", limits, `{"scope": "person", "customer_id": "CUST_00042", "high": 150, "reason": "x"}`, 403, "role_required", "takes the role operator"},
 		{"anna", limits + "/1/end", `{"reason": "done"}`, 200, "", `"ended_by":"anna"`},
