@@ -58,6 +58,12 @@ func printReport(env *environment, report audit.Report) {
 			fmt.Fprintf(env.stdout, "; the log does not decide those of %d customers", r.Undecided)
 		}
 		fmt.Fprintln(env.stdout)
+		for _, stretch := range r.Undetected {
+			fmt.Fprintf(env.stdout, "note    %s\n", stretch)
+		}
+		if !report.OK {
+			fmt.Fprintln(env.stdout, "note    which differences of a replay are expected is said in docs/alarms.md, Proof")
+		}
 	}
 	if report.OK {
 		fmt.Fprintf(env.stdout, "ok: %d offsets, each accounted for exactly once; %d records still to be stored\n", report.Offsets, report.Lag)

@@ -33,6 +33,7 @@ type Partition struct {
 	more        bool
 	episodes    map[episodeKey]detect.Episode // of customers that are not trusted yet
 	transitions []detect.Transition
+	gap         Gap // the current one; without transitions: none
 }
 
 type episodeKey struct {
@@ -93,6 +94,24 @@ func (p *Partition) End() {
 	for p.more {
 		p.report([]alarm.Event{p.take()})
 	}
+	p.endGap()
+}
+
+// miss takes a transition that is not stored into the gap.
+func (p *Partition) miss(offset int64) {
+	if p.gap.Transitions == 0 {
+		p.gap = Gap{Log: p.Label, Partition: p.Log.Partition, From: offset}
+	}
+	p.gap.To = offset
+	p.gap.Transitions++
+}
+
+// endGap ends the gap: something is stored again.
+func (p *Partition) endGap() {
+	if p.gap.Transitions >= minGap {
+		p.gaps = append(p.gaps, p.gap)
+	}
+	p.gap = Gap{}
 }
 
 func (p *Partition) customer(id heartbeat.CustomerID, at detect.Time) *customer {
@@ -174,8 +193,10 @@ func (p *Partition) compare(id heartbeat.CustomerID, t alarm.Transition, stored 
 	i := slices.IndexFunc(stored, func(e alarm.Event) bool { return e.Subject == t.Subject && e.Condition == t.Condition })
 	if i < 0 {
 		p.add(at, id, "the replay says %s, which is not stored", describe(&t))
+		p.miss(t.Offset)
 		return stored
 	}
+	p.endGap()
 	if e := &stored[i]; e.ID != t.EventID(p.Label, p.Log.Partition) || e.Kind == alarm.Raised && e.Alarm != t.Alarm ||
 		!e.At.Equal(t.At) || !e.Since.Equal(t.Since) || e.Priority != t.Priority || e.Measure != t.Measure {
 		p.add(at, id, "the replay says %s, stored is %s", describe(&t), describeEvent(e))
@@ -192,6 +213,7 @@ func (p *Partition) report(stored []alarm.Event) {
 			continue
 		}
 		p.Transitions++
+		p.endGap()
 		p.add(*e.Position, customer, "stored is %s, which the replay does not give", describeEvent(e))
 	}
 }

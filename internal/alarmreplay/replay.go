@@ -38,6 +38,7 @@ type Replay struct {
 
 	differences []Difference
 	more        int64
+	gaps        []Gap
 }
 
 // customer is what the replay knows of one customer.
@@ -55,6 +56,17 @@ type Difference struct {
 	alarm.Position
 	Customer heartbeat.CustomerID
 	Detail   string
+}
+
+// minGap is how many transitions in a row must be missing for a Gap: fewer are more likely lost one by one.
+const minGap = 3
+
+// Gap is a stretch of a log whose readings give transitions of which none is stored, as where a consumer did not detect.
+type Gap struct {
+	Log         string
+	Partition   int32
+	From, To    int64 // offsets of the first and the last of them
+	Transitions int64
 }
 
 // New returns a replay with the limits that people set.
@@ -81,6 +93,9 @@ func (r *Replay) Differences() (found []Difference, more int64) {
 	}
 	return found, r.more
 }
+
+// Gaps returns the stretches without any stored transition, in the order of the logs.
+func (r *Replay) Gaps() []Gap { return r.gaps }
 
 func (r *Replay) add(at alarm.Position, customer heartbeat.CustomerID, format string, arguments ...any) {
 	if len(r.differences) == maxDifferences {

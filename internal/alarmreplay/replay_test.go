@@ -182,3 +182,21 @@ func TestCustomersInTwoPartitionsAreLeftOut(t *testing.T) {
 		t.Errorf("differences %v, %d of %d customers undecided", found, undecided, all)
 	}
 }
+
+// Where a consumer ran without detection for a while, the stretch of the log is named beside its differences.
+func TestStretchWithoutDetectionIsNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0, 3000)
+	missing := w.events[5:12]
+	from, to := missing[0].Offset, missing[len(missing)-1].Offset
+	w.events = slices.Delete(slices.Clone(w.events), 5, 12)
+	w.events = slices.Delete(w.events, 8, 9) // a single one is no gap
+	r := New(detect.DefaultSettings(), limits(t))
+	w.replay(t, r, 0, 0)
+	if found, _ := r.Differences(); len(found) != 8 {
+		t.Errorf("%d differences, want 8: %v", len(found), found)
+	}
+	if want := []Gap{{Log: "log", From: from, To: to, Transitions: 7}}; !slices.Equal(r.Gaps(), want) {
+		t.Errorf("gaps %v, want %v", r.Gaps(), want)
+	}
+}

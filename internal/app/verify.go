@@ -180,7 +180,14 @@ func (r *alarmReplay) run(ctx context.Context, report *audit.Report) error {
 	}
 	report.Omitted += int(more)
 	all, undecided := replay.Customers()
-	report.Replay = &audit.Replay{Readings: replay.Readings, Transitions: replay.Transitions, Customers: all, Undecided: undecided}
+	report.Replay = &audit.Replay{
+		Readings: replay.Readings, Transitions: replay.Transitions, Customers: all, Undecided: undecided, Undetected: []audit.Undetected{},
+	}
+	for _, g := range replay.Gaps() {
+		report.Replay.Undetected = append(report.Replay.Undetected, audit.Undetected{
+			Log: g.Log, Partition: g.Partition, From: g.From, To: g.To + 1, Transitions: g.Transitions,
+		})
+	}
 	return nil
 }
 

@@ -79,6 +79,22 @@ type Replay struct {
 	Customers   int   `json:"customers"`
 	// Undecided are customers whose readings the log does not decide: in several partitions, or too few since its start.
 	Undecided int `json:"customers_undecided"`
+	// Undetected are stretches of the log that give transitions of which none is stored.
+	Undetected []Undetected `json:"undetected"`
+}
+
+// Undetected is a stretch of a log that was probably read without detection.
+type Undetected struct {
+	Log         string `json:"log"`
+	Partition   int32  `json:"partition"`
+	From        int64  `json:"from_offset"`
+	To          int64  `json:"to_offset"` // behind the last offset concerned
+	Transitions int64  `json:"transitions"`
+}
+
+func (u Undetected) String() string {
+	return fmt.Sprintf("%s partition %d offsets %d to %d: none of %d transitions is stored, as where the consumer ran with --no-detection",
+		u.Log, u.Partition, u.From, u.To-1, u.Transitions)
 }
 
 // maxProblems is how many problems a report lists.
