@@ -42,10 +42,11 @@ test-unit: ## Run the tests that start no server (2 min)
 	go test -tags synctests $$(scripts/unit-packages)
 
 .PHONY: test-long
-test-long: ## Run the long tests: fault scenarios on the embedded broker, the benchmark, 10^5 steps of the model of alarms
+test-long: ## Run the long tests: fault scenarios on the embedded broker, the benchmark, 10^4 races and 10^5 steps of alarms
 	scripts/require go
 	go test -race -count=1 -timeout $(TIMEOUT) ./internal/bench
 	go test -race -count=1 -timeout $(TIMEOUT) ./internal/postgres/ingest -run TestAlarmsAreThoseOfTheReference -rapid.checks 200
+	HEARTBEAT_TEST_ALARM_RACES=10000 go test -race -count=1 -timeout $(TIMEOUT) ./internal/postgres/alarmstore -run TestAcknowledgeAndClearAtTheSameMoment
 	go test -race -count=1 -parallel 6 -timeout $(TIMEOUT) ./e2e -args -suite long
 
 .PHONY: test-kafka
