@@ -143,6 +143,9 @@ func ReadBody(r *http.Request, into any) error {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 		return NewProblem(UnsupportedMedia, "send the body as application/json")
 	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return NewProblem(UnsupportedMedia, "send the body without Content-Encoding: none is unpacked here")
+	}
 	if err := json.UnmarshalRead(r.Body, into, json.RejectUnknownMembers(true)); err != nil {
 		return BadRequestf("the body is not as described in openapi.json: %.200v", err)
 	}

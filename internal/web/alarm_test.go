@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"net/http"
@@ -224,4 +226,30 @@ func TestActionsCarryTheirActor(t *testing.T) {
 	if action.Actor != "local" || set.Author != "local" {
 		t.Errorf("acts as %q, sets limits as %q; want local", action.Actor, set.Author)
 	}
+}
+
+// OneUptime #3404: 130 KB of gzip that unpack to 128 MiB. No packed body is unpacked here, and one of that size is too large as it is.
+func TestPackedBodyIsNotUnpacked(t *testing.T) {
+	t.Parallel()
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	_, _ = zip.Write([]byte(`{"note": "`))
+	for range 16 {
+		_, _ = zip.Write(bytes.Repeat([]byte{'x'}, 1<<20))
+	}
+	_, _ = zip.Write([]byte(`"}`))
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	server := newServer(t, nil)
+	send := func(body []byte) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodPost, "/api/v1/alarms/"+heldID+"/comment", bytes.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Encoding", "gzip")
+		return do(server, r)
+	}
+	checkProblem(t, send(packed.Bytes()), http.StatusUnsupportedMediaType, "unsupported_media_type")
+	r := httptest.NewRequest(http.MethodPost, "/api/v1/alarms/"+heldID+"/comment", bytes.NewReader(append(packed.Bytes(), make([]byte, 128<<10)...)))
+	r.Header.Set("Content-Type", "application/json")
+	checkProblem(t, do(server, r), http.StatusRequestEntityTooLarge, "too_large")
 }
