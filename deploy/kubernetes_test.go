@@ -203,7 +203,7 @@ func TestNetworkIsClosedButForWhatEachPodNeeds(t *testing.T) {
 	}
 	want := map[string][]int{
 		"Job/heartbeat-migrate": {53, 5432}, "Deployment/heartbeat-consume": {53, 5432, 9093}, "Deployment/heartbeat-serve": {53, 5432, 9093},
-		"Deployment/heartbeat-notify": {53, 443, 5432},
+		"Deployment/heartbeat-notify": {53, 443, 465, 587, 5432},
 	}
 	for name, pod := range pods(t) {
 		var reached []int

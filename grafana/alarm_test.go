@@ -1,6 +1,8 @@
 package grafana_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -102,6 +104,25 @@ func TestAlarmPanelsShowWhatHappened(t *testing.T) {
 		if state != want[i] {
 			t.Errorf("row %d of the list shows %v, want %v", i, state, want[i])
 		}
+	}
+}
+
+func TestMessagePanelCountsEachState(t *testing.T) {
+	t.Parallel()
+	pool := newFleet(t, 1).pool
+	pgtest.Exec(t, pool, `
+INSERT INTO deliveries (delivery_id, destination, type, priority, alarm_ids, raises, body, created_at, next_attempt_at, state, ended_at, attempts, error)
+SELECT gen_random_uuid(), destination, 'raised', 'high', '{}', 1, '', now() - age, now(), state, CASE WHEN state <> 'pending' THEN now() END, attempts, error
+  FROM (VALUES ('ward', interval '1 hour', 'sent', 1, ''), ('ward', interval '2 hours', 'dead', 7, 'the receiver answered 503'), ('ward', interval '3 hours', 'withdrawn', 2, 'older'),
+               ('doctor', interval '1 hour', 'pending', 1, ''), ('doctor', interval '48 hours', 'sent', 1, '')) AS given (destination, age, state, attempts, error)`)
+	now := time.Now().UTC()
+	var got []string
+	for _, row := range alarmPanel(t, pool, "Messages by Destination", now.Add(-24*time.Hour), now, time.Hour).rows {
+		got = append(got, fmt.Sprintf("%v %t %v", row[:6], row[6] == nil, row[7]))
+	}
+	want := []string{"[doctor 0 1 0 0 1] false ", "[ward 1 0 1 1 10] true the receiver answered 503"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the panel shows %q, want %q", got, want)
 	}
 }
 

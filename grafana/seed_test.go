@@ -72,6 +72,9 @@ SELECT date_trunc('minute', at), 'heartbeat-events', partition,
        min(heart_rate) FILTER (WHERE class = 'NORMAL'), max(heart_rate) FILTER (WHERE class = 'NORMAL'),
        count(*) FILTER (WHERE class = 'BRADYCARDIA'), count(*) FILTER (WHERE class = 'TACHYCARDIA'), count(*) FILTER (WHERE class = 'INVALID')
   FROM event GROUP BY 1, 3`)
+	load(`
+INSERT INTO deliveries (delivery_id, destination, type, priority, alarm_ids, raises, body, created_at, next_attempt_at)
+SELECT gen_random_uuid(), 'ward', 'raised', 'high', '{}', 1, '', now() - interval '1 minute', now()`)
 	// The day before, for queries of more than an hour.
 	load(`
 INSERT INTO fleet_minute

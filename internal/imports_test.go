@@ -48,7 +48,7 @@ var allowed = map[string][]string{
 	"internal/postgres/partition":  {"internal/backoff", "internal/postgres"},
 	"internal/postgres/query":      {"internal/heartbeat", "internal/postgres", "internal/progress", "internal/readmodel"},
 	"internal/postgres/alarmstore": {"internal/alarm", "internal/backoff", "internal/detect", "internal/heartbeat", "internal/pipeline", "internal/postgres"},
-	"internal/postgres/outbox":     {"internal/alarm", "internal/notify"},
+	"internal/postgres/outbox":     {"internal/alarm", "internal/notify", "internal/readmodel"},
 	"internal/postgres/userstore":  {"internal/users"},
 	"internal/postgres/pgtest":     {"internal/heartbeat", "internal/pipeline", "internal/postgres", "internal/embedded/pgserver"},
 	"internal/bench/probe":         {"internal/postgres/ingest"},
@@ -57,7 +57,7 @@ var allowed = map[string][]string{
 	"internal/instanceid":  {"internal/embedded/datadir"},
 	"internal/lagmonitor":  {"internal/backoff", "internal/kafka", "internal/pipeline", "internal/postgres", "internal/progress"},
 	"internal/doctor":      {"internal/backoff", "internal/kafka", "internal/port", "internal/postgres", "internal/progress"},
-	"internal/notifier":    {"internal/backoff", "internal/notify", "internal/postgres", "internal/probeserver"},
+	"internal/notifier":    {"internal/backoff", "internal/notify", "internal/postgres", "internal/probeserver", "internal/readmodel"},
 	"internal/simulator":   {"internal/backoff", "internal/kafka", "internal/probeserver", "internal/simulate"},
 
 	"internal/process":           {},

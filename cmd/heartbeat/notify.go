@@ -93,7 +93,7 @@ func openOutbox(ctx context.Context, flags *postgresFlags, env *environment) (*a
 type notifyDeliveries struct {
 	alarmFlags
 
-	State       string `enum:",pending,sent,dead" default:"" help:"Only pending, sent or dead ones: those that were given up."`
+	State       string `enum:",pending,sent,dead,withdrawn" default:"" help:"Only pending, sent, dead (given up) or withdrawn ones (told in a later message, or answered)."`
 	Destination string `placeholder:"NAME" help:"Only to this destination."`
 	Limit       int    `default:"50" help:"How many at most (${default})."`
 }

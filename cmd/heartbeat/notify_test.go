@@ -67,3 +67,43 @@ func TestNotifyChecksAndTestsAFile(t *testing.T) {
 		}
 	}
 }
+
+// Each example of the documentation is a file that a notifier takes.
+func TestDocumentedNotificationFilesAreCorrect(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/notifications.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := t.TempDir()
+	for name, content := range map[string]string{
+		"ward": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "pagerduty": strings.Repeat("k", 32), "mail": "password",
+	} {
+		if err := os.WriteFile(filepath.Join(secrets, name), []byte(content+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	environment := []string{
+		"DOCTOR_URL=https://hooks.example.org/doctor", "DOCTOR_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "ALERTMANAGER_AUTHORIZATION=Bearer token",
+	}
+	kinds := map[string]bool{}
+	for _, part := range strings.Split(string(text), "```yaml\n")[1:] {
+		example, _, _ := strings.Cut(part, "```")
+		file := filepath.Join(t.TempDir(), "notify.yaml")
+		if err := os.WriteFile(file, []byte(strings.ReplaceAll(example, "/run/secrets", secrets)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := prepare(t, environment, "notify", "check", file)
+		if code := p.run(); code != exitOK {
+			t.Errorf("code %d: %s\n%s", code, p.stderr.String(), example)
+		}
+		for _, kind := range []string{"log", "webhook", "alertmanager", "pagerduty", "email"} {
+			if strings.Contains(example, kind+":") {
+				kinds[kind] = true
+			}
+		}
+	}
+	if len(kinds) != 5 {
+		t.Errorf("there are examples of %v only", kinds)
+	}
+}

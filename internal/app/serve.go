@@ -21,6 +21,7 @@ import (
 	"heartbeat/internal/live"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/alarmstore"
+	"heartbeat/internal/postgres/outbox"
 	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/postgres/schema"
 	"heartbeat/internal/postgres/userstore"
@@ -68,14 +69,15 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	defer monitor.close()
 	alarmStore := alarmstore.New(pool)
 	alarms := alarmfeed.New(alarmStore, logger)
-	clock := newAlarmClock(alarmStore, options.Registry, logger)
+	gauge := newAlarmGauge(alarmStore, options.Registry, logger)
 	access, err := options.Console.access(userstore.New(pool), options.Listener)
 	if err != nil {
 		return errors.Join(err, options.Listener.Close())
 	}
 	server, err := web.New(web.Options{
 		Fleet: hub, Store: dashboard, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Alarms: alarms, AlarmStore: alarmStore, LimitStore: alarmStore,
-		Logger: options.Logger, Registry: options.Registry,
+		Deliveries: outbox.New(pool),
+		Logger:     options.Logger, Registry: options.Registry,
 		Pool: options.Customers, Version: options.Version, Auth: access, MaxViewers: options.Console.MaxViewers,
 		BasePath: options.Console.BasePath, Hosts: options.Console.Hosts,
 	})
@@ -88,7 +90,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	group.Go(func() error { return server.Serve(ctx, options.Listener) })
 	group.Go(func() error { return monitor.run(ctx) })
 	group.Go(func() error { return alarms.Run(ctx) })
-	group.Go(func() error { return clock.run(ctx) })
+	group.Go(func() error { return gauge.run(ctx) })
 	group.Go(func() error { return refuseUnsuitable(ctx, pool) })
 	tried := make(chan struct{})
 	group.Go(func() error { return restore(ctx, hub, dashboard, logger, sync.OnceFunc(func() { close(tried) })) })

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heartbeat/internal/notify/destination"
-	"heartbeat/internal/postgres/outbox"
+	"heartbeat/internal/readmodel"
 )
 
 type metrics struct {
@@ -21,10 +21,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, []string{"destination"})
 	}
 	m := &metrics{
-		queued:   gauge("heartbeat_notify_queued_events", "Events that wait to be grouped into a message, by destination."),
+		queued:   gauge("heartbeat_notify_queued_events", "Events that wait to be grouped into a message, or states that an Alertmanager does not have yet, by destination."),
 		pending:  gauge("heartbeat_notify_pending_messages", "Messages that are not delivered yet, by destination."),
 		dead:     gauge("heartbeat_notify_dead_messages", "Messages of the last 24 hours that were given up, by destination."),
-		oldest:   gauge("heartbeat_notify_oldest_pending_seconds", "Age of the oldest message that is not delivered yet, by destination; 0 where there is none."),
+		oldest:   gauge("heartbeat_notify_oldest_pending_seconds", "Age of the oldest event whose message is not delivered, by destination; 0 where there is none."),
 		unrouted: prometheus.NewGauge(prometheus.GaugeOpts{Name: "heartbeat_notify_unrouted_events", Help: "Events of alarms that no notifier has routed yet."}),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heartbeat_notify_attempts_total", Help: "Attempts to deliver a message, by destination and code of the answer: none where no answer came, ok where there are no codes.",
@@ -37,17 +37,17 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) show(depths []outbox.Depth, unrouted int, now time.Time) {
+func (m *metrics) show(depths []readmodel.Destination, unrouted int, now time.Time) {
 	m.unrouted.Set(float64(unrouted))
 	for _, depth := range depths {
-		m.queued.WithLabelValues(depth.Destination).Set(float64(depth.Queued))
-		m.pending.WithLabelValues(depth.Destination).Set(float64(depth.Pending))
-		m.dead.WithLabelValues(depth.Destination).Set(float64(depth.Dead))
+		m.queued.WithLabelValues(depth.Name).Set(float64(depth.Queued))
+		m.pending.WithLabelValues(depth.Name).Set(float64(depth.Pending))
+		m.dead.WithLabelValues(depth.Name).Set(float64(depth.Dead))
 		age := time.Duration(0)
-		if depth.Pending > 0 {
-			age = now.Sub(depth.Oldest)
+		if depth.Oldest != nil {
+			age = now.Sub(*depth.Oldest)
 		}
-		m.oldest.WithLabelValues(depth.Destination).Set(age.Seconds())
+		m.oldest.WithLabelValues(depth.Name).Set(age.Seconds())
 	}
 }
 

@@ -9,6 +9,7 @@
 package notifier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,8 @@ type Options struct {
 	Registry       *prometheus.Registry
 	Logger         *slog.Logger
 
-	now func(context.Context) (time.Time, error) // nil: the database's clock
+	now     func(context.Context) (time.Time, error) // nil: the database's clock
+	timeout time.Duration                            // of an attempt; 0: that of destinations
 }
 
 const (
@@ -117,7 +119,7 @@ func Test(ctx context.Context, path, name string, logger *slog.Logger) error {
 		return fmt.Errorf("there is no destination %q", name)
 	}
 	now := time.Now()
-	body, err := sender.Encode(&notify.Message{Type: notify.Test, At: now})
+	body, err := sender.Encode(&notify.Message{ID: uuid.New(), Type: notify.Test, At: now, MadeAt: now})
 	if err != nil {
 		return err
 	}
@@ -138,6 +140,7 @@ func New(options Options) (*Notifier, error) {
 	if options.now == nil {
 		n.options.now = n.alarms.Now
 	}
+	n.options.timeout = cmp.Or(options.timeout, destination.Timeout)
 	n.settings.Store(settings)
 	return n, nil
 }
@@ -201,6 +204,9 @@ func (n *Notifier) route(ctx context.Context, now time.Time) error {
 	routed, err := n.outbox.Route(ctx, settings.router, settings, now)
 	if err != nil {
 		return err
+	}
+	if routed.FailedOver > 0 {
+		n.logger.Warn("calls of high priority do not arrive, the next tier is told", "count", routed.FailedOver)
 	}
 	if routed.Passed > 0 {
 		n.logger.Warn("events over a day old are not reported", "count", routed.Passed)

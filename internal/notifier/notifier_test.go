@@ -99,11 +99,13 @@ func (c *clock) now(ctx context.Context) (time.Time, error) {
 	return now.Add(time.Duration(c.ahead.Load())), err
 }
 
-// await moves the clock until the condition holds.
-func (c *clock) await(t *testing.T, what string, condition func() bool) {
+// await moves the clock until the condition holds. It stands while an attempt is on its way, whose lease would end.
+func (c *clock) await(t *testing.T, pool *pgxpool.Pool, what string, condition func() bool) {
 	t.Helper()
 	pgtest.Await(t, what, func() bool {
-		c.ahead.Add(int64(20 * time.Millisecond))
+		if pgtest.Value[int](t, pool, `SELECT count(*) FROM deliveries WHERE leased_until IS NOT NULL`) == 0 {
+			c.ahead.Add(int64(200 * time.Millisecond))
+		}
 		return condition()
 	})
 }
@@ -148,6 +150,11 @@ func start(t *testing.T, options Options) (stop func(), role *Notifier) {
 
 func apply(t *testing.T, pool *pgxpool.Pool, id alarm.ID, kind alarm.Kind, offset int64) {
 	t.Helper()
+	applyTo(t, pool, "CUST_00001", id, kind, offset)
+}
+
+func applyTo(t *testing.T, pool *pgxpool.Pool, subject string, id alarm.ID, kind alarm.Kind, offset int64) {
+	t.Helper()
 	conn, err := pool.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +163,7 @@ func apply(t *testing.T, pool *pgxpool.Pool, id alarm.ID, kind alarm.Kind, offse
 	p := pgwire.NewPipeline(conn.Conn())
 	p.Execute(t.Context(), "begin", `BEGIN`)
 	transition := alarm.Transition{
-		Alarm: id, Subject: "CUST_00001", Condition: alarm.RateHigh, Kind: kind, Priority: alarm.High, At: pgtest.Noon, Since: pgtest.Noon,
+		Alarm: id, Subject: subject, Condition: alarm.RateHigh, Kind: kind, Priority: alarm.High, At: pgtest.Noon, Since: pgtest.Noon,
 		Measure: alarm.Measure{Value: 201, Limit: 180}, Offset: offset,
 	}
 	if err := alarmstore.AddTransitions(t.Context(), p, "log", 0, []alarm.Transition{transition}); err != nil {
@@ -191,9 +198,9 @@ func TestEveryStepArrivesInOrder(t *testing.T) {
 	}
 	id := uuid.New()
 	apply(t, pool, id, alarm.Raised, 1)
-	clock.await(t, "the raise", func() bool { return r.types() == "alarm.raised" })
+	clock.await(t, pool, "the raise", func() bool { return r.types() == "alarm.raised" })
 	replace()
-	clock.await(t, "the escalation", func() bool { return strings.HasPrefix(r.types(), "alarm.raised alarm.escalated") })
+	clock.await(t, pool, "the escalation", func() bool { return strings.HasPrefix(r.types(), "alarm.raised alarm.escalated") })
 	replace()
 	now, err := clock.now(t.Context())
 	if err != nil {
@@ -202,11 +209,11 @@ func TestEveryStepArrivesInOrder(t *testing.T) {
 	if _, err := clock.store.Act(t.Context(), id, alarm.Action{Kind: alarm.Acknowledged, Actor: "anna"}, now); err != nil {
 		t.Fatal(err)
 	}
-	clock.await(t, "the acknowledgement", func() bool { return strings.HasSuffix(r.types(), "alarm.acknowledged") })
+	clock.await(t, pool, "the acknowledgement", func() bool { return strings.HasSuffix(r.types(), "alarm.acknowledged") })
 	replace()
 	before := r.types()
 	apply(t, pool, id, alarm.Cleared, 2)
-	clock.await(t, "the end", func() bool { return r.types() == before+" alarm.cleared" })
+	clock.await(t, pool, "the end", func() bool { return r.types() == before+" alarm.cleared" })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, attempts := range r.attempts {
@@ -238,11 +245,11 @@ func TestHangupReadsTheFileAgain(t *testing.T) {
 	read("refused", 1)
 	id := uuid.New()
 	apply(t, pool, id, alarm.Raised, 1)
-	clock.await(t, "the raise at the first receiver", func() bool { return first.types() == "alarm.raised" })
+	clock.await(t, pool, "the raise at the first receiver", func() bool { return first.types() == "alarm.raised" })
 	write(t, path, webhookFile(second.server.URL))
 	read("taken", 1)
 	apply(t, pool, id, alarm.Cleared, 2)
-	clock.await(t, "the end at the second receiver", func() bool { return second.types() == "alarm.cleared" })
+	clock.await(t, pool, "the end at the second receiver", func() bool { return second.types() == "alarm.cleared" })
 }
 
 func TestWatchdogIsPingedWhileTheNotifierWorks(t *testing.T) {
@@ -274,7 +281,7 @@ func TestMetricsTellWhatWaits(t *testing.T) {
 	write(t, path, webhookFile(r.server.URL))
 	_, role := start(t, Options{Pool: pool, File: path, now: clock.now})
 	apply(t, pool, uuid.New(), alarm.Raised, 1)
-	clock.await(t, "two attempts", func() bool { return testutil.ToFloat64(role.metrics.attempts.WithLabelValues("ward", "503")) >= 2 })
+	clock.await(t, pool, "two attempts", func() bool { return testutil.ToFloat64(role.metrics.attempts.WithLabelValues("ward", "503")) >= 2 })
 	pgtest.Await(t, "the depth to be counted", func() bool {
 		return testutil.ToFloat64(role.metrics.pending.WithLabelValues("ward")) >= 1 && testutil.ToFloat64(role.metrics.oldest.WithLabelValues("ward")) > 0
 	})

@@ -35,10 +35,13 @@ type alarmData struct {
 	Events    []Type     `json:"events"`
 	Since     time.Time  `json:"since"`
 	ClearedAt *time.Time `json:"cleared_at,omitempty"`
-	URL       string     `json:"url,omitempty"`
-	Value     int32      `json:"value,omitempty"`
-	Peak      int32      `json:"peak,omitempty"`
-	Limit     int32      `json:"limit,omitempty"`
+	// UndeliveredTo names destinations that were called before and could not be reached.
+	UndeliveredTo []string `json:"undelivered_to,omitempty"`
+
+	URL   string `json:"url,omitempty"`
+	Value int32  `json:"value,omitempty"`
+	Peak  int32  `json:"peak,omitempty"`
+	Limit int32  `json:"limit,omitempty"`
 }
 
 type digestData struct {
@@ -73,7 +76,7 @@ func (w Words) alarm(entry *Entry) alarmData {
 	a := &entry.Alarm
 	data := alarmData{
 		AlarmID: a.ID.String(), Version: a.Version, Subject: a.Subject, Condition: string(a.Condition), Priority: a.Priority.String(),
-		Cohort: a.Cohort, Tier: entry.Tier, Events: entry.Events, Since: a.Since.UTC(), URL: w.link(a),
+		Cohort: a.Cohort, Tier: entry.Tier, Events: entry.Events, Since: a.Since.UTC(), URL: w.Link(a), UndeliveredTo: entry.UndeliveredTo,
 	}
 	if !a.ClearedAt.IsZero() {
 		cleared := a.ClearedAt.UTC()
@@ -101,8 +104,8 @@ func (w Words) digest(message *Message) digestData {
 	return data
 }
 
-// link returns the console's page of an alarm's subject.
-func (w Words) link(a *Alarm) string {
+// Link returns the console's page of an alarm's subject, empty without a console.
+func (w Words) Link(a *Alarm) string {
 	if w.ConsoleURL == "" {
 		return ""
 	}
@@ -110,21 +113,4 @@ func (w Words) link(a *Alarm) string {
 		return w.ConsoleURL + "/#/alarms"
 	}
 	return w.ConsoleURL + "/#/customer/" + url.PathEscape(a.Subject)
-}
-
-// Title says in one line what a message is about. It holds nothing that a person wrote but the name of the cohort.
-func Title(message *Message) string {
-	switch message.Type {
-	case Test:
-		return "Heartbeat: test"
-	case Digest:
-		first := &message.Entries[0].Alarm
-		if message.Storm {
-			return fmt.Sprintf("Heartbeat: storm, %d alarms changed, the worst: %s of %s, %s", len(message.Entries), first.Condition, first.Subject, first.Priority)
-		}
-		return fmt.Sprintf("Heartbeat: %d alarms changed: %s, %s", len(message.Entries), first.Condition, message.Priority)
-	default:
-		entry := &message.Entries[0]
-		return fmt.Sprintf("Heartbeat: %s: %s of %s, %s", entry.Type, entry.Alarm.Condition, entry.Alarm.Subject, entry.Alarm.Priority)
-	}
 }

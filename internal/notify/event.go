@@ -3,6 +3,8 @@ package notify
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"heartbeat/internal/alarm"
 )
 
@@ -23,7 +25,13 @@ type Alarm struct {
 	Value, Peak, Limit int32
 }
 
-// Event is an entry of an alarm's history.
+// Answered reports that nobody needs to be called: a person has acted, or the alarm is closed.
+func (a *Alarm) Answered() bool { return a.Acknowledged || a.Snoozed || !a.Open }
+
+// Undelivered is the kind of an event that this package makes: another destination could not be reached.
+const Undelivered alarm.Kind = "undelivered"
+
+// Event is an entry of an alarm's history, or Undelivered.
 type Event struct {
 	Alarm   Alarm
 	Kind    alarm.Kind
@@ -36,8 +44,20 @@ type Event struct {
 type Item struct {
 	ID       int64
 	QueuedAt time.Time
-	Told     bool // the destination has been sent a message about the alarm
+	Told     bool // the destination has been sent a message about the alarm, or may have been
+	Incident Incident
+	Message  uuid.UUID // that has the event already, and was not taken; zero for none
+	// UndeliveredTo names the destination of an Undelivered event.
+	UndeliveredTo string
 	Event
+}
+
+// Incident is what a destination with incidents shows of alarms that it was told of in a storm: one for all. The zero value is that of
+// an alarm by itself.
+type Incident struct {
+	ID   uuid.UUID
+	Open int // alarms that are not closed
+	Left int // of these, alarms that are not answered
 }
 
 // Type is what a message reports.
@@ -48,7 +68,7 @@ const (
 	Raised       Type = "raised"
 	Reopened     Type = "reopened" // active again: a recurrence, or again shortly after the end
 	Worsened     Type = "worsened"
-	Escalated    Type = "escalated" // not acknowledged in time, or an acknowledgement or snooze has ended
+	Escalated    Type = "escalated" // not acknowledged in time, an acknowledgement or snooze has ended, or another destination cannot be reached
 	Acknowledged Type = "acknowledged"
 	Cleared      Type = "cleared" // the condition ended, or the alarm was closed by hand
 	Digest       Type = "digest"  // several alarms
@@ -64,7 +84,7 @@ func typeOf(kind alarm.Kind) Type {
 		return Reopened
 	case alarm.Worsened:
 		return Worsened
-	case alarm.Escalated, alarm.AcknowledgementExpired, alarm.SnoozeEnded:
+	case alarm.Escalated, alarm.AcknowledgementExpired, alarm.SnoozeEnded, Undelivered:
 		return Escalated
 	case alarm.Acknowledged:
 		return Acknowledged

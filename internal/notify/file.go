@@ -25,27 +25,11 @@ type File struct {
 	Watchdog     *Watchdog              `yaml:"watchdog"`
 }
 
-// Destination is where messages go: exactly one kind.
-type Destination struct {
-	Log     *Log     `yaml:"log"`
-	Webhook *Webhook `yaml:"webhook"`
-}
-
-// Log writes messages into the notifier's own log.
-type Log struct{}
-
-// Webhook posts messages as Standard Webhooks.
-type Webhook struct {
-	URL     Address  `yaml:"url"`
-	Secrets []Secret `yaml:"secrets"` // the first signs; with several, each does, while a key is exchanged
-	Allow   []string `yaml:"allow"`   // loopback and private addresses, or networks of them, that may be dialled
-}
-
 // Watchdog is pinged while the notifier works, so that somebody notices when it does not.
 type Watchdog struct {
 	URL   Address       `yaml:"url"`
 	Every time.Duration `yaml:"every"`
-	Allow []string      `yaml:"allow"`
+	Dial  `yaml:",inline"`
 }
 
 // Route says which alarms go where. Empty fields match everything.
@@ -125,22 +109,6 @@ func (f *File) check() error {
 		}
 	}
 	return f.Watchdog.check()
-}
-
-func (d *Destination) check() error {
-	if (d.Log == nil) == (d.Webhook == nil) {
-		return errors.New("want exactly one of log and webhook")
-	}
-	if d.Webhook == nil {
-		return nil
-	}
-	if err := checkURL(d.Webhook.URL.Value(), "https", "http"); err != nil {
-		return fmt.Errorf("url: %w", err)
-	}
-	if len(d.Webhook.Secrets) == 0 {
-		return errors.New("secrets: want at least one, with which messages are signed")
-	}
-	return nil
 }
 
 // checkURL does not repeat the URL, which may be a secret.

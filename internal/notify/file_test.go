@@ -90,6 +90,42 @@ func TestWrongFilesAreRefused(t *testing.T) {
 	}
 }
 
+func TestEachKindIsChecked(t *testing.T) {
+	for text, want := range map[string]string{
+		"alertmanager: {url: http://am:9093}": "",
+		"alertmanager: {}":                    "url",
+		"alertmanager: {url: http://am:9093, authorization: {file: TWO}}":                        "authorization",
+		"alertmanager: {url: http://am:9093}, log: {}":                                           "exactly one",
+		"pagerduty: {routing_key: {file: KEY}}":                                                  "",
+		"pagerduty: {routing_key: {file: KEY}, url: https://events.eu.pagerduty.com/v2/enqueue}": "",
+		"pagerduty: {routing_key: {variable: WARD_SECRET}}":                                      "32 characters",
+		"pagerduty: {}": "routing_key",
+		"email: {server: 'smtp.example.org:587', from: a@example.org, to: [b@example.org]}":             "",
+		"email: {server: smtp.example.org, from: a@example.org, to: [b@example.org]}":                   "server",
+		"email: {server: 'smtp.example.org:0', from: a@example.org, to: [b@example.org]}":               "server",
+		"email: {server: 'x:587', tls: maybe, from: a@example.org, to: [b@example.org]}":                "tls",
+		"email: {server: 'x:587', from: 'A <a@example.org>', to: [b@example.org]}":                      "from",
+		"email: {server: 'x:587', from: a@example.org, to: []}":                                         "to",
+		`email: {server: 'x:587', from: a@example.org, to: ["b@example.org\r\nBcc: c@example.org"]}`:    "to",
+		"email: {server: 'x:587', from: a@example.org, to: [b@example.org], user: a}":                   "user and password",
+		"email: {server: 'x:587', from: a@example.org, to: [b@example.org], password: SwordfishMarker}": "not the secret itself",
+		"email: {server: 'x:587', from: a@example.org, to: [b@example.org], subject: '{{.Subject}}'}":   "field subject not found",
+	} {
+		directory := t.TempDir()
+		for name, content := range map[string]string{"KEY": strings.Repeat("k", 32), "TWO": "Bearer x\r\nCookie: SwordfishMarker"} {
+			path := filepath.Join(directory, name)
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			text = strings.ReplaceAll(text, name, path)
+		}
+		_, err := parse(t, "destinations: {it: {"+text+"}}\nroutes: [{to: [it]}]")
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "Swordfish")) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestRoutes(t *testing.T) {
 	file, err := parse(t, correct)
 	if err != nil {

@@ -1,9 +1,10 @@
 package notify
 
 import (
-	"cmp"
 	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"heartbeat/internal/alarm"
 )
@@ -21,52 +22,163 @@ const (
 	slowDigest  = 5 * time.Minute // while nothing of high priority waits
 )
 
-// State is what a destination has been sent.
-type State struct {
+// Sent is what a destination has been sent.
+type Sent struct {
 	Raises   int // in messages of the last StormWindow
 	Messages int // made in the last RateWindow
 	Storm    bool
 	DigestAt time.Time
+
+	// Incidents is set for a destination that shows each alarm as an incident of its own: outside of storms its messages are not
+	// grouped. StormIncident is that of the storm, or of the next one.
+	Incidents     bool
+	StormIncident Incident
 }
 
-// Entry is what a message reports of one alarm.
-type Entry struct {
-	Alarm  Alarm
-	Type   Type   // of the last event
-	Events []Type // all of them, in order: raised and cleared before a message was made are one entry
-	Tier   int16
-	At     time.Time // of the last event
-
-	items    []int64
-	queuedAt time.Time
-	raises   int
+// Planned is what becomes of the items that wait.
+type Planned struct {
+	Messages  []Message
+	Done      []int64     // items that need no message any more, such as the escalation of what was acknowledged meanwhile
+	Withdrawn []uuid.UUID // messages that were not taken and whose items are in Messages or Done now, or wait again
+	After     Sent
 }
 
-// Message is what a destination is sent at once: one alarm, or several of one condition and cohort, or in a storm everything.
-type Message struct {
-	Type     Type
-	At       time.Time
-	Priority alarm.Priority // the highest
-	Entries  []Entry        // the worst first
-	Storm    bool
-	Raises   int
-	Items    []int64 // of the queue
-}
-
-// Plan turns what waits for a destination into messages. Done are items that need no message any more, such as the
-// escalation of what was acknowledged meanwhile. The other items wait.
-func Plan(state State, pending []Item, now time.Time) (messages []Message, done []int64, after State) {
-	entries, done := reduce(pending)
-	raises := state.Raises
+// Plan turns what waits for a destination into messages. The other items wait. A message that was not taken is withdrawn when more
+// is to be told of one of its alarms: the destination hears of both at once, and in a storm of everything at once.
+func Plan(sent Sent, pending []Item, now time.Time) Planned {
+	entries, done := reduce(touched(pending))
+	raises := sent.Raises
 	for i := range entries {
-		raises += entries[i].raises
+		raises += entries[i].fresh
 	}
-	if state.Storm = raises >= stormFrom || state.Storm && raises >= stormUntil; state.Storm {
-		messages = digest(&state, entries, now)
+	if sent.Storm = raises >= stormFrom || sent.Storm && raises >= stormUntil; sent.Storm {
+		entries, done = reduce(pending)
+	}
+	plan := planner{Planned: Planned{After: sent}, now: now}
+	for i := range done {
+		plan.finish(&done[i])
+	}
+	plan.groups(entries)
+	return plan.Planned
+}
+
+// touched returns the items that are in no message, with all those that are in a message about the same alarm, and so on.
+func touched(pending []Item) []Item {
+	alarms, messages := map[alarm.ID]bool{}, map[uuid.UUID]bool{}
+	in := func(i *Item) bool { return i.Message == uuid.Nil || messages[i.Message] || alarms[i.Alarm.ID] }
+	for grown := true; grown; {
+		grown = false
+		for i := range pending {
+			item := &pending[i]
+			if !in(item) || alarms[item.Alarm.ID] && (item.Message == uuid.Nil || messages[item.Message]) {
+				continue
+			}
+			grown, alarms[item.Alarm.ID] = true, true
+			if item.Message != uuid.Nil {
+				messages[item.Message] = true
+			}
+		}
+	}
+	var items []Item
+	for i := range pending {
+		if in(&pending[i]) {
+			items = append(items, pending[i])
+		}
+	}
+	return items
+}
+
+type planner struct {
+	Planned
+	now time.Time
+}
+
+// group is what belongs into one message.
+type group struct {
+	entries  []Entry
+	incident Incident
+	digest   bool // of a storm
+}
+
+type groupKey struct {
+	condition alarm.Condition
+	cohort    string
+	incident  uuid.UUID
+}
+
+// key says which message an entry belongs into: in a storm one for all, else one for each condition and cohort. A destination with
+// incidents gets one for each incident.
+func (p *planner) key(e *Entry) (key groupKey, incident Incident, digest bool) {
+	sent := &p.After
+	switch {
+	case !sent.Incidents && sent.Storm:
+		return groupKey{}, Incident{}, true
+	case !sent.Incidents:
+		return groupKey{condition: e.Alarm.Condition, cohort: e.Alarm.Cohort}, Incident{}, false
+	case e.incident.ID != uuid.Nil:
+		return groupKey{incident: e.incident.ID}, e.incident, sent.Storm
+	case sent.Storm && !e.told:
+		return groupKey{incident: sent.StormIncident.ID}, sent.StormIncident, true
+	default:
+		return groupKey{incident: e.Alarm.ID}, Incident{}, false
+	}
+}
+
+// groups makes messages of what has waited long enough, the worst first.
+func (p *planner) groups(entries []Entry) {
+	var order []groupKey
+	groups := map[groupKey]*group{}
+	for _, entry := range entries {
+		key, incident, digest := p.key(&entry)
+		if groups[key] == nil {
+			order = append(order, key)
+			groups[key] = &group{incident: incident, digest: digest}
+		}
+		groups[key].entries = append(groups[key].entries, entry)
+	}
+	digestAt := p.After.DigestAt
+	for _, key := range order {
+		g := groups[key]
+		switch {
+		case !slices.ContainsFunc(g.entries, func(e Entry) bool { return due(&e, p.now) }):
+		case g.digest && p.now.Before(digestAt.Add(digestEvery(g.entries))):
+		case !g.digest && p.After.Messages >= maxMessages:
+		default:
+			p.make(g)
+		}
+	}
+}
+
+// make makes the message of a group. One that changes nothing about the incident of a storm is not made.
+func (p *planner) make(g *group) {
+	message := messageOf(g.entries, p.now)
+	message.Incident, message.Storm = g.incident, g.digest
+	for i := range g.entries {
+		p.Withdrawn = append(p.Withdrawn, g.entries[i].messages...)
+	}
+	if g.incident.ID != uuid.Nil && !message.Calls() && g.incident.Left > 0 {
+		p.Done = append(p.Done, message.Items...)
+		return
+	}
+	if g.digest {
+		message.Type, p.After.DigestAt = Digest, p.now
 	} else {
-		messages = groups(&state, entries, now)
+		p.After.Messages++
 	}
-	return messages, done, state
+	p.Messages = append(p.Messages, message)
+}
+
+func (p *planner) finish(e *Entry) {
+	p.Done = append(p.Done, e.items...)
+	p.Withdrawn = append(p.Withdrawn, e.messages...)
+}
+
+// digestEvery is the least time between two digests: at most each minute while something of high priority waits, else each 5 minutes.
+func digestEvery(entries []Entry) time.Duration {
+	if entries[0].Alarm.Priority == alarm.High {
+		return DigestEvery
+	}
+	return slowDigest
 }
 
 // wait is how long an event waits for others that belong into its message.
@@ -81,138 +193,6 @@ func wait(priority alarm.Priority) time.Duration {
 	}
 }
 
-// reduce makes one entry of each alarm's items, the worst first, and returns the items that need no message.
-func reduce(pending []Item) (entries []Entry, done []int64) {
-	byAlarm := map[alarm.ID][]Item{}
-	for _, item := range pending {
-		byAlarm[item.Alarm.ID] = append(byAlarm[item.Alarm.ID], item)
-	}
-	for _, items := range byAlarm {
-		slices.SortFunc(items, func(a, b Item) int { return cmp.Compare(a.Version, b.Version) })
-		if entry, ok := entryOf(items); ok {
-			entries = append(entries, entry)
-			continue
-		}
-		for _, item := range items {
-			done = append(done, item.ID)
-		}
-	}
-	slices.SortFunc(entries, func(a, b Entry) int {
-		return cmp.Or(cmp.Compare(b.Alarm.Priority, a.Alarm.Priority), boolean(b.Type.calls(), a.Type.calls()),
-			a.Alarm.Since.Compare(b.Alarm.Since), cmp.Compare(a.Alarm.Subject, b.Alarm.Subject), slices.Compare(a.Alarm.ID[:], b.Alarm.ID[:]))
-	})
-	return entries, done
-}
-
-func boolean(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	default:
-		return -1
-	}
-}
-
-// entryOf is false when the items need no message: what was acknowledged meanwhile does not escalate, and the end of an alarm is not
-// reported where its beginning was not.
-func entryOf(items []Item) (Entry, bool) {
-	last := &items[len(items)-1]
-	entry := Entry{Alarm: last.Alarm, queuedAt: last.QueuedAt}
-	told := false
-	for i := range items {
-		item := &items[i]
-		entry.items = append(entry.items, item.ID)
-		told = told || item.Told
-		kind := typeOf(item.Kind)
-		if kind == "" || overtaken(kind, &item.Alarm) {
-			continue
-		}
-		if kind == Raised || kind == Reopened {
-			entry.raises++
-		}
-		entry.Type, entry.At, entry.Tier = kind, item.At, max(entry.Tier, item.Tier)
-		entry.Events = append(entry.Events, kind)
-		if item.QueuedAt.Before(entry.queuedAt) {
-			entry.queuedAt = item.QueuedAt
-		}
-	}
-	return entry, told && len(entry.Events) > 0 || slices.ContainsFunc(entry.Events, Type.calls)
-}
-
-// overtaken reports whether a person has acted since, so that the event needs no answer any more. The first raise is reported all the
-// same: its acknowledgement may be.
-func overtaken(kind Type, a *Alarm) bool {
-	switch kind {
-	case Escalated:
-		return a.Acknowledged || a.Snoozed || !a.Open
-	case Reopened:
-		return a.Acknowledged || a.Snoozed
-	default:
-		return false
-	}
-}
-
-// digest makes one message of everything: at most each minute while something of high priority waits, else each 5 minutes.
-func digest(state *State, entries []Entry, now time.Time) []Message {
-	if len(entries) == 0 {
-		return nil
-	}
-	every := slowDigest
-	if entries[0].Alarm.Priority == alarm.High {
-		every = DigestEvery
-	}
-	if now.Before(state.DigestAt.Add(every)) || !slices.ContainsFunc(entries, func(e Entry) bool { return due(&e, now) }) {
-		return nil
-	}
-	state.DigestAt = now
-	message := messageOf(entries, now)
-	message.Type, message.Storm = Digest, true
-	return []Message{message}
-}
-
 func due(e *Entry, now time.Time) bool {
 	return !now.Before(e.queuedAt.Add(wait(e.Alarm.Priority)))
-}
-
-// groups makes a message of the entries of each condition and cohort once one of them has waited long enough, within the rate.
-func groups(state *State, entries []Entry, now time.Time) (messages []Message) {
-	type key struct {
-		condition alarm.Condition
-		cohort    string
-	}
-	var order []key
-	groups := map[key][]Entry{}
-	for _, entry := range entries {
-		k := key{entry.Alarm.Condition, entry.Alarm.Cohort}
-		if groups[k] == nil {
-			order = append(order, k)
-		}
-		groups[k] = append(groups[k], entry)
-	}
-	for _, k := range order {
-		group := groups[k]
-		if state.Messages >= maxMessages {
-			break
-		}
-		if slices.ContainsFunc(group, func(e Entry) bool { return due(&e, now) }) {
-			state.Messages++
-			messages = append(messages, messageOf(group, now))
-		}
-	}
-	return messages
-}
-
-func messageOf(entries []Entry, now time.Time) Message {
-	message := Message{Type: Digest, At: now, Entries: entries}
-	if len(entries) == 1 {
-		message.Type, message.At = entries[0].Type, entries[0].At
-	}
-	for i := range entries {
-		message.Priority = max(message.Priority, entries[i].Alarm.Priority)
-		message.Raises += entries[i].raises
-		message.Items = append(message.Items, entries[i].items...)
-	}
-	return message
 }

@@ -43,10 +43,10 @@ func TestMessagesWaitForOthersByPriority(t *testing.T) {
 	t.Parallel()
 	for priority, wait := range map[alarm.Priority]time.Duration{alarm.High: 2 * time.Second, alarm.Medium: 10 * time.Second, alarm.Low: time.Minute} {
 		pending := items(priority, noon, "A raised")
-		if messages, _, _ := notify.Plan(notify.State{}, pending, noon.Add(wait-time.Nanosecond)); len(messages) != 0 {
+		if messages := notify.Plan(notify.Sent{}, pending, noon.Add(wait-time.Nanosecond)).Messages; len(messages) != 0 {
 			t.Errorf("%s: sent before %s", priority, wait)
 		}
-		if messages, _, _ := notify.Plan(notify.State{}, pending, noon.Add(wait)); words(messages) != "raised A[raised]" {
+		if messages := notify.Plan(notify.Sent{}, pending, noon.Add(wait)).Messages; words(messages) != "raised A[raised]" {
 			t.Errorf("%s: %q after %s", priority, words(messages), wait)
 		}
 	}
@@ -80,9 +80,9 @@ func TestEventsBecomeMessages(t *testing.T) {
 			if test.change != nil {
 				test.change(pending)
 			}
-			messages, done, _ := notify.Plan(notify.State{}, pending, noon.Add(time.Minute))
-			if got := words(messages); got != test.want || len(done) != test.done {
-				t.Errorf("messages are %q with %d items done, want %q and %d", got, len(done), test.want, test.done)
+			planned := notify.Plan(notify.Sent{}, pending, noon.Add(time.Minute))
+			if got := words(planned.Messages); got != test.want || len(planned.Done) != test.done {
+				t.Errorf("messages are %q with %d items done, want %q and %d", got, len(planned.Done), test.want, test.done)
 			}
 		})
 	}
@@ -93,28 +93,28 @@ func TestStormBeginsAtTenRaisesAndEndsBelowFive(t *testing.T) {
 	one := items(alarm.High, noon, "A raised")
 	now := noon.Add(2 * time.Second)
 	for _, test := range []struct {
-		state notify.State
+		state notify.Sent
 		want  bool
 	}{
-		{notify.State{Raises: 8}, false}, {notify.State{Raises: 9}, true},
-		{notify.State{Raises: 4, Storm: true}, true}, {notify.State{Raises: 3, Storm: true}, false},
+		{notify.Sent{Raises: 8}, false}, {notify.Sent{Raises: 9}, true},
+		{notify.Sent{Raises: 4, Storm: true}, true}, {notify.Sent{Raises: 3, Storm: true}, false},
 	} {
-		if _, _, after := notify.Plan(test.state, one, now); after.Storm != test.want {
+		if after := notify.Plan(test.state, one, now).After; after.Storm != test.want {
 			t.Errorf("%+v and a raise: storm is %t, want %t", test.state, after.Storm, test.want)
 		}
 	}
-	storm := notify.State{Storm: true, Raises: 100, DigestAt: noon}
-	if messages, _, _ := notify.Plan(storm, one, noon.Add(59*time.Second)); len(messages) != 0 {
+	storm := notify.Sent{Storm: true, Raises: 100, DigestAt: noon}
+	if messages := notify.Plan(storm, one, noon.Add(59*time.Second)).Messages; len(messages) != 0 {
 		t.Error("two digests in a minute")
 	}
-	if messages, _, after := notify.Plan(storm, one, noon.Add(time.Minute)); words(messages) != "digest A[raised]" || after.DigestAt != noon.Add(time.Minute) {
-		t.Errorf("messages are %q, want a digest", words(messages))
+	if planned := notify.Plan(storm, one, noon.Add(time.Minute)); words(planned.Messages) != "digest A[raised]" || planned.After.DigestAt != noon.Add(time.Minute) {
+		t.Errorf("messages are %q, want a digest", words(planned.Messages))
 	}
 	low := items(alarm.Low, noon, "A raised")
-	if messages, _, _ := notify.Plan(storm, low, noon.Add(299*time.Second)); len(messages) != 0 {
+	if messages := notify.Plan(storm, low, noon.Add(299*time.Second)).Messages; len(messages) != 0 {
 		t.Error("two digests of low priority in 5 minutes")
 	}
-	if messages, _, _ := notify.Plan(storm, low, noon.Add(300*time.Second)); len(messages) != 1 {
+	if messages := notify.Plan(storm, low, noon.Add(300*time.Second)).Messages; len(messages) != 1 {
 		t.Error("no digest of low priority after 5 minutes")
 	}
 }
@@ -126,7 +126,7 @@ func TestAtMostTenMessagesAMinute(t *testing.T) {
 		pending[i].Alarm.Cohort = fmt.Sprint(i)
 	}
 	pending[2].Alarm.Since = noon.Add(-time.Hour)
-	messages, _, _ := notify.Plan(notify.State{Messages: 9}, pending, noon.Add(time.Minute))
+	messages := notify.Plan(notify.Sent{Messages: 9}, pending, noon.Add(time.Minute)).Messages
 	if words(messages) != "raised C[raised]" {
 		t.Errorf("messages are %q, want the tenth alone, that of the oldest alarm", words(messages))
 	}
@@ -147,5 +147,75 @@ func TestDelaysOfRetries(t *testing.T) {
 	}
 	if _, again := notify.RetryDelay(alarm.High, 1000, 24*time.Hour); again {
 		t.Error("a message of high priority is tried for more than a day")
+	}
+}
+
+func TestAnswersAndUntakenMessages(t *testing.T) {
+	t.Parallel()
+	one, two := uuid.New(), uuid.New()
+	for name, test := range map[string]struct {
+		pending   []string
+		change    func(all []notify.Item)
+		want      string
+		done      int
+		withdrawn int
+	}{
+		"nothing new": {pending: []string{"A raised"}, change: func(all []notify.Item) { all[0].Message = one }},
+		"new of an alarm in a message": {pending: []string{"A raised", "A escalated"}, change: func(all []notify.Item) { all[0].Message = one },
+			want: "escalated A[raised escalated]", withdrawn: 1},
+		"new of another alarm": {pending: []string{"A raised", "B raised"}, change: func(all []notify.Item) { all[0].Message = one },
+			want: "raised B[raised]"},
+		"through a message of both": {pending: []string{"A raised", "B raised", "B worsened", "A escalated"}, change: func(all []notify.Item) {
+			all[0].Message, all[1].Message, all[2].Message = one, one, two
+		}, want: "digest A[raised escalated] B[raised worsened]", withdrawn: 3},
+		"repeats of an escalation": {pending: []string{"A raised", "A escalated", "A escalated"}, want: "escalated A[raised escalated]"},
+		"a raise that is snoozed":  {pending: []string{"A raised"}, change: func(all []notify.Item) { all[0].Alarm.Snoozed = true }},
+		"a raise that is acknowledged, with the event": {pending: []string{"A raised", "A acknowledged"}, change: func(all []notify.Item) {
+			all[0].Alarm.Acknowledged, all[1].Alarm.Acknowledged = true, true
+		}, want: "acknowledged A[raised acknowledged]"},
+		"an escalation in a message, acknowledged": {pending: []string{"A escalated", "A acknowledged"}, change: func(all []notify.Item) {
+			all[0].Alarm.Acknowledged, all[1].Alarm.Acknowledged, all[0].Message = true, true, one
+		}, done: 2, withdrawn: 1},
+		"of a destination that cannot be reached": {pending: []string{"A undelivered"}, want: "escalated A[escalated]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pending := items(alarm.High, noon, test.pending...)
+			if test.change != nil {
+				test.change(pending)
+			}
+			planned := notify.Plan(notify.Sent{}, pending, noon.Add(time.Minute))
+			if got := words(planned.Messages); got != test.want || len(planned.Done) != test.done || len(planned.Withdrawn) != test.withdrawn {
+				t.Errorf("messages are %q, %d items done, %d withdrawn; want %q, %d, %d", got, len(planned.Done), len(planned.Withdrawn), test.want, test.done, test.withdrawn)
+			}
+		})
+	}
+}
+
+func TestDestinationWithIncidentsGetsAMessageForEach(t *testing.T) {
+	t.Parallel()
+	storm := notify.Incident{ID: uuid.New()}
+	sent := notify.Sent{Incidents: true, StormIncident: storm}
+	pending := items(alarm.High, noon, "A raised", "B raised")
+	if planned := notify.Plan(sent, pending, noon.Add(time.Minute)); words(planned.Messages) != "raised A[raised]; raised B[raised]" {
+		t.Errorf("messages are %q, want one for each alarm", words(planned.Messages))
+	}
+	sent.Raises, sent.Messages = 9, 2
+	pending = items(alarm.High, noon, "A escalated", "B raised", "C raised")
+	pending[0].Told = true
+	planned := notify.Plan(sent, pending, noon.Add(time.Minute))
+	if words(planned.Messages) != "escalated A[escalated]; digest B[raised] C[raised]" || planned.Messages[1].Key() != storm.ID || planned.After.Messages != 3 {
+		t.Errorf("in a storm messages are %q, want A by itself and the others together", words(planned.Messages))
+	}
+	for left, want := range map[int]string{1: "", 0: "cleared A[cleared]"} {
+		pending = items(alarm.High, noon, "A cleared")
+		pending[0].Told, pending[0].Incident = true, notify.Incident{ID: storm.ID, Open: left, Left: left}
+		planned := notify.Plan(notify.Sent{Incidents: true}, pending, noon.Add(time.Minute))
+		if words(planned.Messages) != want || len(planned.Done)+len(planned.Messages) != 1 {
+			t.Errorf("with %d alarms left: %q, want %q", left, words(planned.Messages), want)
+		}
+		if left == 0 && planned.Messages[0].State() != notify.Resolve {
+			t.Error("the incident is not resolved with its last alarm")
+		}
 	}
 }

@@ -39,6 +39,41 @@ func (r *Router) Route(event *Event, now time.Time) (destinations []string, call
 	return slices.Compact(destinations), true
 }
 
+// Next returns the destinations that are called when one cannot be reached, and their tier: the first one above the lowest tier of the
+// unreached and above the event's, if it is itself Undelivered, that has others.
+func (r *Router) Next(unreached string, event *Event, now time.Time) (destinations []string, tier int16) {
+	above := int16(maxTier)
+	for i := range r.file.Routes {
+		if route := &r.file.Routes[i]; route.matches(event) && slices.Contains(route.To, unreached) {
+			above = min(above, route.Tier)
+		}
+	}
+	for tier := max(above, event.Tier) + 1; tier <= maxTier; tier++ {
+		for i := range r.file.Routes {
+			route := &r.file.Routes[i]
+			if route.Tier == tier && route.matches(event) && !route.muted(now) {
+				destinations = append(destinations, route.To...)
+			}
+		}
+		destinations = slices.DeleteFunc(destinations, func(name string) bool { return name == unreached })
+		if len(destinations) > 0 {
+			slices.Sort(destinations)
+			return slices.Compact(destinations), tier
+		}
+	}
+	return nil, 0
+}
+
+// KeepsState reports whether a destination is told the state of alarms instead of messages.
+func (r *Router) KeepsState(destination string) bool {
+	return r.file.Destinations[destination].Alertmanager != nil
+}
+
+// Incidents reports whether a destination shows each alarm as an incident of its own.
+func (r *Router) Incidents(destination string) bool {
+	return r.file.Destinations[destination].PagerDuty != nil
+}
+
 // Reports tells whether an event is reported at all.
 func Reports(event *Event) bool { return typeOf(event.Kind) != "" }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/live"
 	"heartbeat/internal/readmodel"
@@ -54,6 +56,15 @@ type DeadLetters interface {
 	DeadLetters(ctx context.Context, query readmodel.DeadLetterQuery) ([]readmodel.DeadLetter, error)
 	Reasons(ctx context.Context) ([]readmodel.ReasonCount, error)
 	DeadLetter(ctx context.Context, id int64) (readmodel.RawDeadLetter, error)
+}
+
+// Deliveries are the messages to people.
+type Deliveries interface {
+	List(ctx context.Context, state, destination string, limit int) ([]readmodel.Delivery, error)
+	Depths(ctx context.Context, now time.Time) (destinations []readmodel.Destination, unrouted int, err error)
+	// Retry sends messages again that were given up: one, or all of a destination. It fails with readmodel.ErrReadOnly where the database
+	// takes no change.
+	Retry(ctx context.Context, id uuid.UUID, destination string, now time.Time) (int, error)
 }
 
 // Replayer tries to store a dead letter as a reading.

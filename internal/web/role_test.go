@@ -73,6 +73,7 @@ var table = map[string]users.Role{
 	"GET /api/v1/customers/{id}": users.Viewer, "GET /api/v1/customers/{id}/readings": users.Viewer, "GET /api/v1/customers/{id}/minutes": users.Viewer,
 	"GET /api/v1/pipeline": users.Viewer, "GET /api/v1/tables": users.Viewer, "GET /api/v1/incidents": users.Viewer,
 	"GET /api/v1/dead-letters": users.Viewer, "GET /api/v1/dead-letters/{id}": users.Viewer, "POST /api/v1/dead-letters/{id}/replay": users.Operator,
+	"GET /api/v1/deliveries": users.Viewer, "POST /api/v1/deliveries/{id}/retry": users.Operator, "POST /api/v1/destinations/{name}/retry": users.Operator,
 	"GET /api/v1/alarms": users.Viewer, "GET /api/v1/alarms/{id}": users.Viewer, "POST /api/v1/alarms/{id}": users.Operator,
 	"POST /api/v1/alarms/{id}/ack": users.Operator, "POST /api/v1/alarms/{id}/snooze": users.Operator, "POST /api/v1/alarms/{id}/close": users.Operator,
 	"POST /api/v1/alarms/{id}/assign": users.Operator, "POST /api/v1/alarms/{id}/comment": users.Operator,

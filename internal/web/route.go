@@ -57,6 +57,9 @@ func (s *Server) routes() []route {
 		{method: "GET", path: apiPrefix + "/dead-letters", role: users.Viewer, query: []string{"before", "reason", "pending", "limit"}, handle: s.deadLetters},
 		{method: "GET", path: apiPrefix + "/dead-letters/{id}", role: users.Viewer, handle: s.deadLetter},
 		{method: "POST", path: apiPrefix + "/dead-letters/{id}/replay", role: users.Operator, handle: s.replay},
+		{method: "GET", path: apiPrefix + "/deliveries", role: users.Viewer, query: []string{"state", "destination", "limit"}, handle: s.deliveries},
+		{method: "POST", path: apiPrefix + "/deliveries/{id}/retry", role: users.Operator, handle: s.retryDelivery},
+		{method: "POST", path: apiPrefix + "/destinations/{name}/retry", role: users.Operator, handle: s.retryDestination},
 		{method: "GET", path: apiPrefix + "/alarms", role: users.Viewer, query: alarmapi.Filters, person: inQuery("subject"), handle: s.alarms.List},
 		{method: "GET", path: apiPrefix + "/alarms/{id}", role: users.Viewer, handle: s.alarms.Show},
 		{method: "POST", path: apiPrefix + "/alarms/{id}", role: users.Operator, large: true, handle: s.alarms.ActOnSeveral}, // id is the action: the mux allows one name at this place

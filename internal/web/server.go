@@ -21,7 +21,7 @@ import (
 	"heartbeat/internal/stream"
 )
 
-// Options are what a Server is made of. Fleet, Store, AlarmStore and LimitStore are required.
+// Options are what a Server is made of. Fleet, Store, AlarmStore, LimitStore and Deliveries are required.
 type Options struct {
 	Fleet      Fleet
 	Store      Store
@@ -31,6 +31,7 @@ type Options struct {
 	Alarms     stream.Alarms // nil: the stream carries no alarms
 	AlarmStore alarmapi.AlarmStore
 	LimitStore alarmapi.LimitStore
+	Deliveries Deliveries
 	Logger     *slog.Logger
 	Registry   *prometheus.Registry // what /metrics shows; nil for one of its own
 
@@ -69,6 +70,8 @@ func (o Options) validate() error {
 		return errors.New("set up console: Store is missing")
 	case o.AlarmStore == nil || o.LimitStore == nil:
 		return errors.New("set up console: AlarmStore or LimitStore is missing")
+	case o.Deliveries == nil:
+		return errors.New("set up console: Deliveries are missing")
 	case o.Auth.Token != "" && len(o.Auth.Token) < minToken:
 		return errors.New("set up console: the token has fewer than 12 characters: choose a longer one")
 	}

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { closeAll, raise, sql } from "./alarms.mjs";
-import { System, browser, visit } from "./harness.mjs";
+import { System, browser, until, visit } from "./harness.mjs";
 
 const LIVE = "#link >> text=Live";
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true };
@@ -316,6 +316,21 @@ INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, actor) SELECT g
       await page.locator(".done", { hasText: "CUST_00061, rate high: noted." }).waitFor();
       await page.locator(".note", { hasText: `At ${width}` }).waitFor({ state: "attached" });
     }
+  });
+
+  test("messages to people are listed, and one that was given up is sent again", async () => {
+    sql(system, `INSERT INTO notification_destinations (name) VALUES ('log') ON CONFLICT DO NOTHING;
+      INSERT INTO deliveries (delivery_id, destination, type, priority, alarm_ids, raises, body, created_at, next_attempt_at, state, ended_at, attempts, code, error)
+      VALUES ('00000000-0000-0000-0000-0000000000ff', 'log', 'raised', 'high', '{}', 1, '{}', now(), now(), 'dead', now(), 7, 503, 'the receiver answered 503')`);
+    const page = await open({ hash: "#/pipeline" });
+    const section = page.getByRole("region", { name: "Notifications" });
+    await section.getByRole("button", { name: "dead", exact: true }).click();
+    const dead = section.locator("tr", { hasText: "the receiver answered 503" });
+    await dead.waitFor();
+    await accessible(page, "messages");
+    await dead.getByRole("button", { name: /^Retry the message to log/ }).click();
+    await section.getByText("1 sent again.").waitFor();
+    await until("the notifier to send it", () => sql(system, "SELECT state FROM deliveries WHERE delivery_id = '00000000-0000-0000-0000-0000000000ff'") === "sent");
   });
 
   test("a viewer is offered no action, and the server refuses one", async () => {

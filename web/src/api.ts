@@ -155,6 +155,38 @@ export interface DeadLetterPage {
   readonly next: number | null;
 }
 
+export interface Delivery {
+  readonly delivery_id: string;
+  readonly destination: string;
+  readonly type: string;
+  readonly priority: string;
+  readonly alarms: number;
+  readonly state: "pending" | "sent" | "dead" | "withdrawn";
+  readonly attempts: number;
+  readonly code: number | null;
+  readonly error: string;
+  readonly created_at: string;
+  readonly next_attempt_at: string | null;
+  readonly ended_at: string | null;
+}
+
+export interface Destination {
+  readonly name: string;
+  readonly queued: number;
+  readonly pending: number;
+  readonly dead: number;
+  readonly oldest: string | null;
+  readonly storm: boolean;
+  readonly disabled_since: string | null;
+  readonly error: string;
+}
+
+export interface DeliveryPage {
+  readonly destinations: readonly Destination[];
+  readonly deliveries: readonly Delivery[];
+  readonly unrouted_events: number;
+}
+
 export interface Table {
   readonly table: string;
   readonly partition: string;

@@ -1,13 +1,18 @@
 package destination
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
+
+	"heartbeat/internal/notify"
 )
 
 const dialTimeout = 5 * time.Second
@@ -71,14 +76,39 @@ func (a allowance) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
+// dialing is how a destination is reached.
+type dialing struct {
+	dialer *net.Dialer
+	roots  *x509.CertPool // nil: the system's
+}
+
+func newDialing(config *notify.Dial) (*dialing, error) {
+	allowed, err := parseAllowance(config.Allow)
+	if err != nil {
+		return nil, err
+	}
+	d := &dialing{dialer: &net.Dialer{Timeout: dialTimeout, Control: allowed.control}}
+	if config.CAFile == "" {
+		return d, nil
+	}
+	text, err := os.ReadFile(config.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	d.roots = x509.NewCertPool()
+	if !d.roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("ca_file: %s has no certificate in PEM", config.CAFile)
+	}
+	return d, nil
+}
+
 // client returns a client that dials what is allowed, follows no redirect and uses no proxy.
-func (a allowance) client() *http.Client {
-	dialer := &net.Dialer{Timeout: dialTimeout, Control: a.control}
+func (d *dialing) client() *http.Client {
 	return &http.Client{
 		Timeout:       Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext: dialer.DialContext, TLSHandshakeTimeout: dialTimeout, ForceAttemptHTTP2: true,
+			DialContext: d.dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: d.roots}, TLSHandshakeTimeout: dialTimeout, ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
 		},
 	}

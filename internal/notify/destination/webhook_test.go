@@ -27,17 +27,7 @@ const (
 
 func senders(t *testing.T, text string) map[string]destination.Sender {
 	t.Helper()
-	t.Setenv("WARD_SECRET", secret)
-	t.Setenv("NEXT_SECRET", otherSecret)
-	file, err := notify.Parse([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := destination.New(file, notify.Words{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
+	return sendersWith(t, text, notify.Words{})
 }
 
 // webhook returns a sender to a URL, which is on this machine's loopback.

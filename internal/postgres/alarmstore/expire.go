@@ -49,9 +49,10 @@ SELECT gen_random_uuid(), alarm_id, version, 'snooze_ended', $1
   FROM ended`
 )
 
-// Expire ends the acknowledgements and snoozes whose time is over and returns how many. Each statement is a transaction of its own and
-// skips what is locked, so any number of processes may call it: none ends the same one twice. It writes nothing where nothing is
-// over, so a role that only reads may call it.
+// Expire writes down that acknowledgements and snoozes are over, so that people are called again, and returns how many. Notifiers
+// alone call it. Where none runs, nobody would be called; whoever reads an alarm compares the time with its columns. Each
+// statement is a transaction of its own and skips what is locked, so any number of processes may call it: none ends the same one twice. Now is
+// the database's clock, as Now returns it.
 func (s *Store) Expire(ctx context.Context, now time.Time) (count int, err error) {
 	now = now.UTC().Truncate(time.Microsecond)
 	over := false

@@ -75,9 +75,6 @@ SELECT coalesce(string_agg(attname, ' '), '')
 				t.Errorf("%s: %v", action.Kind, err)
 			}
 		}
-		if _, err := store.Expire(t.Context(), minutes(30)); err != nil {
-			t.Error(err)
-		}
 		limit := mustSet(t, store, alarm.Limit{Scope: "fleet", High: 170, Author: "anna", Reason: "x"})
 		if _, err := store.EndLimit(t.Context(), limit.ID, "anna", "x"); err != nil {
 			t.Error(err)

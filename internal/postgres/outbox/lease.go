@@ -24,8 +24,9 @@ type Delivery struct {
 	CreatedAt time.Time
 }
 
-// leaseSQL leases what is due. A message waits for earlier ones about the same alarm, so "cleared" never comes before "raised", and a
-// digest for earlier digests, whose alarms are too many to compare.
+// leaseSQL leases what is due. A message waits for earlier ones about the same alarm or incident, so "cleared" never comes before
+// "raised", and a digest for earlier digests, whose alarms are too many to compare. A call is not sent once its alarms are answered,
+// also if the event of the answer is not routed yet.
 const leaseSQL = `
 UPDATE deliveries AS d
    SET leased_until = @now::timestamptz + @lease::interval, leased_by = @owner, attempts = d.attempts + 1
@@ -38,7 +39,9 @@ UPDATE deliveries AS d
           AND NOT EXISTS (
               SELECT FROM deliveries AS earlier
                WHERE earlier.destination = next.destination AND earlier.state = 'pending' AND earlier.sequence < next.sequence
-                 AND CASE WHEN earlier.type = 'digest' AND next.type = 'digest' THEN true ELSE earlier.alarm_ids && next.alarm_ids END)
+                 AND CASE WHEN earlier.type = 'digest' AND next.type = 'digest' OR earlier.incident = next.incident THEN true
+                      ELSE earlier.alarm_ids && next.alarm_ids END)
+          AND (NOT next.calls OR EXISTS (SELECT FROM alarms AS a WHERE a.alarm_id = ANY (next.alarm_ids) AND ` + unanswered + `))
         ORDER BY next.priority DESC, next.sequence
         LIMIT @limit
           FOR UPDATE SKIP LOCKED)
@@ -53,11 +56,7 @@ func (s *Store) Lease(ctx context.Context, destination, owner string, limit int,
 		return nil, fmt.Errorf("lease messages: %w", err)
 	}
 	deliveries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Delivery, err error) {
-		priority := ""
-		if err = row.Scan(&d.ID, &d.Body, &priority, &d.Attempts, &d.CreatedAt); err == nil {
-			d.Priority, err = alarm.ParsePriority(priority)
-		}
-		return d, err
+		return d, row.Scan(&d.ID, &d.Body, (*priority)(&d.Priority), &d.Attempts, &d.CreatedAt)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("lease messages: %w", err)
@@ -70,15 +69,25 @@ type Attempt struct {
 	Code       int
 	RetryAfter time.Duration
 	Gone       bool   // the destination wants no more messages
-	Error      string // empty: the receiver has taken the message
+	Rejected   bool   // the destination will never take this message
+	Untaken    bool   // the destination has certainly not taken the message
+	Error      string // empty: the destination has taken the message
 }
 
 // finishSQL names the lease that the attempt was made under: a process that was suspended beyond its lease changes nothing.
 const finishSQL = `
 UPDATE deliveries
    SET state = @state, ended_at = CASE WHEN @state = 'pending' THEN NULL ELSE @now::timestamptz END, next_attempt_at = @next,
-       leased_until = NULL, leased_by = NULL, code = nullif(@code::integer, 0), error = @error
+       leased_until = NULL, leased_by = NULL, code = nullif(@code::integer, 0), error = @error, refused = refused + @untaken::boolean::integer
  WHERE delivery_id = @id AND state = 'pending' AND leased_by = @owner AND attempts = @attempts`
+
+// takenSQL notes who was told of what, and forgets the events.
+const takenSQL = `
+WITH told AS (
+    INSERT INTO notification_told (alarm_id, destination, incident)
+    SELECT DISTINCT alarm_id, destination, incident FROM deliveries, unnest(alarm_ids) AS alarm_id WHERE delivery_id = $1
+        ON CONFLICT DO NOTHING)
+DELETE FROM notification_queue WHERE delivery_id = $1`
 
 // Finish records how an attempt ended: sent, to be sent again, or dead.
 func (s *Store) Finish(ctx context.Context, destination, owner string, delivery *Delivery, attempt Attempt, now time.Time) error {
@@ -86,18 +95,27 @@ func (s *Store) Finish(ctx context.Context, destination, owner string, delivery 
 	if attempt.Error != "" {
 		delay, again := notify.RetryDelay(delivery.Priority, delivery.Attempts, now.Sub(delivery.CreatedAt))
 		state, next = "pending", now.Add(max(delay, attempt.RetryAfter))
-		if !again || attempt.Gone {
+		if !again || attempt.Gone || attempt.Rejected {
 			state = "dead"
 		}
 	}
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, finishSQL, pgx.NamedArgs{
+		tag, err := tx.Exec(ctx, finishSQL, pgx.NamedArgs{
 			"id": delivery.ID, "owner": owner, "attempts": delivery.Attempts, "state": state, "now": now, "next": next,
-			"code": attempt.Code, "error": attempt.Error,
-		}); err != nil || !attempt.Gone {
+			"code": attempt.Code, "error": attempt.Error, "untaken": attempt.Untaken,
+		})
+		if err != nil {
 			return err
 		}
-		return disable(ctx, tx, destination, attempt.Error, now)
+		if state == "sent" && tag.RowsAffected() > 0 {
+			if _, err := tx.Exec(ctx, takenSQL, delivery.ID); err != nil {
+				return err
+			}
+		}
+		if attempt.Gone {
+			return disable(ctx, tx, destination, attempt.Error, now)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("record attempt: %w", err)

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"heartbeat/internal/alarm"
 	"heartbeat/internal/notify"
 )
 
@@ -33,9 +33,10 @@ const (
 
 // Routed counts what a pass has done.
 type Routed struct {
-	Events   int // marked as routed
-	Messages int // made
-	Passed   int // events that were too old to be reported
+	Events     int // marked as routed
+	Messages   int // made
+	Passed     int // events that were too old to be reported
+	FailedOver int // alarms of which the next tier was told, because a destination could not be reached
 }
 
 // Route queues the events that are not routed yet for their destinations, turns what has waited long enough into messages, and marks
@@ -48,10 +49,12 @@ func (s *Store) Route(ctx context.Context, router *notify.Router, encoder Encode
 			return err
 		}
 		pass := pass{tx: tx, router: router, encoder: encoder, now: now, routed: &routed}
-		if err := pass.queue(ctx); err != nil {
-			return err
+		for _, step := range [...]func(context.Context) error{pass.queue, pass.withdrawAnswered, pass.failOver, pass.makeMessages} {
+			if err := step(ctx); err != nil {
+				return err
+			}
 		}
-		return pass.makeMessages(ctx)
+		return nil
 	})
 	if err != nil {
 		return Routed{}, fmt.Errorf("route events: %w", err)
@@ -67,27 +70,10 @@ type pass struct {
 	routed  *Routed
 }
 
-const alarmColumns = `
-a.alarm_id, a.version, a.subject, a.condition, a.priority::text,
-coalesce((SELECT m.cohort FROM cohort_members AS m
-           WHERE m.customer_id = a.subject AND m.effective_from <= @now
-           ORDER BY m.effective_from DESC LIMIT 1), ''),
-a.closed_at IS NULL,
-a.acknowledged_at IS NOT NULL AND (a.acknowledged_until IS NULL OR a.acknowledged_until > @now),
-a.snoozed_until IS NOT NULL AND a.snoozed_until > @now,
-a.active_since, coalesce(a.cleared_at, '0001-01-01Z'), coalesce(a.value, 0), coalesce(a.peak, 0), coalesce(a."limit", 0)`
-
-// targets returns where to scan alarmColumns to.
-func targets(a *notify.Alarm, priority *string) []any {
-	return []any{
-		&a.ID, &a.Version, &a.Subject, &a.Condition, priority, &a.Cohort, &a.Open, &a.Acknowledged, &a.Snoozed,
-		&a.Since, &a.ClearedAt, &a.Value, &a.Peak, &a.Limit,
-	}
-}
-
 type unrouted struct {
-	id       uuid.UUID
-	recorded time.Time
+	id            uuid.UUID
+	recorded      time.Time
+	undeliveredTo string
 	notify.Event
 }
 
@@ -104,12 +90,7 @@ SELECT e.event_id, e.recorded_at, e.kind, e.version, coalesce(e.tier, 0), e.at,`
 		return err
 	}
 	events, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e unrouted, err error) {
-		priority := ""
-		err = row.Scan(append([]any{&e.id, &e.recorded, &e.Kind, &e.Event.Version, &e.Tier, &e.At}, targets(&e.Alarm, &priority)...)...)
-		if err == nil {
-			e.Alarm.Priority, err = alarm.ParsePriority(priority)
-		}
-		return e, err
+		return e, row.Scan(append([]any{&e.id, &e.recorded, &e.Kind, &e.Event.Version, &e.Tier, &e.At}, targets(&e.Alarm)...)...)
 	})
 	if err != nil || len(events) == 0 {
 		return err
@@ -117,22 +98,27 @@ SELECT e.event_id, e.recorded_at, e.kind, e.version, coalesce(e.tier, 0), e.at,`
 	if err := p.insert(ctx, events); err != nil {
 		return err
 	}
-	ids := make([]uuid.UUID, len(events))
+	ids, alarms := make([]uuid.UUID, len(events)), make([]uuid.UUID, len(events))
 	for i := range events {
-		ids[i] = events[i].id
+		ids[i], alarms[i] = events[i].id, events[i].Alarm.ID
+	}
+	p.routed.Events = len(events)
+	if _, err := p.tx.Exec(ctx, `
+UPDATE notification_states AS s SET version = a.version FROM alarms AS a WHERE a.alarm_id = s.alarm_id AND s.alarm_id = ANY ($1)`, alarms); err != nil {
+		return err
 	}
 	_, err = p.tx.Exec(ctx, `UPDATE alarm_events SET routed_at = $1 WHERE event_id = ANY ($2) AND routed_at IS NULL`, p.now, ids)
-	p.routed.Events = len(events)
 	return err
 }
 
 // queueSQL inserts events for the destinations that the router chose. An event without a destination reports that nothing is left
 // to do: it goes to whoever was called about the alarm or is about to be.
 const queueSQL = `
-INSERT INTO notification_queue (destination, event_id, alarm_id, version, kind, tier, at, queued_at)
-SELECT d.name, e.event_id, e.alarm_id, e.version, e.kind, e.tier, e.at, @now
-  FROM unnest(@destinations::text[], @events::uuid[], @alarms::uuid[], @versions::bigint[], @kinds::text[], @tiers::smallint[], @ats::timestamptz[])
-       AS e (destination, event_id, alarm_id, version, kind, tier, at)
+INSERT INTO notification_queue (destination, event_id, alarm_id, version, kind, tier, at, undelivered_to, queued_at)
+SELECT d.name, e.event_id, e.alarm_id, e.version, e.kind, e.tier, e.at, e.undelivered_to, @now
+  FROM unnest(@destinations::text[], @events::uuid[], @alarms::uuid[], @versions::bigint[], @kinds::text[], @tiers::smallint[], @ats::timestamptz[],
+              @undelivered::text[])
+       AS e (destination, event_id, alarm_id, version, kind, tier, at, undelivered_to)
  CROSS JOIN LATERAL (
        SELECT e.destination AS name WHERE e.destination <> ''
         UNION
@@ -141,14 +127,10 @@ SELECT d.name, e.event_id, e.alarm_id, e.version, e.kind, e.tier, e.at, @now
        SELECT destination FROM notification_queue AS waiting WHERE e.destination = '' AND waiting.alarm_id = e.alarm_id) AS d
     ON CONFLICT (destination, event_id) DO NOTHING`
 
-// insert queues calls first: an end in the same pass must find them.
+// insert queues calls first: an end in the same pass must find them. A destination that keeps states gets no events.
 func (p *pass) insert(ctx context.Context, events []unrouted) error {
 	for _, calling := range [...]bool{true, false} {
-		var destinations, kinds []string
-		var ids, alarms []uuid.UUID
-		var versions []int64
-		var tiers []int16
-		var ats []time.Time
+		var queued, states batch
 		for i := range events {
 			e := &events[i]
 			if p.now.Sub(e.recorded) > maxAge {
@@ -165,20 +147,56 @@ func (p *pass) insert(ctx context.Context, events []unrouted) error {
 				names = []string{""}
 			}
 			for _, name := range names {
-				destinations, kinds = append(destinations, name), append(kinds, string(e.Kind))
-				ids, alarms, versions = append(ids, e.id), append(alarms, e.Alarm.ID), append(versions, e.Event.Version)
-				tiers, ats = append(tiers, e.Tier), append(ats, e.At)
+				if p.router.KeepsState(name) {
+					states.add(name, e)
+				} else {
+					queued.add(name, e)
+				}
 			}
 		}
-		if len(ids) == 0 {
-			continue
-		}
-		_, err := p.tx.Exec(ctx, queueSQL, pgx.NamedArgs{
-			"now": p.now, "destinations": destinations, "events": ids, "alarms": alarms, "versions": versions, "kinds": kinds, "tiers": tiers, "ats": ats,
-		})
-		if err != nil {
+		if err := errors.Join(p.exec(ctx, queueSQL, &queued), p.exec(ctx, stateSQL, &states)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// stateSQL begins to keep the state of alarms, or begins again.
+const stateSQL = `
+INSERT INTO notification_states AS s (destination, alarm_id, cohort, routed_at, version)
+SELECT DISTINCT ON (destination, alarm_id) destination, alarm_id, cohort, @now::timestamptz, version
+  FROM unnest(@destinations::text[], @alarms::uuid[], @cohorts::text[], @versions::bigint[]) AS e (destination, alarm_id, cohort, version)
+ ORDER BY destination, alarm_id, version DESC
+    ON CONFLICT (destination, alarm_id) DO UPDATE SET version = EXCLUDED.version, ended_at = NULL`
+
+// batch is events with their destinations, as columns.
+type batch struct {
+	destinations, kinds, cohorts, undelivered []string
+	ids, alarms                               []uuid.UUID
+	versions                                  []int64
+	tiers                                     []int16
+	ats                                       []time.Time
+}
+
+func (b *batch) add(destination string, e *unrouted) {
+	b.destinations, b.kinds = append(b.destinations, destination), append(b.kinds, string(e.Kind))
+	b.cohorts, b.undelivered = append(b.cohorts, e.Alarm.Cohort), append(b.undelivered, e.undeliveredTo)
+	b.ids, b.alarms, b.versions = append(b.ids, e.id), append(b.alarms, e.Alarm.ID), append(b.versions, e.Event.Version)
+	b.tiers, b.ats = append(b.tiers, e.Tier), append(b.ats, e.At)
+}
+
+func (p *pass) exec(ctx context.Context, sql string, b *batch) error {
+	if len(b.ids) == 0 {
+		return nil
+	}
+	if _, err := p.tx.Exec(ctx, `
+INSERT INTO notification_destinations (name) SELECT DISTINCT name FROM unnest($1::text[]) AS name WHERE name <> '' ON CONFLICT (name) DO NOTHING`,
+		b.destinations); err != nil {
+		return err
+	}
+	_, err := p.tx.Exec(ctx, sql, pgx.NamedArgs{
+		"now": p.now, "destinations": b.destinations, "events": b.ids, "alarms": b.alarms, "versions": b.versions, "kinds": b.kinds,
+		"tiers": b.tiers, "ats": b.ats, "cohorts": b.cohorts, "undelivered": b.undelivered,
+	})
+	return err
 }

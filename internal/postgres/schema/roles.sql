@@ -100,6 +100,9 @@ GRANT INSERT (scope, cohort, customer_id, low, high, hours_from, hours_to, hours
 GRANT UPDATE (ends_at, ended_by, ended_at, end_reason) ON detection_limits TO heartbeat_operator;
 GRANT INSERT (customer_id, effective_from, cohort, author) ON cohort_members TO heartbeat_operator;
 
+GRANT UPDATE (state, calls, ended_at, attempts, refused, next_attempt_at, created_at, leased_until, leased_by) ON deliveries TO heartbeat_operator;
+GRANT UPDATE (disabled_at, disabled_reason) ON notification_destinations TO heartbeat_operator;
+
 -- Notifiers: what the passing of time may change, and messages. They need no note, and no reading.
 GRANT SELECT (alarm_id, version, subject, condition, priority, active, active_since, cleared_at, closed_at, value, peak, "limit",
               acknowledged_at, acknowledged_by, acknowledged_until, snoozed_by, snoozed_until, tier) ON alarms TO heartbeat_notify;
@@ -108,7 +111,8 @@ GRANT SELECT (event_id, alarm_id, version, kind, at, recorded_at, tier, kafka_to
       UPDATE (routed_at) ON alarm_events TO heartbeat_notify;
 GRANT SELECT ON cohort_members, schema_migrations TO heartbeat_notify;
 GRANT SELECT, INSERT, UPDATE ON notification_destinations TO heartbeat_notify;
-GRANT SELECT, INSERT, DELETE ON notification_queue, notification_told TO heartbeat_notify;
+GRANT SELECT, INSERT, UPDATE, DELETE ON notification_queue, notification_states TO heartbeat_notify;
+GRANT SELECT, INSERT, DELETE ON notification_told TO heartbeat_notify;
 GRANT SELECT, INSERT, UPDATE, DELETE ON deliveries TO heartbeat_notify;
 
 -- Signing in. Users, their roles and passwords change through the user command alone, which acts as the owner.
@@ -123,6 +127,8 @@ GRANT SELECT (alarm_id, version, subject, condition, priority, current_priority,
               snoozed_by, snoozed_until, assigned_to, tier) ON alarms TO heartbeat_grafana;
 GRANT SELECT (event_id, alarm_id, version, kind, at, recorded_at, actor, priority, since, value, peak, "limit", detail, until, assignee, tier)
    ON alarm_events TO heartbeat_grafana; -- not the notes
+GRANT SELECT (delivery_id, destination, type, priority, raises, calls, created_at, state, attempts, refused, ended_at, code, error)
+   ON deliveries TO heartbeat_grafana; -- not the bytes
 GRANT SELECT ON heartbeat_records, pipeline_metrics, fleet_minute, customer_state, ingest_progress, data_incidents,
                 vw_customer_bpm_summary, vw_recent_anomalies, vw_pipeline_summary TO heartbeat_grafana;
 GRANT SELECT (anomaly_id, event_timestamp, ingestion_timestamp, kafka_offset, kafka_partition, heart_rate, customer_id,

@@ -5,9 +5,11 @@ import { bytes, count, duration, rate } from "../format";
 import { h, replace } from "../element";
 import { levelBadge } from "../header";
 import { poll } from "../poll";
+import { deliveries } from "./pipeline/deliveries";
+import { grid } from "./pipeline/grid";
 import { deadLetters } from "./pipeline/letters";
 
-/** The state of the pipeline: what is wrong and what to do, partitions, dead letters, tables. */
+/** The state of the pipeline: what is wrong and what to do, partitions, messages to people, dead letters, tables. */
 export function pipelinePage(root: HTMLElement, context: Context): void {
   const { feed, clock, signal } = context;
   const health = h("div", { class: "components" });
@@ -26,7 +28,7 @@ export function pipelinePage(root: HTMLElement, context: Context): void {
   };
   feed.on("status", show, signal);
   clock.onChange(show, signal);
-  replace(root, h("h1", { class: "visually-hidden" }, "Pipeline"), health, partitions, deadLetters(context), incidents, tables);
+  replace(root, h("h1", { class: "visually-hidden" }, "Pipeline"), health, partitions, deliveries(context), deadLetters(context), incidents, tables);
   if (!feed.status) replace(health, h("p", { class: "empty" }, "Waiting for the server…"));
   show();
   poll(() => 15_000,
@@ -37,15 +39,6 @@ export function pipelinePage(root: HTMLElement, context: Context): void {
     },
     (cause) => replace(tables, h("h2", {}, "Table partitions"), h("p", { class: "error" }, cause instanceof Error ? cause.message : String(cause))),
     signal);
-}
-
-/** A table with its own scroll bar where it is too wide. */
-export function grid(caption: string, columns: readonly string[], rows: readonly (readonly (string | Node)[])[], numbers: number): HTMLElement {
-  const cell = (tag: "th" | "td", content: string | Node, i: number): HTMLElement =>
-    h(tag, { class: i >= numbers ? "number" : false, ...(tag === "th" ? { scope: "col" } : {}) }, content);
-  return h("div", { class: "scroll-x", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", {}, h("thead", {}, h("tr", {}, ...columns.map((text, i) => cell("th", text, i)))),
-      h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((content, i) => cell("td", content, i)))))));
 }
 
 function showPartitions(section: HTMLElement, status: PipelineStatus, { feed }: Context): void {
