@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"math"
+	"time"
 
 	"heartbeat/internal/heartbeat"
 )
@@ -107,6 +108,23 @@ func (p *plan) peak(b *body) heartbeat.BPM {
 	default:
 		return 0
 	}
+}
+
+// crossing is when the rise from a rate to the level goes over the default limit, since the start of the simulation.
+func (p *plan) crossing(from float64) (time.Duration, bool) {
+	limit := highestRate + 0.5 // which rounds to a rate beyond
+	switch p.kind {
+	case Tachycardia:
+	case Bradycardia:
+		limit = lowestRate - 0.5
+	default:
+		return 0, false
+	}
+	share := min(max((limit-from)/(p.level-from), 0), 1)
+	if (from > limit) == (p.kind == Tachycardia) {
+		share = 0 // already beyond
+	}
+	return time.Duration((float64(p.onset) + share*float64(p.rise)) * 1e9).Truncate(time.Microsecond), true
 }
 
 // expected is what a monitor should report, for a customer who has a reading once in that many seconds.

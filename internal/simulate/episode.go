@@ -28,6 +28,7 @@ type Episode struct {
 	Kind     Kind                 // what happens
 	Customer heartbeat.CustomerID // 0 for a gateway outage
 	Onset    time.Time
+	Crossing time.Time // when the rise takes the rate over the default limit; zero where the kind has no limit to cross
 	End      time.Time
 	Peak     heartbeat.BPM // the extreme rate that is reached; 0 where the kind has none
 	Share    float64       // of the fleet, for a gateway outage
@@ -41,13 +42,14 @@ func (e Episode) MarshalJSON() ([]byte, error) {
 		Customer string    `json:"customer_id,omitempty"`
 		Kind     string    `json:"kind"`
 		Onset    time.Time `json:"onset"`
+		Crossing time.Time `json:"crossing,omitzero"`
 		End      time.Time `json:"end"`
 		Peak     int       `json:"peak,omitempty"`
 		Share    float64   `json:"share,omitempty"`
 		Expected Condition `json:"expected_condition"`
 	}{
-		ID: e.ID, Kind: e.Kind.String(), Onset: e.Onset.UTC(), End: e.End.UTC(), Peak: int(e.Peak), Share: e.Share,
-		Expected: e.Expected,
+		ID: e.ID, Kind: e.Kind.String(), Onset: e.Onset.UTC(), Crossing: e.Crossing.UTC(), End: e.End.UTC(), Peak: int(e.Peak),
+		Share: e.Share, Expected: e.Expected,
 	}
 	if e.Customer != 0 {
 		line.Customer = e.Customer.String()
@@ -62,6 +64,7 @@ func (e *Episode) UnmarshalJSON(data []byte) error {
 		Customer string    `json:"customer_id"`
 		Kind     string    `json:"kind"`
 		Onset    time.Time `json:"onset"`
+		Crossing time.Time `json:"crossing"`
 		End      time.Time `json:"end"`
 		Peak     int       `json:"peak"`
 		Share    float64   `json:"share"`
@@ -75,8 +78,8 @@ func (e *Episode) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*e = Episode{
-		ID: line.ID, Kind: kind, Onset: line.Onset, End: line.End, Peak: heartbeat.BPM(line.Peak), Share: line.Share,
-		Expected: line.Expected,
+		ID: line.ID, Kind: kind, Onset: line.Onset, Crossing: line.Crossing, End: line.End, Peak: heartbeat.BPM(line.Peak),
+		Share: line.Share, Expected: line.Expected,
 	}
 	if kind != GatewayOutage {
 		if e.Customer, err = heartbeat.ParseCustomerID(line.Customer); err != nil {

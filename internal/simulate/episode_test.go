@@ -124,6 +124,26 @@ func TestAFewOfTenThousandNeedSomebodyAtAnyTime(t *testing.T) {
 	}
 }
 
+func TestCrossingIsWhereTheRiseMeetsTheLimit(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		plan plan
+		from float64
+		want time.Duration // -1: none
+	}{
+		"tachycardia":              {plan{kind: Tachycardia, onset: 10, rise: 30, level: 200.5}, 80.5, 35 * time.Second},
+		"bradycardia":              {plan{kind: Bradycardia, onset: 10, rise: 30, level: 29.5}, 69.5, 32500 * time.Millisecond},
+		"beyond before the rise":   {plan{kind: Bradycardia, onset: 10, rise: 30, level: 30}, 36, 10 * time.Second},
+		"further than the level":   {plan{kind: Bradycardia, onset: 10, rise: 30, level: 30}, 20, 10 * time.Second},
+		"exercise crosses nothing": {plan{kind: Exercise, onset: 10, rise: 30, level: 160}, 80, -1},
+	} {
+		got, ok := test.plan.crossing(test.from)
+		if ok != (test.want >= 0) || ok && got != test.want {
+			t.Errorf("%s: %v, %v; want %v", name, got, ok, test.want)
+		}
+	}
+}
+
 // TestExpectationsFollowTheInterval gives none where customers report too seldom for a condition to be seen.
 func TestExpectationsFollowTheInterval(t *testing.T) {
 	t.Parallel()
@@ -152,8 +172,8 @@ func TestExpectationsFollowTheInterval(t *testing.T) {
 func TestTruthIsOneLineOfJSON(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]Episode{
-		`{"id":"16-42-3","customer_id":"CUST_00042","kind":"tachycardia","onset":"2026-02-20T10:00:00Z","end":"2026-02-20T10:05:00Z","peak":203,"expected_condition":"rate_high"}`: {
-			ID: "16-42-3", Kind: Tachycardia, Customer: 42, Onset: at, End: at.Add(5 * time.Minute), Peak: 203, Expected: RateHigh,
+		`{"id":"16-42-3","customer_id":"CUST_00042","kind":"tachycardia","onset":"2026-02-20T10:00:00Z","crossing":"2026-02-20T10:00:25Z","end":"2026-02-20T10:05:00Z","peak":203,"expected_condition":"rate_high"}`: {
+			ID: "16-42-3", Kind: Tachycardia, Customer: 42, Onset: at, Crossing: at.Add(25 * time.Second), End: at.Add(5 * time.Minute), Peak: 203, Expected: RateHigh,
 		},
 		`{"id":"16-0-1","kind":"gateway_outage","onset":"2026-02-20T10:00:00Z","end":"2026-02-20T10:05:00Z","share":0.3,"expected_condition":"outage"}`: {
 			ID: "16-0-1", Kind: GatewayOutage, Onset: at, End: at.Add(5 * time.Minute), Share: 0.3, Expected: Outage,

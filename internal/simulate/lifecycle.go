@@ -53,7 +53,7 @@ func (p *Population) truth(i int, episode *plan) Episode {
 	if expected == Silent && episode.onset < 0 {
 		expected = None // a customer who was never heard cannot turn silent
 	}
-	return Episode{
+	told := Episode{
 		ID:       episodeID(p.options.Seed, uint64(p.id(i)), uint64(p.customers[i].episodes/2)+1),
 		Kind:     episode.kind,
 		Customer: p.id(i),
@@ -62,6 +62,10 @@ func (p *Population) truth(i int, episode *plan) Episode {
 		Peak:     episode.peak(&p.customers[i].body),
 		Expected: expected,
 	}
+	if crossing, ok := episode.crossing(p.natural(i)); ok {
+		told.Crossing = p.options.Start.Add(max(crossing, 0))
+	}
+	return told
 }
 
 // report hands over the episodes that have begun when a reading is sent.

@@ -179,9 +179,7 @@ func (p *Population) advance(i int) {
 
 // record makes the reading that is due and moves the customer to the time of the next one.
 func (p *Population) record(i int, sent int64, episode *plan) {
-	c := &p.customers[i]
-	sine, cosine := math.Sincos(p.dayAngle + angle(c.next))
-	natural := c.body.rate(sine, cosine)
+	c, natural := &p.customers[i], p.natural(i)
 	t := transmission{sent: sent, recorded: c.next, customer: p.id(i), copies: 1}
 	p.source.PCG = &c.random
 	rate, injected := p.injection.draw()
@@ -198,6 +196,13 @@ func (p *Population) record(i int, sent int64, episode *plan) {
 		}
 	}
 	p.schedule(i)
+}
+
+// natural is the rate of a customer's body at the time of the next reading, without episodes.
+func (p *Population) natural(i int) float64 {
+	c := &p.customers[i]
+	sine, cosine := math.Sincos(p.dayAngle + angle(c.next))
+	return c.body.rate(sine, cosine)
 }
 
 // schedule draws the time of the next reading and takes the body there.

@@ -96,6 +96,9 @@ func (s *populationStream) run(ctx context.Context, population *simulate.Populat
 
 func (s *populationStream) addTruth(episode simulate.Episode) {
 	episode.Onset, episode.End = episode.Onset.Add(s.clock.shift), episode.End.Add(s.clock.shift)
+	if !episode.Crossing.IsZero() {
+		episode.Crossing = episode.Crossing.Add(s.clock.shift)
+	}
 	s.truth.add(episode)
 }
 
