@@ -18,6 +18,7 @@ type Detector struct {
 
 	gateStep, gateSlope  Time // bpm × 1e6, bpm × µs per µs: comparable with bpm × time
 	onDelay, offDelay    Time
+	sparse               Time
 	slow                 Time
 	stuckTime            Time
 	reopenWithin         uint32 // seconds
@@ -37,6 +38,7 @@ func New(settings Settings, source Source) (*Detector, error) {
 		gateSlope:    Time(settings.GateSlope),
 		onDelay:      micros(settings.OnDelay),
 		offDelay:     micros(settings.OffDelay),
+		sparse:       micros(settings.OnDelay) / 2,
 		slow:         micros(settings.Slow) * (100 + jitterPercent) / 100,
 		stuckTime:    micros(settings.StuckTime),
 		reopenWithin: uint32(settings.ReopenWithin / time.Second),
@@ -77,7 +79,10 @@ func (d *Detector) Step(s *State, r Reading, limits Limits, out []Transition) []
 	}
 	x := sample{at: at, runFrom: at, reading: int16(r.BPM), offset: r.Offset}
 	interval := s.interval()
-	x.slow = interval > d.slow
+	x.slow, x.needed = interval > d.slow, d.settings.OnReadings
+	if interval > d.sparse {
+		x.needed = max(x.needed-1, 1)
+	}
 	x.follows = at-previous <= interval*Time(d.settings.Confirm)
 	if x.value = x.reading; !x.slow {
 		x.value = s.median(d.settings.Median)

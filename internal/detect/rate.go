@@ -18,6 +18,7 @@ type sample struct {
 	newer   int16 // the two believed together with it, else 0
 	older   int16
 	value   int16 // what is held against the limits: the median, or the reading itself of a slow device
+	needed  int   // good readings beyond the limit that raise
 	slow    bool  // the device reports less often than once a minute
 	follows bool  // within Confirm intervals of the good reading before
 }
@@ -69,9 +70,9 @@ func (d *Detector) raiseRate(rule *rateRule, c *rateState, x sample, limit int16
 		return d.confirmRate(rule, c, x, limit, out)
 	case x.slow:
 		c.since, c.count = x.at, 1 // too long after the first: this reading is a first one itself
-	case int(c.count) >= d.settings.OnReadings && x.at-c.since >= d.onDelay && c.phase == idle:
+	case int(c.count) >= x.needed && x.at-c.since >= d.onDelay && c.phase == idle:
 		return d.openRate(rule, c, x, limit, active, out)
-	case int(c.count) >= d.settings.OnReadings && x.at-c.since >= d.onDelay:
+	case int(c.count) >= x.needed && x.at-c.since >= d.onDelay:
 		return d.confirmRate(rule, c, x, limit, out)
 	}
 	return out

@@ -283,7 +283,11 @@ func (r *reference) rate(c Condition, offset int64) {
 		return
 	}
 	since, count := r.run(c, steps, before)
-	long := count >= r.settings.OnReadings && now.at-since >= Time(r.settings.OnDelay.Microseconds())
+	needed := r.settings.OnReadings
+	if 2*now.interval > Time(r.settings.OnDelay.Microseconds()) {
+		needed = max(needed-1, 1)
+	}
+	long := count >= needed && now.at-since >= Time(r.settings.OnDelay.Microseconds())
 	followed := now.at-before[0] <= now.interval*Time(r.settings.Confirm)
 	switch {
 	case !open && (now.slow || long):

@@ -10,9 +10,9 @@ const (
 	defaultGateStep     = 20               // bpm between two good readings that need no confirmation
 	defaultGateSlope    = 3                // bpm per second of gap: what a heart can do between two readings
 	defaultGateAgree    = 15               // bpm between the readings that confirm a step
-	defaultMedian       = 5                // good readings
+	defaultMedian       = 3                // good readings; docs/detection.md has the false alarms and the delay of 3 and 5
 	defaultOnDelay      = 15 * time.Second // 14 s remove 50 %, 19 s 67 % of the ignored alarms (Görges 2009)
-	defaultOnReadings   = 3
+	defaultOnReadings   = 4                // as many as fall into the on-delay at an interval of 5 s; halves the false alarms of 3
 	defaultOffDelay     = 30 * time.Second
 	defaultHighMargin   = 5 // bpm: 175 for a limit of 180
 	defaultLowMargin    = 3 // bpm: 43 for a limit of 40
@@ -61,7 +61,7 @@ type Settings struct {
 	Median                         int // good readings, 1 to 5
 
 	OnDelay               time.Duration
-	OnReadings            int // 1 to 255
+	OnReadings            int // 1 to 255; one less of a device with fewer than two intervals in OnDelay
 	OffDelay              time.Duration
 	HighMargin, LowMargin int // bpm inside the limit at which the clear band begins
 

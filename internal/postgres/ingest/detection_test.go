@@ -57,13 +57,13 @@ func TestAlarmsSurviveTheirOwners(t *testing.T) {
 			}
 		}
 	}
-	id := detect.Source{Log: pgtest.Partition.Topic, Partition: pgtest.Partition.Number}.AlarmID(21, detect.RateHigh).String()
+	id := detect.Source{Log: pgtest.Partition.Topic, Partition: pgtest.Partition.Number}.AlarmID(20, detect.RateHigh).String()
 	pgtest.WantRows(t, pool, `
 SELECT e.alarm_id::text, a.subject, a.condition, e.kind, e.version, e.kafka_topic, e.kafka_partition, e.kafka_offset
   FROM alarm_events AS e JOIN alarms AS a USING (alarm_id) ORDER BY e.version`,
-		id+` CUST_00007 rate_high raised 1 heartbeat-events 2 21`,
-		id+` CUST_00007 rate_high cleared 2 heartbeat-events 2 37`,
-		id+` CUST_00007 rate_high recurred 3 heartbeat-events 2 53`)
+		id+` CUST_00007 rate_high raised 1 heartbeat-events 2 20`,
+		id+` CUST_00007 rate_high cleared 2 heartbeat-events 2 36`,
+		id+` CUST_00007 rate_high recurred 3 heartbeat-events 2 52`)
 	pgtest.WantRows(t, pool, `SELECT count(*) FROM detector_states WHERE customer_id = 'CUST_00007'`, `1`)
 }
 
