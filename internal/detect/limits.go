@@ -36,6 +36,11 @@ func (l Limits) validate() error {
 	return checkRange("high", l.High, highLeast, highMost)
 }
 
+// Clamp moves each limit into the range of those that people may set.
+func (l Limits) Clamp() Limits {
+	return Limits{Low: min(max(l.Low, lowLeast), lowMost), High: min(max(l.High, highLeast), highMost)}
+}
+
 func checkRange(field string, value, least, most heartbeat.BPM) error {
 	if value < least || value > most {
 		return &LimitError{Field: field, Value: value, Want: fmt.Sprintf("%d to %d", least, most)}
