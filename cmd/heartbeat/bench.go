@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
 	"time"
 
 	"heartbeat/internal/bench"
-	"heartbeat/internal/bench/report"
 	"heartbeat/internal/postgres"
 )
 
@@ -44,7 +44,7 @@ func (c *benchCommand) Run(ctx context.Context, env *environment) error {
 		return err
 	}
 	if c.Report != "" {
-		if err := c.write(result); err != nil {
+		if err := writeReport(c.Report, result.WriteMarkdown); err != nil {
 			return err
 		}
 	}
@@ -54,13 +54,13 @@ func (c *benchCommand) Run(ctx context.Context, env *environment) error {
 	return result.WriteTable(env.stdout)
 }
 
-// write writes the document, which names the command line.
-func (c *benchCommand) write(result *report.Report) error {
+// writeReport writes a document that names the command line.
+func writeReport(path string, write func(w io.Writer, command string) error) error {
 	var document bytes.Buffer
-	if err := result.WriteMarkdown(&document, strings.Join(append([]string{"heartbeat"}, os.Args[1:]...), " ")); err != nil {
+	if err := write(&document, strings.Join(append([]string{"heartbeat"}, os.Args[1:]...), " ")); err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.Report, document.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(path, document.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil

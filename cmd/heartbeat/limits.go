@@ -12,10 +12,12 @@ import (
 )
 
 type limitsCommand struct {
-	List   limitsList   `cmd:"" help:"List limits, newest first."`
-	Set    limitsSet    `cmd:"" help:"Set a limit of the fleet, a cohort or a person. It takes effect a few seconds later."`
-	End    limitsEnd    `cmd:"" help:"End a limit. It ends a few seconds later."`
-	Cohort limitsCohort `cmd:"" help:"Put a customer into a cohort, or into none."`
+	List    limitsList    `cmd:"" help:"List limits, newest first."`
+	Set     limitsSet     `cmd:"" help:"Set a limit of the fleet, a cohort or a person. It takes effect a few seconds later."`
+	End     limitsEnd     `cmd:"" help:"End a limit. It ends a few seconds later."`
+	Try     limitsTry     `cmd:"" help:"Try limits over the readings of the last time: alarms a day now and then, and who changes."`
+	Suggest limitsSuggest `cmd:"" help:"Suggest limits for a customer from the customer's own readings. Nothing is switched on."`
+	Cohort  limitsCohort  `cmd:"" help:"Put a customer into a cohort, or into none."`
 }
 
 // scopeFlags say for whom a limit is.

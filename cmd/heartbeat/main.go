@@ -43,6 +43,7 @@ type commands struct {
 	Notify     notifyCommand      `cmd:"" help:"Escalate alarms and tell people: log and webhooks."`
 	User       userCommand        `cmd:"" help:"Add, list, disable and enable users of the console, and set their passwords."`
 	Verify     verifyCommand      `cmd:"" help:"Prove that everything is stored, and stored once."`
+	Evaluate   evaluateCommand    `cmd:"" help:"Measure how many alarms are false, how many episodes are missed, and how late alarms are."`
 	Doctor     doctorCommand      `cmd:"" help:"Examine broker, topic, database, schema, clock and consumer, and say what to do."`
 	Partitions partitionsCommand  `cmd:"" help:"List the partitions of the tables: size, rows, age, and when they go."`
 	Bench      benchCommand       `cmd:"" help:"Measure speed, latency and cost on this machine."`

@@ -78,6 +78,9 @@ func (p *Partition) Step(record *heartbeat.Record) {
 	p.Readings++
 	c := p.customer(reading.Customer, input.TimeUsed())
 	p.transitions = p.detector.Step(&c.state, input, p.limits.At(reading.Customer, input.TimeUsed()), p.transitions[:0])
+	if p.Observe != nil {
+		p.Observe(reading.Customer, input, p.transitions)
+	}
 	stored := p.storedAt(record.Offset)
 	if !c.trusted {
 		p.warmUp(c, reading.Customer, stored)

@@ -32,6 +32,9 @@ type Replay struct {
 	Readings    int64 // stepped
 	Transitions int64 // compared, stored or not
 
+	// Observe, if set, is called for each reading with the transitions that the detector gives, which are valid during the call.
+	Observe func(customer heartbeat.CustomerID, reading detect.Reading, transitions []detect.Transition)
+
 	limits    *detect.LimitHistory
 	settings  detect.Settings
 	customers map[heartbeat.CustomerID]*customer

@@ -4,13 +4,23 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/alarmreplay"
+	"heartbeat/internal/detect"
+	"heartbeat/internal/dryrun"
+	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/kafka"
 	"heartbeat/internal/notifier"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/outbox"
+	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/storedlog"
+	"heartbeat/internal/suggest"
 )
 
 // Alarms is the role that acts on alarms and limits. It must be closed.
@@ -30,6 +40,101 @@ func OpenAlarms(ctx context.Context, options postgres.Options, logger *slog.Logg
 
 // Close disconnects.
 func (a *Alarms) Close() { a.pool.Close() }
+
+// TryLimitsOptions say which limits are tried, and over which readings.
+type TryLimitsOptions struct {
+	Kafka    kafka.Config
+	Proposed []alarm.Limit
+	Over     dryrun.Period
+	Progress func(string) // is told what is being read; may be nil
+}
+
+// dryRunWarmUp is how much of the log before the period prepares the detector: until then every rule has forgotten what came
+// before, for devices that report at least once in five minutes.
+const dryRunWarmUp = 6 * time.Hour
+
+// dryRunTail is how long after the period a reading of it can arrive and still be judged.
+const dryRunTail = 3 * time.Minute
+
+// TryLimits runs the detector with proposed limits over the readings that are stored and that Kafka still has.
+func (a *Alarms) TryLimits(ctx context.Context, options TryLimitsOptions) (dryrun.Result, error) {
+	began := time.Now()
+	existing, members, _, err := a.LimitHistory(ctx)
+	if err != nil {
+		return dryrun.Result{}, err
+	}
+	proposed, err := dryrun.Propose(existing, options.Proposed, options.Over.From)
+	if err != nil {
+		return dryrun.Result{}, err
+	}
+	limits := [2]*detect.LimitHistory{}
+	for i, entries := range [2][]detect.Limit{existing, proposed} {
+		if limits[i], err = detect.NewLimitHistory(detect.DefaultLimits(), entries, members); err != nil {
+			return dryrun.Result{}, err
+		}
+	}
+	trial, err := dryrun.New(detect.DefaultSettings(), limits[1], options.Over)
+	if err != nil {
+		return dryrun.Result{}, err
+	}
+	replay := alarmreplay.New(detect.DefaultSettings(), limits[0])
+	replay.Observe = trial.Step
+	logs, err := storedlog.Open(ctx, a.pool, options.Kafka)
+	if err != nil {
+		return dryrun.Result{}, err
+	}
+	defer logs.Close()
+	around := storedlog.Between{From: options.Over.From.Add(-dryRunWarmUp), To: options.Over.To.Add(dryRunTail)}
+	if err := logs.Replay(ctx, replay, around, options.Progress); err != nil {
+		return dryrun.Result{}, err
+	}
+	result := trial.Result()
+	found, more := replay.Differences()
+	result.Differences = int64(len(found)) + more
+	_, result.Undecided = replay.Customers()
+	result.Seconds = time.Since(began).Seconds()
+	return result, nil
+}
+
+// SuggestedLimits are limits for a customer, with what they are derived from. They are not in force.
+type SuggestedLimits struct {
+	Customer    string               `json:"customer_id"`
+	From        time.Time            `json:"from"`
+	To          time.Time            `json:"to"`
+	LowInForce  heartbeat.BPM        `json:"low_in_force"`
+	HighInForce heartbeat.BPM        `json:"high_in_force"`
+	MinutesEach int                  `json:"stretch_minutes"` // of the stretches in the evidence
+	Suggestions []suggest.Suggestion `json:"suggestions"`
+}
+
+// stretchLengths are tried in turn: a device that reports less often than every 20 s has no three readings in a minute.
+var stretchLengths = [...]time.Duration{time.Minute, 15 * time.Minute}
+
+// SuggestLimits derives limits for a customer from the time before now. utcOffset is that of the customer's midnight, in minutes.
+func (a *Alarms) SuggestLimits(ctx context.Context, customer heartbeat.CustomerID, utcOffset int, now time.Time) (SuggestedLimits, error) {
+	s := SuggestedLimits{Customer: customer.String(), From: now.Add(-suggest.MostDays * 24 * time.Hour), To: now}
+	limits, err := alarmstore.NewLimitCache(a.pool, detect.DefaultLimits()).Current(ctx)
+	if err != nil {
+		return s, err
+	}
+	inForce := limits.At(customer, detect.TimeOf(now))
+	s.LowInForce, s.HighInForce = inForce.Low, inForce.High
+	alarms, err := query.RateSpans(ctx, a.pool, customer, s.From, s.To)
+	if err != nil {
+		return s, err
+	}
+	for _, length := range stretchLengths {
+		stretches, err := query.Stretches(ctx, a.pool, customer, s.From, s.To, length)
+		if err != nil {
+			return s, err
+		}
+		s.MinutesEach, s.Suggestions = int(length.Minutes()), suggest.Limits(stretches, length, alarms, utcOffset)
+		if s.Suggestions[0].Enough {
+			break
+		}
+	}
+	return s, nil
+}
 
 // NotifyOptions set up the notifier role.
 type NotifyOptions struct {

@@ -2,19 +2,22 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/alarmreplay"
 	"heartbeat/internal/audit"
 	"heartbeat/internal/detect"
+	"heartbeat/internal/evaluate"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/alarmstore"
-	"heartbeat/internal/postgres/query"
-	"heartbeat/internal/progress"
+	"heartbeat/internal/simulate"
+	"heartbeat/internal/storedlog"
 )
 
 // VerifyOptions say what to audit.
@@ -34,14 +37,12 @@ func Verify(ctx context.Context, options VerifyOptions) (audit.Report, error) {
 		return audit.Report{}, err
 	}
 	defer pool.Close()
-	snapshot, err := query.NewAuditSnapshot(ctx, pool)
+	logs, err := storedlog.Open(ctx, pool, options.Kafka)
 	if err != nil {
 		return audit.Report{}, err
 	}
-	defer snapshot.Close(context.WithoutCancel(ctx))
-	brokers := &auditedBroker{config: options.Kafka, clients: map[string]*kafka.Client{}}
-	defer brokers.close()
-	report, err := audit.Run(ctx, auditedDatabase{snapshot}, brokers, options.Progress)
+	defer logs.Close()
+	report, err := logs.Audit(ctx, options.Progress)
 	if err != nil || !options.Replay {
 		return report, err
 	}
@@ -49,131 +50,16 @@ func Verify(ctx context.Context, options VerifyOptions) (audit.Report, error) {
 	if err != nil {
 		return report, err
 	}
-	return report, (&alarmReplay{snapshot: snapshot, brokers: brokers, limits: limits, progress: options.Progress}).run(ctx, &report)
+	replay := alarmreplay.New(detect.DefaultSettings(), limits)
+	if err := logs.Replay(ctx, replay, storedlog.Between{}, options.Progress); err != nil {
+		return report, err
+	}
+	addReplay(&report, replay)
+	return report, nil
 }
 
-// auditedDatabase translates the database's values for the audit.
-type auditedDatabase struct{ *query.AuditSnapshot }
-
-func (d auditedDatabase) Logs(ctx context.Context) ([]audit.Log, error) {
-	rows, err := d.Progress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all, err := d.Dropped(ctx)
-	if err != nil {
-		return nil, err
-	}
-	type key struct {
-		log       string
-		partition int32
-	}
-	dropped := map[key]int64{}
-	for _, d := range all {
-		dropped[key{d.Log, d.Partition}] = d.Rows
-	}
-	logs := []audit.Log{}
-	for _, p := range progress.Compare(nil, rows) {
-		logs = append(logs, audit.Log{
-			Topic: p.Topic, TopicID: p.TopicID, Label: p.Log, Partition: p.Partition, Current: p.Current, First: p.First, Next: p.Next,
-			Records: p.Records, Anomalies: p.Anomalies, DeadLettered: p.DeadLettered, Skipped: p.Skipped, Lost: p.Lost,
-			Dropped: dropped[key{p.Log, p.Partition}],
-		})
-	}
-	return logs, nil
-}
-
-func (d auditedDatabase) Contradictions(ctx context.Context) ([]audit.Problem, error) {
-	found, err := d.AuditSnapshot.Contradictions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	alarms, err := d.AlarmContradictions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := append(problems("P6", found), problems("P11", alarms)...)
-	err = alarmstore.CompareHistory(ctx, d.Tx(), func(stored alarm.Alarm, detail string) {
-		all = append(all, audit.Problem{
-			Promise: "P11", Log: stored.Log, Partition: stored.Partition, From: stored.Offset, To: stored.Offset + 1,
-			Detail: fmt.Sprintf("alarm %s, %s of %s: %s", stored.ID, stored.Condition, stored.Subject, detail),
-		})
-	})
-	return all, err
-}
-
-func problems(promise string, found []query.Contradiction) []audit.Problem {
-	problems := make([]audit.Problem, len(found))
-	for i, c := range found {
-		problems[i] = audit.Problem{Promise: promise, Log: c.Label, Partition: c.Partition, From: c.Offset, To: c.Offset + 1, Detail: c.Detail}
-	}
-	return problems
-}
-
-// auditedBroker translates the cluster's values for the audit, with a client for each topic.
-type auditedBroker struct {
-	config  kafka.Config
-	clients map[string]*kafka.Client
-}
-
-func (b *auditedBroker) client(ctx context.Context, topic string) (*kafka.Client, error) {
-	if client, ok := b.clients[topic]; ok {
-		return client, nil
-	}
-	config := b.config
-	config.Topic = topic
-	client, err := kafka.Connect(ctx, config)
-	if err == nil {
-		b.clients[topic] = client
-	}
-	return client, err
-}
-
-func (b *auditedBroker) close() {
-	for _, client := range b.clients {
-		client.Close()
-	}
-}
-
-func (b *auditedBroker) Bounds(ctx context.Context, topic string, id [16]byte) (map[int32]progress.Bounds, error) {
-	client, err := b.client(ctx, topic)
-	if err != nil {
-		return nil, err
-	}
-	current, err := client.Topic(ctx)
-	if kafka.TopicMissing(err) || err == nil && current.ID != id {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return current.Partitions, nil
-}
-
-func (b *auditedBroker) Scan(ctx context.Context, topic string, partition int32, from, to int64, visit func(int64)) error {
-	client, err := b.client(ctx, topic)
-	if err != nil {
-		return err
-	}
-	return client.Scan(ctx, partition, from, to, visit)
-}
-
-// alarmReplay runs the detector over what Kafka still has of the logs in a snapshot, up to what is stored.
-type alarmReplay struct {
-	snapshot *query.AuditSnapshot
-	brokers  *auditedBroker
-	limits   *detect.LimitHistory
-	progress func(string)
-}
-
-// run adds to a report what the replay finds.
-func (r *alarmReplay) run(ctx context.Context, report *audit.Report) error {
-	replay := alarmreplay.New(detect.DefaultSettings(), r.limits)
-	for _, log := range report.Logs {
-		if err := r.partition(ctx, replay, log, recreated(log, report.Logs)); err != nil {
-			return err
-		}
-	}
+// addReplay adds to a report what a replay found.
+func addReplay(report *audit.Report, replay *alarmreplay.Replay) {
 	found, more := replay.Differences()
 	for _, d := range found {
 		report.Add(audit.Problem{Promise: "P11", Log: d.Log, Partition: d.Partition, From: d.Offset, To: d.Offset + 1, Detail: d.Detail})
@@ -188,65 +74,140 @@ func (r *alarmReplay) run(ctx context.Context, report *audit.Report) error {
 			Log: g.Log, Partition: g.Partition, From: g.From, To: g.To + 1, Transitions: g.Transitions,
 		})
 	}
-	return nil
 }
 
-// recreated reports whether a log follows another one of its topic's name, whose readings the detector's states contain.
-func recreated(log audit.Log, all []audit.Log) bool {
-	for _, other := range all {
-		if other.Topic == log.Topic && other.Label != log.Label {
-			return true
+// StoredOptions say which stored alarms are evaluated.
+type StoredOptions struct {
+	Kafka      kafka.Config
+	Database   postgres.Options
+	From, To   time.Time
+	TruthTopic string
+	Progress   func(string) // is told what is being read; may be nil
+	Logger     *slog.Logger
+}
+
+// StoredResult is what the stored alarms are worth, and whether they are those of the detector alone.
+type StoredResult struct {
+	From        time.Time       `json:"from"`
+	To          time.Time       `json:"to"`
+	Readings    int64           `json:"readings"` // that Kafka still has, around that time
+	Customers   int             `json:"customers"`
+	Episodes    int             `json:"episodes"` // of the truth, at any time
+	Stored      evaluate.Judged `json:"stored"`
+	Offline     evaluate.Judged `json:"offline"`     // the detector over the log, without database and faults
+	Equal       bool            `json:"equal"`       // both have the same alarms
+	Differences int64           `json:"differences"` // transitions that one of them has, or has otherwise
+	Undecided   int             `json:"undecided"`   // customers with too few readings in the log to compare
+}
+
+// EvaluateStored compares the stored alarms with the truth that a simulator wrote, beside those of the detector over the log.
+func EvaluateStored(ctx context.Context, options StoredOptions) (StoredResult, error) {
+	result := StoredResult{From: options.From.UTC(), To: options.To.UTC()}
+	options.Database.KeepReadOnly = true
+	pool, err := openDatabase(ctx, options.Database, options.Logger)
+	if err != nil {
+		return result, err
+	}
+	defer pool.Close()
+	logs, err := storedlog.Open(ctx, pool, options.Kafka)
+	if err != nil {
+		return result, err
+	}
+	defer logs.Close()
+	limits, err := alarmstore.NewLimitCache(pool, detect.DefaultLimits()).Current(ctx)
+	if err != nil {
+		return result, err
+	}
+	episodes, err := readTruth(ctx, logs, options.TruthTopic)
+	if err != nil {
+		return result, err
+	}
+	offline := evaluate.Monitored{From: options.From, To: options.To, Episodes: episodes}
+	replay := alarmreplay.New(detect.DefaultSettings(), limits)
+	if offline.Alarms, err = replayAlarms(ctx, logs, replay, options); err != nil {
+		return result, err
+	}
+	offline.Customers, result.Undecided = replay.Customers()
+	stored := offline
+	if stored.Alarms, err = storedAlarms(ctx, logs, options.To); err != nil {
+		return result, err
+	}
+	found, more := replay.Differences()
+	result.Differences = int64(len(found)) + more
+	result.Readings, result.Customers, result.Episodes = replay.Readings, offline.Customers, len(episodes)
+	result.Stored, result.Offline = stored.Judge("stored", "stored alarms"), offline.Judge("offline", "the detector over the log")
+	result.Equal = stored.Same(&offline) && result.Differences == 0
+	return result, nil
+}
+
+// readTruth reads the episodes of all simulators that wrote to a topic.
+func readTruth(ctx context.Context, logs *storedlog.Logs, topic string) (episodes []simulate.Episode, err error) {
+	var wrong error
+	err = logs.Records(ctx, topic, func(record *heartbeat.Record) {
+		var e simulate.Episode
+		if err := json.Unmarshal(record.Value, &e); err != nil {
+			wrong = fmt.Errorf("read truth at offset %d of topic %s: %w", record.Offset, topic, err)
+			return
 		}
+		episodes = append(episodes, e)
+	})
+	if err == nil {
+		err = wrong
 	}
-	return false
+	return episodes, err
 }
 
-func (r *alarmReplay) partition(ctx context.Context, replay *alarmreplay.Replay, log audit.Log, recreated bool) error {
-	bounds, err := r.brokers.Bounds(ctx, log.Topic, log.TopicID)
-	if err != nil {
-		return err
-	}
-	b, ok := bounds[log.Partition]
-	from, to := max(log.First, b.Start), min(log.Next, b.End)
-	if !ok || !log.Current || from >= to {
-		return nil
-	}
-	if r.progress != nil {
-		r.progress(fmt.Sprintf("%s partition %d: alarms of offsets %d to %d", log.Label, log.Partition, from, to-1))
-	}
-	part := alarmreplay.Log{Label: log.Label, Partition: log.Partition, Complete: b.Start <= log.First && !recreated}
-	if part.Dead, err = r.snapshot.DeadLetterOffsets(ctx, log.Label, log.Partition, from, to); err != nil {
-		return err
-	}
-	if !part.Complete {
-		if part.Before, err = alarmstore.LatestBefore(ctx, r.snapshot.Tx(), log.Label, log.Partition, from); err != nil {
-			return err
+func replayAlarms(ctx context.Context, logs *storedlog.Logs, replay *alarmreplay.Replay, options StoredOptions) (map[heartbeat.CustomerID][]evaluate.Alarm, error) {
+	collected := map[heartbeat.CustomerID]*evaluate.Alarms{}
+	replay.Observe = func(customer heartbeat.CustomerID, _ detect.Reading, transitions []detect.Transition) {
+		if len(transitions) == 0 {
+			return
 		}
+		if collected[customer] == nil {
+			collected[customer] = &evaluate.Alarms{}
+		}
+		collected[customer].Apply(transitions)
 	}
-	events, err := alarmstore.EventsOfLog(ctx, r.snapshot.Tx(), log.Label, log.Partition, from, to)
-	if err != nil {
-		return err
+	around := storedlog.Between{From: options.From.Add(-dryRunWarmUp), To: options.To.Add(dryRunTail)}
+	if err := logs.Replay(ctx, replay, around, options.Progress); err != nil {
+		return nil, err
 	}
-	part.Next = func() (alarm.Event, bool) { return events.Next() }
-	err = r.records(ctx, replay, part, log, from, to)
-	if closed := events.Close(); err == nil {
-		err = closed
+	alarms := map[heartbeat.CustomerID][]evaluate.Alarm{}
+	for customer, c := range collected {
+		alarms[customer] = c.All
 	}
-	return err
+	return alarms, nil
 }
 
-func (r *alarmReplay) records(ctx context.Context, replay *alarmreplay.Replay, part alarmreplay.Log, log audit.Log, from, to int64) error {
-	partition, err := replay.Begin(part)
-	if err != nil {
-		return err
-	}
-	client, err := r.brokers.client(ctx, log.Topic)
-	if err != nil {
-		return err
-	}
-	if err := client.Records(ctx, log.Partition, from, to, func(record *heartbeat.Record) { partition.Step(record) }); err != nil {
-		return err
-	}
-	partition.End()
-	return nil
+// reopenWithin is how soon after its end an alarm that comes back counts as a flap.
+const reopenWithin = 10 * time.Minute
+
+func storedAlarms(ctx context.Context, logs *storedlog.Logs, until time.Time) (map[heartbeat.CustomerID][]evaluate.Alarm, error) {
+	alarms := map[heartbeat.CustomerID][]evaluate.Alarm{}
+	var subject string
+	var condition alarm.Condition
+	var cleared time.Time
+	err := logs.AlarmEvents(ctx, until, func(e *alarm.Event) {
+		customer, err := heartbeat.ParseCustomerID(e.Subject)
+		if err != nil {
+			return // of many
+		}
+		if e.Subject != subject || e.Condition != condition {
+			subject, condition, cleared = e.Subject, e.Condition, time.Time{}
+		}
+		switch own := alarms[customer]; e.Kind {
+		case alarm.Raised, alarm.Recurred, alarm.Reopened:
+			alarms[customer] = append(own, evaluate.Alarm{
+				Condition: simulate.Condition(e.Condition), Raised: detect.TimeOf(e.At), Urgent: e.Priority > alarm.Low,
+				Reopened: e.At.Sub(cleared) <= reopenWithin,
+			})
+		case alarm.Worsened:
+			if len(own) > 0 {
+				own[len(own)-1].Urgent = true
+			}
+		case alarm.Cleared:
+			cleared = e.At
+		}
+	})
+	return alarms, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -104,6 +105,22 @@ func (c *Client) describeTopic(ctx context.Context) (*progress.Topic, error) {
 		topic.Partitions[number] = progress.Bounds{Start: starts[name][number].Offset, End: ends[name][number].Offset}
 	}
 	return topic, nil
+}
+
+// OffsetsAfter returns, for each partition, the offset of the first record with that Kafka timestamp or a later one, or the end.
+func (c *Client) OffsetsAfter(ctx context.Context, at time.Time) (map[int32]int64, error) {
+	listed, err := c.admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), c.config.Topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find offsets of topic %s at %v: %w", c.config.Topic, at.UTC(), err)
+	}
+	offsets := map[int32]int64{}
+	for number, found := range listed[c.config.Topic] {
+		offsets[number] = found.Offset
+	}
+	return offsets, nil
 }
 
 // Scan calls visit with the offset of each record in [from, to) of the partition that carries an event: transaction

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -50,6 +51,22 @@ func (e *Events) Close() error {
 		return fmt.Errorf("read history of a log: %w", err)
 	}
 	return nil
+}
+
+const eventsUntilSQL = `
+SELECT` + eventColumns + `, subject, condition
+  FROM alarm_events
+  JOIN (SELECT alarm_id, subject, condition FROM alarms) AS alarm USING (alarm_id)
+ WHERE kafka_topic IS NOT NULL AND at < $1
+ ORDER BY subject, condition, at, version`
+
+// EventsUntil returns the events that readings caused before a time, by subject and condition, each in the order of time.
+func EventsUntil(ctx context.Context, tx pgx.Tx, until time.Time) (*Events, error) {
+	rows, err := tx.Query(ctx, eventsUntilSQL, until)
+	if err != nil {
+		return nil, fmt.Errorf("read history: %w", err)
+	}
+	return &Events{rows: rows}, nil
 }
 
 const eventsBeforeSQL = `
