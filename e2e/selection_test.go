@@ -67,6 +67,7 @@ var selection = map[string]suite{
 	"TestAddressOfAStandbyForAWhile":                onLong,
 	"TestFailoverBehindOneAddress":                  onLong,
 	"TestFailoverBetweenTwoHosts":                   onLong,
+	"TestStoredAlarmsAreThoseOfTheDetectorAlone":    onLong | onSoak,
 	"TestSwitchoverWithTheOldPrimaryAlive":          onLong,
 	"TestChangedPasswordIsReadAgain":                onTest,
 	"TestForeignProducersAreUnderstood":             onTest | onKafka,
