@@ -8,6 +8,9 @@ const (
 	MaxName = 100
 )
 
+// ReopenWithin is how soon after its end a condition that begins again is the same alarm. Source: ISA-18.2.
+const ReopenWithin = 10 * time.Minute
+
 // AcknowledgedFor returns how long an acknowledgement lasts while the alarm is active; 0 is for ever.
 func (p Priority) AcknowledgedFor() time.Duration {
 	switch p {

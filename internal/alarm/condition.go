@@ -28,6 +28,9 @@ func ParseCondition(text string) (Condition, error) {
 	return "", refuse(BadRequest, "there is no condition %.40q: want one of %s", text, listed(Conditions[:]))
 }
 
+// OfFleet tells whether the condition is one of a fleet, whose subject is the topic, and not of a customer.
+func (c Condition) OfFleet() bool { return c == Outage || c == Lag }
+
 // extreme returns the more extreme of two values, where 0 is no value: the lower one of a rate that is too low.
 func (c Condition) extreme(a, b int32) int32 {
 	switch {

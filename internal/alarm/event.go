@@ -95,7 +95,7 @@ type Event struct {
 	*Position
 }
 
-// Transition is what the detector says of one condition of one subject. Its kind is Raised, Reopened, Worsened, Eased,
+// Transition is what the consumer says of one condition of one subject. Its kind is Raised, Reopened, Worsened, Eased,
 // Cleared, Stale or Fresh. A raise while an alarm is open becomes Recurred in the store: operators, whom the detector does
 // not know, keep an alarm open or close it.
 type Transition struct {
@@ -114,7 +114,7 @@ type Transition struct {
 var namespace = uuid.MustParse("6f1c0b5e-52a7-4d0f-a1c3-0c9b6b2f6e11")
 
 // EventID returns the id of the event that a transition in a partition of a log causes, so that the same transition written
-// again changes nothing.
+// again changes nothing. Conditions of the fleet come from no reading: their time tells them apart.
 func (t *Transition) EventID(log string, partition int32) ID {
 	name := make([]byte, 0, 128)
 	for _, part := range [...]string{log, t.Subject, string(t.Condition), string(t.Kind)} {
@@ -123,6 +123,9 @@ func (t *Transition) EventID(log string, partition int32) ID {
 	}
 	name = binary.BigEndian.AppendUint32(name, uint32(partition))
 	name = binary.BigEndian.AppendUint64(name, uint64(t.Offset))
+	if t.Condition.OfFleet() {
+		name = binary.BigEndian.AppendUint64(name, uint64(t.At.UnixMicro()))
+	}
 	return uuid.NewSHA1(namespace, name)
 }
 

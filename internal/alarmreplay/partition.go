@@ -2,6 +2,7 @@ package alarmreplay
 
 import (
 	"slices"
+	"time"
 
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/detect"
@@ -54,7 +55,7 @@ func (r *Replay) Begin(log Log) (*Partition, error) {
 	for i := range log.Before {
 		p.adopt(&log.Before[i])
 	}
-	p.pending, p.more = log.Next()
+	p.read()
 	return p, nil
 }
 
@@ -81,7 +82,7 @@ func (p *Partition) Step(record *heartbeat.Record) {
 	if p.Observe != nil {
 		p.Observe(reading.Customer, input, p.transitions)
 	}
-	stored := p.storedAt(record.Offset)
+	stored := p.withoutSilence(c, reading.Customer, p.storedAt(record.Offset))
 	if !c.trusted {
 		p.warmUp(c, reading.Customer, stored)
 		return
@@ -160,10 +161,10 @@ func (p *Partition) adopt(e *alarm.Event) {
 		return
 	}
 	episode := detect.Episode{
-		Alarm: detect.AlarmID(e.Alarm), Active: true, Priority: detect.Priority(e.Priority), Peak: heartbeat.BPM(e.Peak),
+		Active: true, Priority: detect.Priority(e.Priority), Peak: heartbeat.BPM(e.Peak),
 	}
 	if e.Kind == alarm.Cleared {
-		episode = detect.Episode{Alarm: detect.AlarmID(e.Alarm), Cleared: detect.TimeOf(e.At)}
+		episode = detect.Episode{Cleared: detect.TimeOf(e.At)}
 	}
 	p.episodes[episodeKey{customer, e.Condition}] = episode
 }
@@ -171,8 +172,30 @@ func (p *Partition) adopt(e *alarm.Event) {
 // take returns the pending event and reads the next.
 func (p *Partition) take() (e alarm.Event) {
 	e = p.pending
-	p.pending, p.more = p.Next()
+	p.read()
 	return e
+}
+
+// read reads the next event. Those of the fleet come from no record.
+func (p *Partition) read() {
+	p.pending, p.more = p.Next()
+	for p.more && p.pending.Condition.OfFleet() {
+		p.pending, p.more = p.Next()
+	}
+}
+
+// withoutSilence leaves out the events that a clock decides, and reports one that does not belong to its reading: silence begins
+// after the customer's latest reading.
+func (p *Partition) withoutSilence(c *customer, id heartbeat.CustomerID, stored []alarm.Event) []alarm.Event {
+	return slices.DeleteFunc(stored, func(e alarm.Event) bool {
+		if e.Condition != alarm.Silent {
+			return e.Kind == alarm.Stale || e.Kind == alarm.Fresh
+		}
+		if wrong := e.Subject != id.String() || !e.Since.Equal(c.state.Heard().UTC()); wrong && e.Kind != alarm.Cleared {
+			p.add(*e.Position, id, "stored is %s, the replay has the customer heard at %s", describeEvent(&e), c.state.Heard().UTC().Format(time.RFC3339Nano))
+		}
+		return true
+	})
 }
 
 // unmatched reports the events below an offset: no record gives them.

@@ -133,13 +133,15 @@ var errCaughtUp = errors.New("caught up")
 
 func newConsumer(client *kafka.Client, instance instanceid.ID, options ConsumeOptions, pool *postgres.Pool, limits *alarmstore.LimitCache, meter *pipeline.Meter, logger *slog.Logger) (*consumer.Consumer, error) {
 	store := ingest.NewStore(pool, owner())
-	detection := &pipeline.Detection{Settings: detect.DefaultSettings(), Limits: limits, Store: store}
+	// A consumer that imports history is behind all the time, and nobody waits for those readings.
+	watch := !options.NoDetection && !options.Background && !options.UntilCaughtUp
+	detection := &pipeline.Detection{Settings: detect.DefaultSettings(), Limits: limits, Store: store, Watch: watch}
 	if options.NoDetection {
 		detection = nil
 	}
 	return consumer.New(client, consumer.Config{
 		Group: options.Group, InstanceID: instance.Name, InstanceIDChosen: instance.Chosen,
-		SessionTimeout: options.SessionTimeout, Background: options.Background,
+		SessionTimeout: options.SessionTimeout, Background: options.Background, Watch: watch,
 		NewWorker: func(partition pipeline.Partition) *pipeline.Worker {
 			return pipeline.NewWorker(pipeline.Options{
 				Partition: partition, Store: store, Meter: meter, Retention: options.Retention, Detection: detection, Logger: logger,

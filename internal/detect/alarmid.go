@@ -16,9 +16,14 @@ type Source struct {
 // gives the same ids.
 type AlarmID [16]byte
 
-// AlarmID returns the id of the alarm that the reading at offset raises: the first 16 bytes of the SHA-256 of
-// "log/partition/offset/condition" with the version and variant bits of a UUID (RFC 9562, version 8) put over them.
+// AlarmID returns the id of the alarm that the reading at offset raises.
 func (s Source) AlarmID(offset int64, condition Condition) AlarmID {
+	return s.AlarmIDOf(offset, condition.String())
+}
+
+// AlarmIDOf returns the id of an alarm of any condition: the first 16 bytes of the SHA-256 of "log/partition/offset/condition"
+// with the version and variant bits of a UUID (RFC 9562, version 8) put over them.
+func (s Source) AlarmIDOf(offset int64, condition string) AlarmID {
 	var scratch [128]byte // longer labels allocate; Kafka's longest would need 300
 	text := append(scratch[:0], s.Log...)
 	text = append(text, '/')
@@ -26,7 +31,7 @@ func (s Source) AlarmID(offset int64, condition Condition) AlarmID {
 	text = append(text, '/')
 	text = strconv.AppendInt(text, offset, 10)
 	text = append(text, '/')
-	text = append(text, condition.String()...)
+	text = append(text, condition...)
 	sum := sha256.Sum256(text)
 	id := AlarmID(sum[:16])
 	id[6] = id[6]&0x0f | 0x80

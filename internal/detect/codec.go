@@ -8,8 +8,9 @@ import (
 )
 
 // stateVersion is the first byte of an encoded State. A change of the form needs a new one, and a decoder for the old.
-// Version 1 has no gated readings before the first good one, and their minutes modulo signalMinutes.
-const stateVersion = 2
+// Version 1 has no gated readings before the first good one, and their minutes modulo signalMinutes. Versions 1 and 2 have ids of
+// alarms and nothing of gaps: the customer's gaps are then unknown.
+const stateVersion = 3
 
 // noKafkaTimeBit is added to the number of gaps.
 const noKafkaTimeBit = 0b0100
@@ -40,7 +41,12 @@ func (s *State) AppendBinary(b []byte) ([]byte, error) {
 	b = s.appendWindow(b)
 	b = s.appendSignal(b)
 	b = s.high.append(b, s.last)
-	return s.low.append(b, s.last), nil
+	b = s.low.append(b, s.last)
+	b = binary.AppendUvarint(b, uint64(s.offset))
+	b = binary.AppendUvarint(b, uint64(s.heard-s.gap.arrived))
+	b = append(b, s.gapsLearned)
+	b = binary.AppendUvarint(b, uint64(s.gap.mean))
+	return binary.AppendUvarint(b, uint64(s.gap.deviation)), nil
 }
 
 // UnmarshalBinary sets the state to an encoded one. On an error the state is unchanged.
@@ -66,6 +72,7 @@ func (s *State) UnmarshalBinary(data []byte) error {
 	d.signal(&decoded)
 	d.rate(&decoded.high, decoded.last)
 	d.rate(&decoded.low, decoded.last)
+	d.arrivals(&decoded)
 	if d.err == nil && len(d.rest) > 0 {
 		d.err = fmt.Errorf("decode detector state: %d bytes too many", len(d.rest))
 	}
@@ -74,6 +81,20 @@ func (s *State) UnmarshalBinary(data []byte) error {
 	}
 	*s = decoded
 	return nil
+}
+
+func (d *stateDecoder) arrivals(s *State) {
+	s.gap.arrived = s.heard
+	if d.version < 3 {
+		return
+	}
+	s.offset = int64(d.number("offset", math.MaxInt64))
+	s.gap.arrived -= Time(d.number("arrived", uint64(s.heard)))
+	if s.gapsLearned = d.byte(); s.gapsLearned > gapsNeeded {
+		d.fail("gaps learned")
+	}
+	s.gap.mean = uint32(d.number("mean gap", math.MaxUint32))
+	s.gap.deviation = uint32(d.number("deviation", math.MaxUint32))
 }
 
 func (s *State) appendWindow(b []byte) []byte {
@@ -133,10 +154,10 @@ func (s *State) appendSignal(b []byte) []byte {
 	}
 	b = append(b, s.badRun, s.signalPeak)
 	head := byte(s.signalPhase)
-	if s.signal.cleared != 0 {
+	if s.signalCleared != 0 {
 		head |= clearedBit
 	}
-	return s.signal.append(append(b, head), head)
+	return appendCleared(append(b, head), s.signalCleared)
 }
 
 func (d *stateDecoder) signal(s *State) {
@@ -151,7 +172,7 @@ func (d *stateDecoder) signal(s *State) {
 	if s.signalPhase == unconfirmed || head&runBit != 0 {
 		d.fail("signal phase")
 	}
-	d.episode(&s.signal, head)
+	d.cleared(&s.signalCleared, head)
 }
 
 func (c *rateState) append(b []byte, last Time) []byte {
@@ -170,7 +191,7 @@ func (c *rateState) append(b []byte, last Time) []byte {
 	if head&(runBit|phaseBits) != 0 {
 		b = binary.AppendUvarint(b, uint64(c.peak))
 	}
-	return c.episode.append(b, head)
+	return appendCleared(b, c.cleared)
 }
 
 func (d *stateDecoder) rate(c *rateState, last Time) {
@@ -183,38 +204,35 @@ func (d *stateDecoder) rate(c *rateState, last Time) {
 	if head&(runBit|phaseBits) != 0 {
 		c.peak = d.bpm()
 	}
-	d.episode(&c.episode, head)
+	d.cleared(&c.cleared, head)
 }
 
-func (e *episode) append(b []byte, head byte) []byte {
-	if head&clearedBit != 0 {
-		b = binary.AppendUvarint(b, uint64(e.cleared))
+func appendCleared(b []byte, cleared uint32) []byte {
+	if cleared == 0 {
+		return b
 	}
-	if head&(clearedBit|phaseBits) != 0 {
-		b = append(b, e.alarm[:]...)
-	}
-	return b
+	return binary.AppendUvarint(b, uint64(cleared))
 }
 
-func (d *stateDecoder) episode(e *episode, head byte) {
+func (d *stateDecoder) cleared(cleared *uint32, head byte) {
 	now := phase(head & phaseBits)
 	if now > active || now != idle && head&clearedBit != 0 || head > phaseBits|runBit|clearedBit {
 		d.fail("phase")
 	}
 	if head&clearedBit != 0 {
-		e.cleared = uint32(d.number("cleared", math.MaxUint32))
-		if e.cleared == 0 {
+		*cleared = uint32(d.number("cleared", math.MaxUint32))
+		if *cleared == 0 {
 			d.fail("cleared")
 		}
 	}
-	if head&(clearedBit|phaseBits) == 0 || d.err != nil {
+	if d.version > 2 || head&(clearedBit|phaseBits) == 0 || d.err != nil {
 		return
 	}
-	if len(d.rest) < len(e.alarm) {
+	if len(d.rest) < len(AlarmID{}) {
 		d.err = errStateShort
 		return
 	}
-	e.alarm, d.rest = AlarmID(d.rest[:len(e.alarm)]), d.rest[len(e.alarm):]
+	d.rest = d.rest[len(AlarmID{}):]
 }
 
 // stateDecoder reads from the front and keeps the first error.

@@ -86,7 +86,7 @@ func (k Kind) Opens() bool { return k == Raise || k == Reopen }
 
 // Transition is one change of one alarm, caused by one reading.
 type Transition struct {
-	Alarm     AlarmID
+	Alarm     AlarmID // of an opening: the id of the alarm if it is a new one
 	Condition Condition
 	Kind      Kind
 	Priority  Priority // after the transition; of a Clear, the priority that ends

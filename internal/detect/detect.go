@@ -4,7 +4,7 @@
 // It refuses to do I/O, to log and to look at a clock. Time is the time used of the readings, so a replay of the log, with
 // the same limits and Settings, gives the same transitions with the same alarm ids, wherever the State was encoded, stored
 // and restored in between. It knows nothing of people: acknowledging, latching and snoozing belong to the database. Silence
-// needs a clock and is decided elsewhere; Heard is what it goes by.
+// needs a clock and is decided in package pipeline, after SilentAfter.
 //
 // A Detector and a LimitHistory never change and may be shared. A State belongs to one goroutine.
 //
@@ -12,9 +12,8 @@
 // of each State and adopts the copy after the commit. What the database must do for the transitions to hold:
 //
 //   - Transitions commit with the batch of their readings; a replay below the stored offset discards them.
-//   - An alarm's row has its AlarmID as key. Raise inserts, Reopen and Worsen and Clear update. Fold makes one row of the
-//     several transitions of an alarm in a batch. Rows that end closed are written first, so that the unique index over the
-//     open alarms of (subject, condition) holds after each row.
+//   - A raise inserts an alarm under its AlarmID. Other transitions belong to the alarm of their subject and condition that is
+//     open, or was cleared last: at most one is open.
 //   - The encoded State is stored with the offset as of which it holds. Stepping the log from that offset on gives the
 //     state again, provided that every limit that was in force is still in the history.
 package detect

@@ -49,6 +49,9 @@ func New(settings Settings, source Source) (*Detector, error) {
 	}, nil
 }
 
+// Source returns the log that the detector reads.
+func (d *Detector) Source() Source { return d.source }
+
 func micros(d time.Duration) Time { return Time(d / time.Microsecond) }
 
 // Step takes the next reading of a customer in the order of its partition, moves the state on, and appends to out what
@@ -59,7 +62,7 @@ func (d *Detector) Step(s *State, r Reading, limits Limits, out []Transition) []
 	if s.clockWasAhead(r) {
 		s.restart(r.Kafka)
 	}
-	s.heard = max(s.heard, r.heard())
+	s.hear(r)
 	if r.isLate(s.last) {
 		return out
 	}

@@ -29,7 +29,7 @@ func (d *Detector) stepRate(rule *rateRule, c *rateState, x sample, limit int16,
 	if c.phase == idle && c.since == 0 && c.cleared == 0 && beyond <= 0 {
 		return out // nearly all readings
 	}
-	c.expire(x.at, d.reopenWithin)
+	expire(&c.cleared, x.at, d.reopenWithin)
 	if c.phase != idle && rule.sign*(x.value-c.peak) > 0 {
 		c.peak = x.value
 	}
@@ -82,11 +82,12 @@ func (d *Detector) openRate(rule *rateRule, c *rateState, x sample, limit int16,
 	kind := Reopen
 	if c.cleared == 0 {
 		kind = Raise
-		c.alarm = d.source.AlarmID(x.offset, rule.condition)
 	}
 	c.cleared = 0
 	c.phase = now
-	out = append(out, c.transition(kind, rule, x, limit))
+	t := c.transition(kind, rule, x, limit)
+	t.Alarm = d.source.AlarmID(x.offset, rule.condition)
+	out = append(out, t)
 	if now == active {
 		c.since, c.count = 0, 0
 	}
@@ -117,13 +118,13 @@ func (d *Detector) clearRate(rule *rateRule, c *rateState, x sample, limit int16
 
 func (d *Detector) closeRate(rule *rateRule, c *rateState, x sample, limit int16, out []Transition) []Transition {
 	out = append(out, c.transition(Clear, rule, x, limit))
-	*c = rateState{episode: episode{alarm: c.alarm, cleared: x.at.seconds()}}
+	*c = rateState{cleared: x.at.seconds()}
 	return out
 }
 
 func (c *rateState) transition(kind Kind, rule *rateRule, x sample, limit int16) Transition {
 	return Transition{
-		Alarm: c.alarm, Condition: rule.condition, Kind: kind, Priority: c.phase.priority(rule.condition),
+		Condition: rule.condition, Kind: kind, Priority: c.phase.priority(rule.condition),
 		Value: heartbeat.BPM(x.value), Peak: heartbeat.BPM(c.peak), Limit: heartbeat.BPM(limit),
 		Since: c.since, At: x.at, Offset: x.offset,
 	}

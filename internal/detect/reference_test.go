@@ -249,8 +249,8 @@ func (r *reference) rate(c Condition, offset int64) {
 		margin = r.settings.LowMargin
 	}
 	add := func(kind Kind, priority Priority, since Time, peak int) {
-		id := last.Alarm
-		if kind == Raise {
+		id := AlarmID{}
+		if kind.Opens() {
 			id = r.source.AlarmID(offset, c)
 		}
 		limit := now.limits.High
@@ -396,7 +396,7 @@ func (r *reference) badSignal(offset int64) {
 	}
 	open := last.Kind != 0 && last.Kind != Clear
 	change := Transition{
-		Condition: BadSignal, Priority: Low, Alarm: last.Alarm, Value: heartbeat.BPM(share / seen), Limit: heartbeat.BPM(r.settings.BadShare),
+		Condition: BadSignal, Priority: Low, Value: heartbeat.BPM(share / seen), Limit: heartbeat.BPM(r.settings.BadShare),
 		Stuck: stuck, Since: now.at, At: now.at, Offset: offset,
 	}
 	switch {
@@ -404,9 +404,8 @@ func (r *reference) badSignal(offset int64) {
 		change.Kind = Raise
 		if last.Kind == Clear && now.at/1e6 <= last.At/1e6+Time(r.settings.ReopenWithin.Seconds()) {
 			change.Kind = Reopen
-		} else {
-			change.Alarm = r.source.AlarmID(offset, BadSignal)
 		}
+		change.Alarm = r.source.AlarmID(offset, BadSignal)
 	case open && !stuck && run == 0 && share <= r.settings.BadShare/2*seen:
 		change.Kind = Clear
 	default:

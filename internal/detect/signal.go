@@ -20,12 +20,12 @@ func (d *Detector) stepSignal(s *State, r Reading, at Time, q quality, out []Tra
 	s.count(at, q)
 	seen, wrong := s.counted()
 	stuck := int(s.stuckCount) >= d.settings.StuckCount && at-s.stuckSince >= d.stuckTime
-	if s.signalPhase == idle && wrong == 0 && !stuck && s.signal.cleared == 0 {
+	if s.signalPhase == idle && wrong == 0 && !stuck && s.signalCleared == 0 {
 		return out // nearly all readings
 	}
-	s.signal.expire(at, d.reopenWithin)
+	expire(&s.signalCleared, at, d.reopenWithin)
 	percent := uint8(100 * wrong / seen)
-	kind := Clear
+	kind, opened := Clear, AlarmID{}
 	switch {
 	case s.signalPhase == idle:
 		noisy := wrong >= signalBad && 100*wrong > d.badShare*seen
@@ -33,23 +33,22 @@ func (d *Detector) stepSignal(s *State, r Reading, at Time, q quality, out []Tra
 			return out
 		}
 		s.signalPhase, s.signalPeak = active, percent
-		kind = Reopen
-		if s.signal.cleared == 0 {
+		kind, opened = Reopen, d.source.AlarmID(r.Offset, BadSignal)
+		if s.signalCleared == 0 {
 			kind = Raise
-			s.signal.alarm = d.source.AlarmID(r.Offset, BadSignal)
 		}
-		s.signal.cleared = 0
+		s.signalCleared = 0
 	case stuck || s.badRun > 0 || 100*wrong > d.easedShare*seen:
 		s.signalPeak = max(s.signalPeak, percent)
 		return out
 	}
 	out = append(out, Transition{
-		Alarm: s.signal.alarm, Condition: BadSignal, Kind: kind, Priority: active.priority(BadSignal),
+		Alarm: opened, Condition: BadSignal, Kind: kind, Priority: active.priority(BadSignal),
 		Value: heartbeat.BPM(percent), Peak: heartbeat.BPM(s.signalPeak), Limit: heartbeat.BPM(d.badShare),
 		Stuck: stuck, Since: at, At: at, Offset: r.Offset,
 	})
 	if kind == Clear {
-		s.signal.cleared, s.signalPhase, s.signalPeak = at.seconds(), idle, 0
+		s.signalCleared, s.signalPhase, s.signalPeak = at.seconds(), idle, 0
 	}
 	return out
 }

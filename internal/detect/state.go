@@ -13,8 +13,11 @@ type State struct {
 
 	stuckSince Time // time used of the first of the stuckCount latest good readings, which are equal
 
-	high, low rateState
-	signal    episode
+	offset int64 // of the newest reading, late ones included
+	gap    gapStatistics
+
+	high, low     rateState
+	signalCleared uint32 // as of a rateState
 
 	gaps   [gapCount]uint32      // ms between the latest readings, newest first
 	seen   [signalMinutes]uint16 // readings by minute modulo signalMinutes
@@ -28,6 +31,7 @@ type State struct {
 	signalPeak  uint8 // percent
 	signalPhase phase
 	gapsKnown   uint8
+	gapsLearned uint8 // at most gapsNeeded
 	windowLen   uint8
 	heldLen     uint8
 	noKafkaTime bool // last is the time of a reading without a Kafka timestamp
@@ -37,17 +41,11 @@ type State struct {
 type rateState struct {
 	// since is the time used of the first reading of a run: of one beyond the limit before the alarm is confirmed, of
 	// one inside the clear band afterwards. 0 is no run.
-	since Time
-	episode
-	peak  int16 // furthest value judged since the run that raised, 0 while there is neither run nor alarm
-	phase phase
-	count uint8 // good readings beyond the limit in the run, at most 255
-}
-
-// episode identifies an alarm while it is active and while it can be reopened.
-type episode struct {
-	alarm   AlarmID
-	cleared uint32 // unix seconds of the last clear while it can be reopened, else 0
+	since   Time
+	cleared uint32 // unix seconds of the last clear while the alarm can be reopened, else 0
+	peak    int16  // furthest value judged since the run that raised, 0 while there is neither run nor alarm
+	phase   phase
+	count   uint8 // good readings beyond the limit in the run, at most 255
 }
 
 type phase uint8
@@ -65,9 +63,6 @@ func (p phase) priority(c Condition) Priority {
 	return Low
 }
 
-// Heard returns the newest arrival of any reading, late ones included: the sign of life.
-func (s *State) Heard() Time { return s.heard }
-
 // Last returns the time used of the newest reading that was not late.
 func (s *State) Last() Time { return s.last }
 
@@ -76,10 +71,11 @@ func (s *State) clockWasAhead(r Reading) bool {
 	return s.noKafkaTime && r.Kafka >= 0 && s.last > r.Kafka+maxLead
 }
 
-// restart begins again at an arrival. Only the alarms stay.
+// restart begins again at an arrival. Only the alarms and what is known of gaps stay.
 func (s *State) restart(arrival Time) {
 	before := *s
-	*s = State{heard: arrival}
+	*s = State{heard: arrival, gap: before.gap, gapsLearned: before.gapsLearned}
+	s.gap.arrived = arrival
 	for _, condition := range Conditions {
 		episode, _ := before.Episode(condition)
 		episode.Cleared = min(episode.Cleared, arrival)
@@ -89,7 +85,6 @@ func (s *State) restart(arrival Time) {
 
 // Episode is the alarm of one condition as a State has it.
 type Episode struct {
-	Alarm    AlarmID
 	Active   bool
 	Priority Priority      // while active
 	Peak     heartbeat.BPM // while active
@@ -98,44 +93,44 @@ type Episode struct {
 
 // Episode returns the alarm of a condition that is active, or cleared so recently that it can be reopened.
 func (s *State) Episode(c Condition) (e Episode, ok bool) {
-	held, phase, peak := s.signal, s.signalPhase, int16(s.signalPeak)
+	cleared, phase, peak := s.signalCleared, s.signalPhase, int16(s.signalPeak)
 	if c != BadSignal {
 		rate := s.rate(c)
-		held, phase, peak = rate.episode, rate.phase, rate.peak
+		cleared, phase, peak = rate.cleared, rate.phase, rate.peak
 	}
 	if phase == idle {
-		return Episode{Alarm: held.alarm, Cleared: Time(held.cleared) * second}, held.cleared != 0
+		return Episode{Cleared: Time(cleared) * second}, cleared != 0
 	}
-	return Episode{Alarm: held.alarm, Active: true, Priority: phase.priority(c), Peak: heartbeat.BPM(peak)}, true
+	return Episode{Active: true, Priority: phase.priority(c), Peak: heartbeat.BPM(peak)}, true
 }
 
 // SetEpisode makes the alarm of a condition what e says, the zero Episode is none. It is for a state whose readings Kafka no
 // longer has: the open alarms in the database are then the better witness. A run in progress starts over, unless there is no
 // active alarm before and after.
 func (s *State) SetEpisode(c Condition, e Episode) {
-	held, now := episode{}, idle
+	cleared, now := uint32(0), idle
 	switch {
 	case e.Active && e.Priority == High || e.Active && c == BadSignal:
-		held, now = episode{alarm: e.Alarm}, active
+		now = active
 	case e.Active:
-		held, now = episode{alarm: e.Alarm}, unconfirmed
+		now = unconfirmed
 	case e.Cleared >= second && e.Cleared <= lastTime:
-		held = episode{alarm: e.Alarm, cleared: e.Cleared.seconds()}
+		cleared = e.Cleared.seconds()
 	}
 	peak := int16(0)
 	if now != idle {
 		peak = int16(min(max(e.Peak, minBPM), maxBPM))
 	}
 	if c == BadSignal {
-		s.signal, s.signalPhase, s.signalPeak = held, now, uint8(min(peak, 100))
+		s.signalCleared, s.signalPhase, s.signalPeak = cleared, now, uint8(min(peak, 100))
 		return
 	}
 	rate := s.rate(c)
 	if rate.phase == idle && now == idle {
-		rate.episode = held
+		rate.cleared = cleared
 		return
 	}
-	*rate = rateState{episode: held, peak: peak, phase: now}
+	*rate = rateState{cleared: cleared, peak: peak, phase: now}
 }
 
 func (s *State) rate(c Condition) *rateState {
@@ -177,9 +172,9 @@ func (s *State) advance(at Time) {
 
 const millisecond = 1000
 
-// expire forgets an alarm that can no longer be reopened.
-func (e *episode) expire(at Time, within uint32) {
-	if e.cleared != 0 && int64(at.seconds()) > int64(e.cleared)+int64(within) {
-		*e = episode{}
+// expire forgets the time of a clear when the alarm can no longer be reopened.
+func expire(cleared *uint32, at Time, within uint32) {
+	if *cleared != 0 && int64(at.seconds()) > int64(*cleared)+int64(within) {
+		*cleared = 0
 	}
 }

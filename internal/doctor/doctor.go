@@ -272,6 +272,14 @@ func (d *doctor) accounts(ctx context.Context, pool *postgres.Pool, report progr
 	default:
 		d.say("dead letters", OK, "none", "")
 	}
+	switch {
+	case totals.CustomersHeard == 0: // no consumer with detection, or no reading
+	case totals.CustomersWatched == 0:
+		d.say("silence", Warning, fmt.Sprintf("off: none of %d customers was heard 20 times and more often than each 10 minutes", totals.CustomersHeard),
+			"nothing, if devices report that seldom; a consumer learns the intervals again after an upgrade")
+	default:
+		d.say("silence", OK, fmt.Sprintf("%d of %d customers heard would be missed, %d are silent", totals.CustomersWatched, totals.CustomersHeard, totals.Silent), "")
+	}
 }
 
 func dial(ctx context.Context, address string) error {

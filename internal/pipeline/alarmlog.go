@@ -45,7 +45,7 @@ func (l *alarmLog) announce(transitions []alarm.Transition, now time.Time) {
 		switch {
 		case !opens(t) && t.Kind != alarm.Worsened:
 		case l.budget.AllowN(now, 1):
-			l.logger.Warn("alarm raised", "kind", string(t.Kind), "customer", t.Subject, "condition", t.Condition, "priority", t.Priority.String(),
+			l.logger.Warn("alarm raised", "kind", string(t.Kind), "subject", t.Subject, "condition", t.Condition, "priority", t.Priority.String(),
 				"value", t.Value, "limit", t.Limit, "since", t.Since, "alarm", t.Alarm)
 		default:
 			l.held[t.Priority]++

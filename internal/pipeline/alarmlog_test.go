@@ -20,7 +20,7 @@ func TestEachRaiseHasALineUntilTheyComeTooFast(t *testing.T) {
 	}
 
 	log.announce([]alarm.Transition{transition(alarm.Raised, "CUST_00001"), transition(alarm.Cleared, "CUST_00002"), transition(alarm.Reopened, "CUST_00003")}, now)
-	if lines(`msg="alarm raised"`) != 2 || lines("customer=CUST_00001 condition=rate_high priority=high value=192 limit=180") != 1 || lines("CUST_00002") != 0 {
+	if lines(`msg="alarm raised"`) != 2 || lines("subject=CUST_00001 condition=rate_high priority=high value=192 limit=180") != 1 || lines("CUST_00002") != 0 {
 		t.Errorf("a raise, an end and a reopening are logged as:\n%s", out.String())
 	}
 

@@ -7,6 +7,7 @@ import (
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/detect"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/silence"
 )
 
 // Detection is what a worker needs to raise alarms.
@@ -14,6 +15,7 @@ type Detection struct {
 	Settings detect.Settings
 	Limits   LimitSource
 	Store    DetectionStore
+	Watch    bool // decide silence and lag
 }
 
 // LimitSource has the limits that people set.
@@ -30,6 +32,7 @@ type DetectionStore interface {
 	DeadLettered(ctx context.Context, claim Claim, from, to int64) (map[int64]bool, error)
 	// Episodes returns the alarms of customers that are active; with cleared also the one cleared last of each other condition.
 	Episodes(ctx context.Context, customers []heartbeat.CustomerID, cleared bool) ([]StoredEpisode, error)
+	SilenceStore
 }
 
 // DetectorState is the stored state of the detector for one customer.
@@ -37,6 +40,8 @@ type DetectorState struct {
 	Customer heartbeat.CustomerID
 	Encoded  []byte
 	AsOf     int64 // the first offset of the claim's log that is not in the state; 0 for a state of another log
+	// Silent is the customer's phase: whether it was found silent and not heard since.
+	Silent silence.Phase
 }
 
 // StoredEpisode is an alarm as the database has it.
@@ -58,6 +63,7 @@ type detection struct {
 	claim    Claim
 	states   detectorStates
 	slots    []uint32 // of the states of the readings at hand
+	silence  silenceWatch
 
 	// During a replay, asOf has the customers whose stored state already contains offsets that are read again.
 	asOf     map[heartbeat.CustomerID]int64
@@ -80,6 +86,7 @@ func (d *detection) restore(claim Claim, incomplete bool) error {
 	*d = detection{
 		Detection: d.Detection, detector: detector, claim: claim, states: newDetectorStates(),
 		asOf: map[heartbeat.CustomerID]int64{}, incomplete: incomplete || d.incomplete, unreadable: map[heartbeat.CustomerID]bool{},
+		silence: silenceWatch{idle: claim.Idle},
 	}
 	return nil
 }
@@ -111,7 +118,12 @@ func (d *detection) read(ctx context.Context, customers []heartbeat.CustomerID) 
 	if err != nil {
 		return err
 	}
+	phases := map[heartbeat.CustomerID]silence.Phase{}
 	for i := range stored {
+		phases[stored[i].Customer] = stored[i].Silent
+		if stored[i].Encoded == nil {
+			continue // silent, and no state was stored yet
+		}
 		slot, _ := d.states.slot(stored[i].Customer)
 		if err := d.states.at(slot).UnmarshalBinary(stored[i].Encoded); err != nil {
 			d.unreadable[stored[i].Customer] = true
@@ -121,10 +133,16 @@ func (d *detection) read(ctx context.Context, customers []heartbeat.CustomerID) 
 			d.asOf[stored[i].Customer] = stored[i].AsOf
 		}
 	}
-	if !d.compared {
-		return nil // the replay comes first
+	if d.compared { // else the replay comes first
+		if err := d.compare(ctx, customers); err != nil {
+			return err
+		}
 	}
-	return d.compare(ctx, customers)
+	for _, customer := range customers {
+		slot, _ := d.states.slot(customer)
+		d.silence.Add(d.states.at(slot).SilentAfter(), phases[customer])
+	}
+	return nil
 }
 
 // compare makes the conditions of customers what the database has. An alarm that is active there and not in a complete state is one
@@ -198,7 +216,9 @@ func (d *detection) replay(ctx context.Context, readings []Reading) error {
 		if reading.Offset < max(d.replayed, d.claim.StateFrom, d.asOf[reading.Customer]) || dead[reading.Offset] {
 			continue
 		}
-		d.step(d.states.at(d.slots[i]), reading, limits)
+		state := d.states.at(d.slots[i])
+		d.step(state, reading, limits)
+		d.silence.replay(d.slots[i], state, reading)
 		d.replayed = reading.Offset + 1
 	}
 	return nil
@@ -209,7 +229,7 @@ func (d *detection) finishReplay(ctx context.Context) error {
 	if d.compared {
 		return nil
 	}
-	if err := d.compare(ctx, d.states.customers()); err != nil {
+	if err := d.compare(ctx, d.states.customers); err != nil {
 		return err
 	}
 	d.compared, d.asOf = true, nil
@@ -227,9 +247,14 @@ func (d *detection) evaluate(ctx context.Context, batch *Batch) error {
 	}
 	for i := range batch.Readings {
 		reading := &batch.Readings[i]
-		for _, t := range d.step(d.states.touch(d.slots[i]), reading, limits) {
+		state := d.states.touch(d.slots[i])
+		if d.silence.Phase(int(d.slots[i])) != silence.Heard {
+			d.silence.end(batch, d.slots[i], state, reading)
+		}
+		for _, t := range d.step(state, reading, limits) {
 			batch.Transitions = append(batch.Transitions, alarm.Detected(reading.Customer, &t))
 		}
+		d.silence.hear(d.slots[i], state, reading)
 	}
 	return nil
 }

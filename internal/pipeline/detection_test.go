@@ -42,7 +42,8 @@ func (m *memory) DetectorStates(_ context.Context, claim Claim, customers []hear
 	}
 	var states []DetectorState
 	for _, customer := range customers {
-		if state, ok := m.states[customer]; ok {
+		if state, ok := m.states[customer]; ok || m.silent[customer] {
+			state.Customer, state.Silent = customer, m.phase(customer)
 			states = append(states, state)
 		}
 	}
@@ -68,7 +69,7 @@ func (m *memory) Episodes(_ context.Context, customers []heartbeat.CustomerID, c
 	for _, t := range m.transitions {
 		k := key{t.Subject, string(t.Condition)}
 		episode := held[k]
-		episode.Alarm, episode.Priority, episode.Peak = detect.AlarmID(t.Alarm), detect.Priority(t.Priority), heartbeat.BPM(t.Peak)
+		episode.Priority, episode.Peak = detect.Priority(t.Priority), heartbeat.BPM(t.Peak)
 		episode.Active = t.Kind != alarm.Cleared
 		episode.Cleared = 0
 		if !episode.Active {

@@ -1,9 +1,6 @@
 package pipeline
 
 import (
-	"maps"
-	"slices"
-
 	"heartbeat/internal/detect"
 	"heartbeat/internal/heartbeat"
 )
@@ -11,13 +8,14 @@ import (
 // statesPerChunk bounds what growing costs: a chunk is never copied.
 const statesPerChunk = 4096
 
-// detectorStates are the detector's states of customers. They lie in chunks, because a map would hold each of them, at 176
+// detectorStates are the detector's states of customers. They lie in chunks, because a map would hold each of them, at 152
 // bytes, as a heap object of its own.
 type detectorStates struct {
-	index   map[heartbeat.CustomerID]uint32
-	chunks  [][]detect.State
-	touched []uint32 // by slot: the latest round that has changed the state
-	count   uint32
+	index     map[heartbeat.CustomerID]uint32
+	customers []heartbeat.CustomerID // by slot
+	chunks    [][]detect.State
+	touched   []uint32 // by slot: the latest round that has changed the state
+	count     uint32
 
 	round uint32
 	undo  []undoState
@@ -43,6 +41,7 @@ func (s *detectorStates) slot(customer heartbeat.CustomerID) (slot uint32, added
 		s.chunks = append(s.chunks, make([]detect.State, statesPerChunk))
 	}
 	s.index[customer] = slot
+	s.customers = append(s.customers, customer)
 	s.touched = append(s.touched, 0)
 	s.count++
 	return slot, true
@@ -54,7 +53,7 @@ func (s *detectorStates) truncate(count uint32, added []heartbeat.CustomerID) {
 		*s.at(s.index[customer]) = detect.State{}
 		delete(s.index, customer)
 	}
-	s.touched, s.count = s.touched[:count], count
+	s.touched, s.customers, s.count = s.touched[:count], s.customers[:count], count
 }
 
 func (s *detectorStates) at(slot uint32) *detect.State {
@@ -87,8 +86,4 @@ func (s *detectorStates) takeBack() {
 		*s.at(s.undo[i].slot) = s.undo[i].state
 	}
 	s.keep()
-}
-
-func (s *detectorStates) customers() []heartbeat.CustomerID {
-	return slices.Collect(maps.Keys(s.index))
 }

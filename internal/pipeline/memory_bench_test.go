@@ -13,8 +13,11 @@ import (
 	"heartbeat/internal/heartbeat"
 )
 
-// unknownCustomers is a store that has no states and no alarms.
-type unknownCustomers struct{ nowhere }
+// unknownCustomers is a store that has no states and no alarms. Nobody looks for silence.
+type unknownCustomers struct {
+	nowhere
+	SilenceStore
+}
 
 func (unknownCustomers) DetectorStates(context.Context, Claim, []heartbeat.CustomerID) ([]DetectorState, error) {
 	return nil, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/silence"
 )
 
 // State is what a partition's worker is doing.
@@ -134,6 +135,15 @@ func (m *Meter) state(partition Partition, state State, cause error) {
 	m.metrics.retries.WithLabelValues(string(state)).Inc()
 }
 
+// resumed ends the state that a failed read has begun: no batch may follow for long.
+func (m *Meter) resumed(partition Partition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if status := m.partitions[partition.Number]; status.State != Running {
+		m.partitions[partition.Number] = Status{State: Running, Since: time.Now(), Next: status.Next}
+	}
+}
+
 func (m *Meter) set(partition Partition, status Status) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -142,6 +152,17 @@ func (m *Meter) set(partition Partition, status Status) {
 
 func (m *Meter) incident(partition Partition, incident Incident) {
 	m.metrics.incidents.WithLabelValues(string(incident.Kind)).Inc()
+}
+
+// watched takes the report of a partition into account, and says when silence goes off or on.
+func (m *Meter) watched(partition Partition, now, before silence.Report) {
+	m.metrics.watched(partition, now)
+	switch off := now.Heard > 0 && now.Watched == 0; {
+	case off && (before.Heard == 0 || before.Watched > 0):
+		m.logger.Info("silence is off: no customer was heard often enough yet to be missed", "partition", partition.Number, "customers", now.Heard)
+	case !off && now.Watched > 0 && before.Watched == 0:
+		m.logger.Info("silence is on", "partition", partition.Number, "customers", now.Heard, "of_them_watched", now.Watched)
+	}
 }
 
 // idle reports what is left over when no batch comes.

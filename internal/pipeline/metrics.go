@@ -6,7 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"heartbeat/internal/alarm"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/silence"
 )
 
 // metrics are the Prometheus metrics of the pipeline.
@@ -20,6 +22,7 @@ type metrics struct {
 	latency     prometheus.Histogram
 	transitions *prometheus.CounterVec
 	alarmDelay  prometheus.Histogram
+	customers   *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -54,8 +57,12 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "heartbeat_alarm_delay_seconds", Help: "Time from the first reading beyond the limit to the commit of the alarm.",
 			Buckets: []float64{1, 5, 10, 15, 20, 25, 30, 35, 45, 60, 90, 120, 300, 600, 3600},
 		}),
+		customers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "heartbeat_silence_customers",
+			Help: "Customers heard within the last 15 min, of them those whose silence is noticed, and those silent since less than 15 min.",
+		}, []string{"partition", "set"}),
 	}
-	registry.MustRegister(m.readings, m.deadLetters, m.retries, m.incidents, m.next, m.batch, m.latency, m.transitions, m.alarmDelay)
+	registry.MustRegister(m.readings, m.deadLetters, m.retries, m.incidents, m.next, m.batch, m.latency, m.transitions, m.alarmDelay, m.customers)
 	return m
 }
 
@@ -65,6 +72,13 @@ func (m *metrics) claimed(partition Partition, claim Claim) {
 
 func (m *metrics) released(partition Partition) {
 	m.next.DeleteLabelValues(label(partition))
+	m.customers.DeletePartialMatch(prometheus.Labels{"partition": label(partition)})
+}
+
+func (m *metrics) watched(partition Partition, report silence.Report) {
+	for set, count := range map[string]int{"heard": report.Heard, "watched": report.Watched, "silent": report.Silent} {
+		m.customers.WithLabelValues(label(partition), set).Set(float64(count))
+	}
 }
 
 func (m *metrics) committed(partition Partition, batch *Batch, now time.Time) {
@@ -88,7 +102,7 @@ func (m *metrics) committed(partition Partition, batch *Batch, now time.Time) {
 	for i := range batch.Transitions {
 		t := &batch.Transitions[i]
 		m.transitions.WithLabelValues(string(t.Condition), string(t.Kind)).Inc()
-		if opens(t) {
+		if opens(t) && t.Condition != alarm.Silent && !t.Condition.OfFleet() {
 			m.alarmDelay.Observe(now.Sub(t.Since).Seconds())
 		}
 	}

@@ -26,6 +26,8 @@ type Claim struct {
 	Next      int64 // the first offset that is not stored yet
 	Epoch     int32 // leader epoch of the record before Next, -1 when unknown
 	StateFrom int64 // the first offset that the stored customer states do not cover yet, at most Next
+	// Idle is for how long nothing had been stored before the claim, by the database's clock.
+	Idle time.Duration
 	// Replaced is the incident that this very claim has left, nil where it has left none: it is the caller's to announce.
 	Replaced *Incident
 }
@@ -57,8 +59,10 @@ type Batch struct {
 	Customers   []CustomerState
 	States      [][]byte // the detector's states of Customers before this batch; empty without detection
 	Transitions []alarm.Transition
-	StateFrom   int64  // the claim's StateFrom once this batch is stored
-	Snapshot    *Stats // a statistics snapshot to store along, or nil
+	Silent      []SilentCustomer       // customers found silent
+	HeardAgain  []heartbeat.CustomerID // customers who were silent until a reading of this batch
+	StateFrom   int64                  // the claim's StateFrom once this batch is stored
+	Snapshot    *Stats                 // a statistics snapshot to store along, or nil
 }
 
 // Reading is a valid reading in its place.
@@ -86,6 +90,13 @@ func timeUsed(reading *heartbeat.Reading, kafka detect.Time) detect.Time {
 		used = min(used, kafka)
 	}
 	return used
+}
+
+// SilentCustomer is a customer who is silent.
+type SilentCustomer struct {
+	Customer heartbeat.CustomerID
+	Since    detect.Time // the arrival of the latest reading
+	Offset   int64       // of the latest reading
 }
 
 // IncidentKind is the stable code of a loss that could not be prevented.

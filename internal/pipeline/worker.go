@@ -69,6 +69,9 @@ func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error 
 	if err := w.replay(ctx, records); err != nil {
 		return err
 	}
+	if err := w.beginBehind(ctx, records); err != nil {
+		return err
+	}
 	batch := w.build(w.claim, records)
 	if batch.To == batch.From {
 		return nil
@@ -162,18 +165,24 @@ func (w *Worker) evaluateAndWrite(ctx context.Context, batch *Batch) error {
 	}
 	if err != nil {
 		w.detection.states.takeBack()
+		w.detection.silence.takeBack()
 		return err
 	}
 	w.detection.states.keep()
+	w.detection.silence.keep()
 	return nil
 }
 
-// persist repeats a read of the store, however long the store is away. It fails only with the context's error.
+// persist repeats a read of the store, however long the store is away. It fails only with the context's error, or with an error of
+// kind Fenced.
 func (w *Worker) persist(ctx context.Context, read func() error) error {
 	for attempt := 0; ; attempt++ {
 		err := read()
-		if err == nil {
-			return nil
+		if err == nil && attempt > 0 {
+			w.meter.resumed(w.partition)
+		}
+		if err == nil || KindOf(err) == Fenced {
+			return err
 		}
 		if err := w.Wait(ctx, attempt, err); err != nil {
 			return err

@@ -38,13 +38,16 @@ type memory struct {
 
 	states      map[heartbeat.CustomerID]DetectorState
 	transitions []alarm.Transition
+	silent      map[heartbeat.CustomerID]bool
+	fleet       *fleetAlarms
+	storedAt    time.Time
 
 	fault     func(batch *Batch) (apply bool, err error) // nil: none
 	readFault func() error                               // nil: none
 }
 
 func newMemory() *memory {
-	return &memory{log: "heartbeat-events", epoch: -1, stored: map[int64]string{}, customers: map[heartbeat.CustomerID]CustomerState{}, states: map[heartbeat.CustomerID]DetectorState{}}
+	return &memory{log: "heartbeat-events", epoch: -1, stored: map[int64]string{}, customers: map[heartbeat.CustomerID]CustomerState{}, states: map[heartbeat.CustomerID]DetectorState{}, silent: map[heartbeat.CustomerID]bool{}, fleet: newFleetAlarms()}
 }
 
 func (m *memory) Claim(_ context.Context, p Partition, start int64) (Claim, error) {
@@ -52,7 +55,7 @@ func (m *memory) Claim(_ context.Context, p Partition, start int64) (Claim, erro
 		m.claimed, m.next, m.stateFrom = true, start, start
 	}
 	m.fence++
-	return Claim{Partition: p, Log: m.log, Fence: m.fence, Next: m.next, Epoch: m.epoch, StateFrom: m.stateFrom}, nil
+	return Claim{Partition: p, Log: m.log, Fence: m.fence, Next: m.next, Epoch: m.epoch, StateFrom: m.stateFrom, Idle: m.idle()}, nil
 }
 
 func (m *memory) Position(_ context.Context, c Claim) (int64, error) {
@@ -92,9 +95,9 @@ func (m *memory) write(c Claim, b *Batch) error {
 		m.customers[state.Customer] = state
 	}
 	for i, state := range b.States {
-		m.states[b.Customers[i].Customer] = DetectorState{b.Customers[i].Customer, slices.Clone(state), b.From}
+		m.states[b.Customers[i].Customer] = DetectorState{Customer: b.Customers[i].Customer, Encoded: slices.Clone(state), AsOf: b.From}
 	}
-	m.transitions = append(m.transitions, b.Transitions...)
+	m.takeSilence(b)
 	if b.Snapshot != nil {
 		m.snapshots = append(m.snapshots, *b.Snapshot)
 	}

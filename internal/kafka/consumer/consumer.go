@@ -25,6 +25,8 @@ type Config struct {
 	SessionTimeout time.Duration
 	// Background leaves the processor and the database to others: short transactions, one at a time, each followed by a pause.
 	Background bool
+	// Watch lets the workers know each second where their partitions end: without it they decide no silence.
+	Watch bool
 	// NewWorker returns the worker of a partition that was assigned to this consumer.
 	NewWorker func(pipeline.Partition) *pipeline.Worker
 	// Released is called when a partition is no longer this consumer's.

@@ -33,6 +33,8 @@ type bubble struct {
 	client  *kgo.Client // produces
 	store   *memoryStore
 	sent    int
+
+	detection *pipeline.Detection
 }
 
 func newBubble(t *testing.T, options ...kfake.Opt) *bubble {
@@ -46,9 +48,9 @@ func newBubble(t *testing.T, options ...kfake.Opt) *bubble {
 	return b
 }
 
-func (b *bubble) newClient() *kgo.Client {
-	client, err := kgo.NewClient(kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.Dialer(b.network.DialContext),
-		kgo.DefaultProduceTopic(topic), kgo.MetadataMinAge(100*time.Millisecond))
+func (b *bubble) newClient(options ...kgo.Opt) *kgo.Client {
+	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(b.cluster.ListenAddrs()...), kgo.Dialer(b.network.DialContext),
+		kgo.DefaultProduceTopic(topic), kgo.MetadataMinAge(100*time.Millisecond))...)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func (b *bubble) consumeAs(config consumer.Config, logger *slog.Logger) (stop fu
 	}
 	config.Group, config.Released = "heartbeat-consumer-group", meter.Released
 	config.NewWorker = func(p pipeline.Partition) *pipeline.Worker {
-		return pipeline.NewWorker(pipeline.Options{Partition: p, Store: b.store, Meter: meter, Logger: logger})
+		return pipeline.NewWorker(pipeline.Options{Partition: p, Store: b.store, Meter: meter, Logger: logger, Detection: b.detection})
 	}
 	member, err := consumer.New(client, config)
 	if err != nil {

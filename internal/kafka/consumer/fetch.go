@@ -41,6 +41,9 @@ func (s *session) poll(ctx context.Context) error {
 	var maintaining sync.WaitGroup
 	defer maintaining.Wait()
 	maintaining.Go(func() { s.maintain(ctx, cancel) })
+	if s.config.Watch {
+		maintaining.Go(func() { s.askEnds(ctx) })
+	}
 	for {
 		fetches := s.client.PollRecords(ctx, pollRecords)
 		if ctx.Err() != nil {

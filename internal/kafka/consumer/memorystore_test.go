@@ -16,6 +16,7 @@ type memoryStore struct {
 	incidents []pipeline.Incident
 	twice     []string
 	refused   int // writes under an old fence
+	silent    []string
 }
 
 type logKey struct {
@@ -79,6 +80,9 @@ func (m *memoryStore) Write(_ context.Context, c pipeline.Claim, b *pipeline.Bat
 		}
 		log.stored[r.Offset] = r.Customer
 		log.order = append(log.order, r.Reading)
+	}
+	for _, t := range b.Transitions {
+		m.silent = append(m.silent, fmt.Sprintf("%s %s %s", t.Subject, t.Condition, t.Kind))
 	}
 	log.next, log.epoch = b.To, b.Epoch
 	return nil

@@ -40,6 +40,13 @@ type partitionQueue struct {
 	full    bool            // pending has all it may
 	stored  kgo.EpochOffset // records below it are stored
 	news    bool            // stored has changed since offsetToCommit
+	asked   *endOfLog       // nil: the last answer of the broker was reached
+}
+
+// endOfLog is where a partition ended when the broker was asked.
+type endOfLog struct {
+	offset int64
+	at     time.Time
 }
 
 func newPartitionQueue(partition pipeline.Partition, worker *pipeline.Worker, throttle *throttle, resumed chan<- struct{}) *partitionQueue {
@@ -64,6 +71,37 @@ func (q *partitionQueue) push(records []*kgo.Record, limit int) (accepting bool)
 	default:
 	}
 	return accepting
+}
+
+// ask passes an answer of the broker to the worker, unless an earlier one was not reached yet: that one says how far the consumer
+// is behind.
+func (q *partitionQueue) ask(end endOfLog) {
+	q.mu.Lock()
+	if q.asked == nil {
+		q.asked = &end
+	}
+	q.mu.Unlock()
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// watch lets the worker decide who is silent.
+func (q *partitionQueue) watch(ctx context.Context) error {
+	q.mu.Lock()
+	end := q.asked
+	q.mu.Unlock()
+	if end == nil {
+		return nil
+	}
+	reached, err := q.worker.Watch(ctx, end.offset, end.at)
+	if reached {
+		q.mu.Lock()
+		q.asked = nil
+		q.mu.Unlock()
+	}
+	return err
 }
 
 // pop takes the records that were pushed during the last transaction. They are valid until the next call.
@@ -98,18 +136,21 @@ func (q *partitionQueue) run(ctx context.Context) error {
 	defer idle.Stop()
 	for {
 		var err error
+		stored := false
 		select {
 		case <-q.stop:
 			return released(ctx, q.worker.Flush(ctx))
 		case <-idle.C:
 			err = q.worker.Idle(ctx)
 		case <-q.wake:
-			err = q.drain(ctx)
+			stored, err = q.drain(ctx)
 		}
 		if err != nil {
 			return released(ctx, err)
 		}
-		idle.Reset(queueIdle)
+		if stored {
+			idle.Reset(queueIdle)
+		}
 	}
 }
 
@@ -121,17 +162,21 @@ func released(ctx context.Context, err error) error {
 	return err
 }
 
-// drain stores the pushed records, one transaction at a time.
-func (q *partitionQueue) drain(ctx context.Context) error {
+// drain stores the pushed records, one transaction at a time, and reports whether there were any.
+func (q *partitionQueue) drain(ctx context.Context) (stored bool, err error) {
 	for records := q.pop(); len(records) > 0; records = q.pop() {
+		stored = true
 		if q.stopping() {
-			return nil
+			return stored, nil
 		}
 		if err := q.store(ctx, records); err != nil {
-			return err
+			return stored, err
+		}
+		if err := q.watch(ctx); err != nil {
+			return stored, err
 		}
 	}
-	return nil
+	return stored, q.watch(ctx)
 }
 
 // store runs one transaction as soon as the throttle lets it, unless the queue must stop first.

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/time/rate"
 
+	"heartbeat/internal/backoff"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/pipeline"
 )
@@ -27,6 +28,9 @@ const (
 	// fetchWait is how long a fetch waits for records. A partition that was just claimed is not fetched before the fetch in
 	// progress returns, so the library's default of 5 s would leave it unread that long on a quiet topic.
 	fetchWait = 500 * time.Millisecond
+	// askInterval is how often the broker is asked where the partitions end, askTimeout how long it may take to answer.
+	askInterval = time.Second
+	askTimeout  = 5 * time.Second
 )
 
 // session is one membership in the consumer group, with a client of its own. It ends for good when anything about the
@@ -298,6 +302,27 @@ func (s *session) maintain(ctx context.Context, cancel context.CancelCauseFunc) 
 			s.resume()
 		}
 	}
+}
+
+// askEnds asks the broker each second where the partitions end. The client of the consumer does not say: it keeps an answer
+// without records to itself. Where no broker answers for a partition, its clock of silence stands still.
+func (s *session) askEnds(ctx context.Context) {
+	backoff.Every(ctx, askInterval, func() {
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		asked := time.Now()
+		ends, err := s.log.admin.ListEndOffsets(ctx, s.topic)
+		if err != nil {
+			s.logger.Debug("ends of partitions not listed", "error", err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for number, q := range s.queues {
+			if end, ok := ends.Lookup(s.topic, number); ok && end.Err == nil {
+				q.ask(endOfLog{end.Offset, asked})
+			}
+		}
+	})
 }
 
 // commitOffsets commits the stored offsets that Kafka does not have yet. Nothing depends on them, so an error is only logged.

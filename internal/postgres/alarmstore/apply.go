@@ -18,6 +18,8 @@ const ApplyStatement = "apply_alarms"
 // alarm's latest in the log: it was without effect when it was applied the first time. The alarm is chosen first and locked then:
 // while this statement waits for the lock an operator may close a latched alarm, which a plain raise then leaves alone.
 //
+// Every partition may raise a condition of the fleet: while its alarm is active, another raise has no effect.
+//
 // The rows are locked in the order of subject and condition, so that two writers cannot deadlock. All values are absolute and the
 // event's id is derived from the transition, so applying a transition again changes nothing.
 const applySQL = `
@@ -48,6 +50,7 @@ target AS MATERIALIZED (
               AND (candidate.closed_at IS NULL OR t.kind = 'reopened')
               FOR UPDATE) AS held ON true
      WHERE (t.opens OR held.active)
+       AND (t.condition IN ('outage', 'lag') AND t.opens AND held.active) IS NOT TRUE
        AND (held.kafka_topic = $1::text AND held.kafka_partition = $2::integer AND held.kafka_offset > t.kafka_offset) IS NOT TRUE
 ),
 next AS MATERIALIZED (

@@ -74,7 +74,7 @@ SELECT * FROM (
     SELECT DISTINCT ON (subject, condition)` + eventColumns + `, subject, condition
       FROM alarm_events
       JOIN (SELECT alarm_id, subject, condition FROM alarms) AS alarm USING (alarm_id)
-     WHERE kafka_topic IS NOT NULL AND NOT (kafka_topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3)
+     WHERE kafka_topic IS NOT NULL AND kind NOT IN ('stale', 'fresh') AND NOT (kafka_topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3)
      ORDER BY subject, condition, at DESC, version DESC) AS latest`
 
 // LatestBefore returns the latest event of each subject and condition among those that no reading of the partition at or above

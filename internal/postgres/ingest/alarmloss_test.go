@@ -133,12 +133,12 @@ func (r *reference) align(customer heartbeat.CustomerID, condition detect.Condit
 		}
 		switch {
 		case h.Active:
-			want = detect.Episode{Alarm: detect.AlarmID(h.ID), Active: true, Priority: detect.Low, Peak: heartbeat.BPM(h.Peak)}
+			want = detect.Episode{Active: true, Priority: detect.Low, Peak: heartbeat.BPM(h.Peak)}
 			if h.CurrentPriority == alarm.High {
 				want.Priority = detect.High
 			}
 		case !want.Active && detect.TimeOf(h.ClearedAt) > want.Cleared:
-			want = detect.Episode{Alarm: detect.AlarmID(h.ID), Cleared: detect.TimeOf(h.ClearedAt)}
+			want = detect.Episode{Cleared: detect.TimeOf(h.ClearedAt)}
 		}
 	}
 	have, _ := r.states[customer].Episode(condition)

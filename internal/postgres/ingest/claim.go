@@ -53,18 +53,17 @@ const lockNotAvailable = "55P03"
 
 const raiseFenceSQL = `
 UPDATE ingest_progress
-   SET fence      = fence + 1,
-       topic_id   = @id,
-       owner      = @owner,
-       updated_at = now()
+   SET fence    = fence + 1,
+       topic_id = @id,
+       owner    = @owner
  WHERE kafka_topic = @log AND partition = @partition
-RETURNING fence, next_offset, leader_epoch, state_from`
+RETURNING fence, next_offset, leader_epoch, state_from, greatest(now() - updated_at, interval '0')`
 
 func (s *Store) raiseFence(ctx context.Context, conn *pgx.Conn, claim *pipeline.Claim, id [16]byte) error {
 	row := conn.QueryRow(ctx, raiseFenceSQL, pgx.NamedArgs{
 		"log": claim.Log, "partition": claim.Number, "id": id, "owner": s.owner,
 	})
-	if err := row.Scan(&claim.Fence, &claim.Next, &claim.Epoch, &claim.StateFrom); err != nil {
+	if err := row.Scan(&claim.Fence, &claim.Next, &claim.Epoch, &claim.StateFrom, &claim.Idle); err != nil {
 		return fmt.Errorf("raise fence: %w", err)
 	}
 	return nil

@@ -25,7 +25,7 @@ func TestClaimBeginsAtStartAndGoesOnWhereTheLastOneStored(t *testing.T) {
 	pgtest.MustWrite(t, store, first, batch)
 
 	second := pgtest.MustClaim(t, store, pgtest.Partition, 0)
-	want = pipeline.Claim{Partition: pgtest.Partition, Log: topic, Fence: 2, Next: 50, Epoch: 3, StateFrom: 45}
+	want = pipeline.Claim{Partition: pgtest.Partition, Log: topic, Fence: 2, Next: 50, Epoch: 3, StateFrom: 45, Idle: second.Idle}
 	if diff := cmp.Diff(want, second); diff != "" {
 		t.Errorf("second claim (-want +got):\n%s", diff)
 	}

@@ -10,6 +10,7 @@ import (
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
 	"heartbeat/internal/postgres/pgwire"
+	"heartbeat/internal/silence"
 )
 
 // The state replaces the whole row, unless that is a newer one of another partition: after a change of the number of partitions the
@@ -54,23 +55,36 @@ var _ pipeline.DetectionStore = (*Store)(nil)
 func (s *Store) DetectorStates(ctx context.Context, claim pipeline.Claim, customers []heartbeat.CustomerID) (states []pipeline.DetectorState, err error) {
 	err = s.session(ctx, "read detector states", func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `
-SELECT customer_id, state, CASE WHEN kafka_topic = @log AND kafka_partition = @partition THEN kafka_offset ELSE 0 END
-  FROM detector_states
- WHERE customer_id = ANY (@customers)`, pgx.StrictNamedArgs{"log": claim.Log, "partition": claim.Number, "customers": names(customers)})
+SELECT customer_id, state, CASE WHEN kafka_topic = @log AND kafka_partition = @partition THEN kafka_offset ELSE 0 END,
+       silence.since IS NOT NULL, `+silenceIsRaised+`
+  FROM unnest(@customers::text[]) AS given (customer_id)
+  LEFT JOIN detector_states USING (customer_id)
+  LEFT JOIN (SELECT customer_id, since FROM silences) AS silence USING (customer_id)
+ WHERE state IS NOT NULL OR silence.since IS NOT NULL`,
+			pgx.StrictNamedArgs{"log": claim.Log, "partition": claim.Number, "customers": names(customers)})
 		if err != nil {
 			return err
 		}
-		states, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (state pipeline.DetectorState, err error) {
-			var customer string
-			if err := row.Scan(&customer, &state.Encoded, &state.AsOf); err != nil {
-				return state, err
-			}
-			state.Customer, err = heartbeat.ParseCustomerID(customer)
-			return state, err
-		})
+		states, err = pgx.CollectRows(rows, scanDetectorState)
 		return err
 	})
 	return states, err
+}
+
+func scanDetectorState(row pgx.CollectableRow) (state pipeline.DetectorState, err error) {
+	var customer string
+	var silent, raised bool
+	if err := row.Scan(&customer, &state.Encoded, &state.AsOf, &silent, &raised); err != nil {
+		return state, err
+	}
+	switch {
+	case silent && raised:
+		state.Silent = silence.Silent
+	case silent:
+		state.Silent = silence.Held
+	}
+	state.Customer, err = heartbeat.ParseCustomerID(customer)
+	return state, err
 }
 
 // DeadLettered implements pipeline.DetectionStore.
@@ -95,13 +109,13 @@ SELECT kafka_offset
 // Alarms are kept for ever by default, so neither statement reads all of a customer's.
 const (
 	activeEpisodesSQL = `
-SELECT subject, condition, alarm_id, active, current_priority = 'high', coalesce(peak, value, 0), cleared_at
+SELECT subject, condition, active, current_priority = 'high', coalesce(peak, value, 0), cleared_at
   FROM alarms
- WHERE closed_at IS NULL AND active AND subject = ANY (@customers)`
+ WHERE closed_at IS NULL AND active AND subject = ANY (@customers) AND condition IN ('rate_high', 'rate_low', 'bad_signal')`
 
 	// One that is active has no end, and so comes first.
 	latestEpisodesSQL = `
-SELECT subject, condition, alarm_id, active, current_priority = 'high', coalesce(peak, value, 0), cleared_at
+SELECT subject, condition, active, current_priority = 'high', coalesce(peak, value, 0), cleared_at
   FROM unnest(@customers::text[]) AS customer (id)
  CROSS JOIN (VALUES ('rate_high'), ('rate_low'), ('bad_signal')) AS judged (name)
  CROSS JOIN LATERAL (
@@ -127,14 +141,13 @@ func (s *Store) Episodes(ctx context.Context, customers []heartbeat.CustomerID, 
 
 func scanEpisode(row pgx.CollectableRow) (episode pipeline.StoredEpisode, err error) {
 	var customer, condition string
-	var id [16]byte
 	var high bool
 	var peak int32
 	var cleared pgtype.Timestamptz
-	if err := row.Scan(&customer, &condition, &id, &episode.Active, &high, &peak, &cleared); err != nil {
+	if err := row.Scan(&customer, &condition, &episode.Active, &high, &peak, &cleared); err != nil {
 		return episode, err
 	}
-	episode.Alarm, episode.Peak, episode.Priority = id, heartbeat.BPM(peak), detect.Low
+	episode.Peak, episode.Priority = heartbeat.BPM(peak), detect.Low
 	if high {
 		episode.Priority = detect.High
 	}

@@ -44,5 +44,15 @@ var (
 			types: []uint32{pgtype.TextOID, pgtype.Int8OID, pgtype.ByteaOID, pgtype.TimestamptzOID},
 			rows:  func(batch *pipeline.Batch) int { return len(batch.States) }, encode: encodeDetectorStates,
 		},
+		{
+			statement: "put_silences", sql: putSilencesSQL,
+			types: []uint32{pgtype.TextOID, pgtype.TimestamptzOID, pgtype.Int8OID},
+			rows:  func(batch *pipeline.Batch) int { return len(batch.Silent) }, encode: encodeSilences,
+		},
+		{
+			statement: "end_silences", sql: endSilencesSQL,
+			types: []uint32{pgtype.TextOID},
+			rows:  func(batch *pipeline.Batch) int { return len(batch.HeardAgain) }, encode: encodeHeardAgain,
+		},
 	}
 )

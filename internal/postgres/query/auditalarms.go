@@ -8,13 +8,14 @@ import (
 )
 
 // A transition's time is the earlier of the reading's own time and its Kafka timestamp, which the reading's own may be ten minutes
-// ahead of. Readings older than what retention dropped cannot be looked up.
+// ahead of. Readings older than what retention dropped cannot be looked up. Silence names the latest reading before it, which may have
+// been late by any time, and conditions of the fleet come from no reading.
 const alarmContradictionsQuery = `
 WITH kept AS (
     SELECT coalesce(max(up_to) FILTER (WHERE table_name IN ('heartbeat_records', 'heartbeat_anomalies')), '-infinity') AS since
       FROM retired_rows
 ), transition AS (
-    SELECT e.*, a.subject
+    SELECT e.*, a.subject, a.condition
       FROM alarm_events AS e
       JOIN alarms AS a USING (alarm_id)
      WHERE e.kafka_topic IS NOT NULL
@@ -36,7 +37,7 @@ SELECT t.kafka_topic, t.kafka_partition, t.kafka_offset, t.kind || ' of alarm ' 
 UNION ALL
 SELECT t.kafka_topic, t.kafka_partition, t.kafka_offset, t.kind || ' of alarm ' || t.alarm_id || ' by a reading that is not stored'
   FROM transition AS t, kept
- WHERE t.at >= kept.since AND t.kind IN ('raised', 'recurred', 'reopened')
+ WHERE t.at >= kept.since AND t.kind IN ('raised', 'recurred', 'reopened') AND t.condition NOT IN ('silent', 'outage', 'lag')
    AND NOT EXISTS (
        SELECT 1 FROM heartbeat_records AS r
         WHERE r.customer_id = t.subject AND r.event_timestamp BETWEEN t.at AND t.at + interval '10 minutes'
@@ -45,6 +46,16 @@ SELECT t.kafka_topic, t.kafka_partition, t.kafka_offset, t.kind || ' of alarm ' 
        SELECT 1 FROM heartbeat_anomalies AS r
         WHERE r.customer_id = t.subject AND r.event_timestamp BETWEEN t.at AND t.at + interval '10 minutes'
           AND r.kafka_topic = t.kafka_topic AND r.kafka_partition = t.kafka_partition AND r.kafka_offset = t.kafka_offset)
+UNION ALL
+SELECT t.kafka_topic, t.kafka_partition, t.kafka_offset, t.kind || ' of alarm ' || t.alarm_id || ' after a reading that is not stored'
+  FROM transition AS t, kept
+ WHERE t.since >= kept.since AND t.kind IN ('raised', 'recurred', 'reopened') AND t.condition = 'silent'
+   AND NOT EXISTS (
+       SELECT 1 FROM heartbeat_records AS r
+        WHERE r.customer_id = t.subject AND r.kafka_topic = t.kafka_topic AND r.kafka_partition = t.kafka_partition AND r.kafka_offset = t.kafka_offset)
+   AND NOT EXISTS (
+       SELECT 1 FROM heartbeat_anomalies AS r
+        WHERE r.customer_id = t.subject AND r.kafka_topic = t.kafka_topic AND r.kafka_partition = t.kafka_partition AND r.kafka_offset = t.kafka_offset)
  LIMIT 1000`
 
 // AlarmContradictions returns alarms and events that contradict each other or the readings. alarmstore.CompareHistory folds the events.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/pipeline"
@@ -19,6 +20,7 @@ func TestAuditFindsAlarmsThatContradictTheirHistory(t *testing.T) {
 			"which does not exist"},
 		"offset not stored": {`UPDATE ingest_progress SET next_offset = 1, anomalies = 0, state_from = 0`, "by a reading that is not below next_offset"},
 		"reading is gone":   {`DELETE FROM heartbeat_anomalies WHERE kafka_offset = 1`, "by a reading that is not stored"},
+		"the latest reading before a silence is gone": {`DELETE FROM heartbeat_records WHERE kafka_offset = 0`, "after a reading that is not stored"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -29,6 +31,11 @@ func TestAuditFindsAlarmsThatContradictTheirHistory(t *testing.T) {
 			batch.Transitions = []alarm.Transition{{
 				Alarm: alarm.ID{1}, Subject: "CUST_00001", Condition: alarm.RateHigh, Kind: alarm.Raised, Priority: alarm.High,
 				At: at, Since: at, Measure: alarm.Measure{Value: 250, Peak: 250, Limit: 180}, Offset: 1,
+			}, {
+				Alarm: alarm.ID{2}, Subject: "CUST_00001", Condition: alarm.Silent, Kind: alarm.Raised, Priority: alarm.Low,
+				At: at.Add(time.Minute), Since: at, Offset: 0,
+			}, {
+				Alarm: alarm.ID{3}, Subject: pgtest.Topic, Condition: alarm.Lag, Kind: alarm.Raised, Priority: alarm.High, At: at, Since: at, Offset: 1,
 			}}
 			pgtest.MustWrite(t, store, claim, batch)
 			pgtest.Exec(t, pool, test.change)

@@ -37,17 +37,26 @@ type Totals struct {
 	Anomalies   int64
 	DeadLetters int64 // not replayed
 	Incidents   int64
+
+	// Of the partitions that reported within the last three minutes.
+	CustomersHeard, CustomersWatched int64
+
+	Silent int64 // customers who are silent
 }
 
 const storedTotalsQuery = `
 SELECT coalesce(sum(stored), 0)::bigint, coalesce(sum(anomalies), 0)::bigint,
        (SELECT count(*) FROM dead_letters WHERE replayed_at IS NULL),
-       (SELECT count(*) FROM data_incidents)
+       (SELECT count(*) FROM data_incidents),
+       coalesce(sum(customers_heard) FILTER (WHERE reported_at > now() - interval '3 minutes'), 0)::bigint,
+       coalesce(sum(customers_watched) FILTER (WHERE reported_at > now() - interval '3 minutes'), 0)::bigint,
+       (SELECT count(*) FROM silences)
   FROM ingest_progress`
 
 // ReadTotals counts what is stored.
 func ReadTotals(ctx context.Context, pool *pgxpool.Pool) (totals Totals, err error) {
-	err = pool.QueryRow(ctx, storedTotalsQuery).Scan(&totals.Records, &totals.Anomalies, &totals.DeadLetters, &totals.Incidents)
+	err = pool.QueryRow(ctx, storedTotalsQuery).Scan(&totals.Records, &totals.Anomalies, &totals.DeadLetters, &totals.Incidents,
+		&totals.CustomersHeard, &totals.CustomersWatched, &totals.Silent)
 	if err != nil {
 		return totals, fmt.Errorf("read totals: %w", err)
 	}

@@ -80,6 +80,7 @@ $$;
 
 GRANT SELECT, INSERT, UPDATE ON ingest_progress, customer_state, retired_rows TO heartbeat_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON fleet_minute TO heartbeat_ingest; -- minutes go with the readings they count
+GRANT SELECT, INSERT, UPDATE, DELETE ON silences TO heartbeat_ingest;
 GRANT SELECT, INSERT ON dead_letters, data_incidents TO heartbeat_ingest;
 GRANT UPDATE (replayed_at) ON dead_letters TO heartbeat_ingest;
 GRANT SELECT ON schema_migrations, vw_customer_bpm_summary, vw_recent_anomalies, vw_pipeline_summary TO heartbeat_ingest;
@@ -129,7 +130,7 @@ GRANT SELECT (event_id, alarm_id, version, kind, at, recorded_at, actor, priorit
    ON alarm_events TO heartbeat_grafana; -- not the notes
 GRANT SELECT (delivery_id, destination, type, priority, raises, calls, created_at, state, attempts, refused, ended_at, code, error)
    ON deliveries TO heartbeat_grafana; -- not the bytes
-GRANT SELECT ON heartbeat_records, pipeline_metrics, fleet_minute, customer_state, ingest_progress, data_incidents,
+GRANT SELECT ON heartbeat_records, pipeline_metrics, fleet_minute, customer_state, ingest_progress, data_incidents, silences,
                 vw_customer_bpm_summary, vw_recent_anomalies, vw_pipeline_summary TO heartbeat_grafana;
 GRANT SELECT (anomaly_id, event_timestamp, ingestion_timestamp, kafka_offset, kafka_partition, heart_rate, customer_id,
               kafka_topic, anomaly_type) ON heartbeat_anomalies TO heartbeat_grafana;

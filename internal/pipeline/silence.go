@@ -1,0 +1,370 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"heartbeat/internal/alarm"
+	"heartbeat/internal/detect"
+	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/silence"
+)
+
+const (
+	// reportEvery is how often a partition reports when nothing changes.
+	reportEvery = time.Minute
+	// statesAtOnce and statesPerWatch bound how long reading the customers of a partition delays its readings.
+	statesAtOnce   = 5_000
+	statesPerWatch = 20_000
+	// silentAtOnce bounds a transaction that finds customers silent. Others follow a second later.
+	silentAtOnce = 5_000
+)
+
+// SilenceStore keeps what the partitions of a topic know of silence. Its errors are classed by KindOf.
+type SilenceStore interface {
+	// PartitionStates returns states that were last stored under the claim's log and partition, of customers whose silence is not
+	// raised, in the order of their names from the one after. 0 is before all.
+	PartitionStates(ctx context.Context, claim Claim, after heartbeat.CustomerID, limit int) ([]DetectorState, error)
+	// Overdue returns what bears on the silence of customers.
+	Overdue(ctx context.Context, claim Claim, customers []heartbeat.CustomerID) ([]OverdueCustomer, error)
+	// Report stores a partition's report and returns those of all partitions of its topic.
+	Report(ctx context.Context, claim Claim, report silence.Report) (silence.Fleet, error)
+}
+
+// OverdueCustomer is what the database knows of a customer who was not heard for long.
+type OverdueCustomer struct {
+	Customer  heartbeat.CustomerID
+	Elsewhere bool // its readings come from another partition or log now
+	Alarmed   bool // another alarm of the customer is open
+	Recent    bool // its silence ended so recently that the alarm can be reopened
+}
+
+// silenceWatch is what a detection knows of silence.
+type silenceWatch struct {
+	silence.Watch
+	ended []endedSilence // in this round of the states
+
+	idle   time.Duration // of the claim
+	begun  bool          // a record was stored, or is about to be
+	behind bool
+	since  time.Time // behind
+
+	loaded     bool                 // all customers of the partition are watched
+	loadedUpTo heartbeat.CustomerID // customers up to this one
+
+	reported   silence.Report
+	reportedAt time.Time
+	fleet      silence.Fleet // of the last report
+
+	overdue, held []int // slots
+}
+
+// endedSilence is the phase of a customer before it was heard.
+type endedSilence struct {
+	slot  uint32
+	phase silence.Phase
+}
+
+// hear takes a reading after its step.
+func (s *silenceWatch) hear(slot uint32, state *detect.State, reading *Reading) {
+	s.Stored(reading.Kafka)
+	s.Hear(int(slot), state.SilentAfter())
+}
+
+// replay takes a reading that was stored before the claim. What was found silent since is silent still.
+func (s *silenceWatch) replay(slot uint32, state *detect.State, reading *Reading) {
+	s.Stored(reading.Kafka)
+	s.Restore(int(slot), state.SilentAfter(), s.Phase(int(slot)))
+}
+
+// end gives a batch the transitions of a silent customer whose reading is about to be stepped.
+func (s *silenceWatch) end(batch *Batch, slot uint32, state *detect.State, reading *Reading) {
+	phase := s.Phase(int(slot))
+	s.ended = append(s.ended, endedSilence{slot, phase})
+	batch.HeardAgain = append(batch.HeardAgain, reading.Customer)
+	arrival := reading.Kafka
+	if arrival <= 0 {
+		arrival = detect.TimeOf(reading.Time)
+	}
+	t := alarm.Transition{
+		Subject: reading.Customer.String(), Condition: alarm.Silent, Kind: alarm.Cleared, Offset: reading.Offset,
+		At: later(arrival.UTC(), foundSilentAt(state)), Since: arrival.UTC(),
+	}
+	if phase == silence.Silent {
+		batch.Transitions = append(batch.Transitions, t)
+	}
+	t.Kind = alarm.Fresh
+	batch.Transitions = appendRates(batch.Transitions, t, state)
+}
+
+// foundSilentAt is when a customer counts as silent: it follows from the log alone, so the same silence has the same time.
+func foundSilentAt(state *detect.State) time.Time {
+	return state.Heard().UTC().Add(state.SilentAfter())
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// appendRates appends a transition for each rate condition that is active.
+func appendRates(all []alarm.Transition, t alarm.Transition, state *detect.State) []alarm.Transition {
+	for _, c := range [...]detect.Condition{detect.RateHigh, detect.RateLow} {
+		if episode, _ := state.Episode(c); episode.Active {
+			t.Condition = alarm.Condition(c.String())
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// keep ends a round whose batch is stored.
+func (s *silenceWatch) keep() { s.ended = s.ended[:0] }
+
+// takeBack ends a round whose batch is not stored: who was silent is silent still.
+func (s *silenceWatch) takeBack() {
+	for _, ended := range s.ended {
+		s.SetPhase(int(ended.slot), ended.phase)
+	}
+	s.keep()
+}
+
+// watchAll adds customers that were stored before the claim and not heard since: the only customer of a partition must be missed
+// too. It is called until all are watched.
+func (d *detection) watchAll(ctx context.Context) error {
+	for count := 0; !d.silence.loaded && count < statesPerWatch; count += statesAtOnce {
+		stored, err := d.Store.PartitionStates(ctx, d.claim, d.silence.loadedUpTo, statesAtOnce)
+		if err != nil {
+			return err
+		}
+		var page []heartbeat.CustomerID
+		for i := range stored {
+			if d.add(&stored[i]) {
+				page = append(page, stored[i].Customer)
+			}
+		}
+		if err := d.compare(ctx, page); err != nil {
+			return err
+		}
+		if d.silence.loaded = len(stored) < statesAtOnce; !d.silence.loaded {
+			d.silence.loadedUpTo = stored[len(stored)-1].Customer
+		}
+	}
+	return nil
+}
+
+// add takes a customer over who is not in memory yet. It returns false for a state of a later version, which cannot be read and
+// waits for its customer.
+func (d *detection) add(stored *DetectorState) (known bool) {
+	var state detect.State
+	if state.UnmarshalBinary(stored.Encoded) != nil {
+		return false
+	}
+	slot, added := d.states.slot(stored.Customer)
+	if !added {
+		return true
+	}
+	*d.states.at(slot) = state
+	d.silence.Add(state.SilentAfter(), stored.Silent)
+	return true
+}
+
+// Watch decides who is silent, and whether the consumer is behind. Asked is a moment after which the broker has said that the log
+// ends at end. It returns true once everything up to there is stored: only then can a customer be missed. It must be called again
+// until then, each second or so. It fails only with the context's error, or with an error of kind Fenced.
+func (w *Worker) Watch(ctx context.Context, end int64, asked time.Time) (reached bool, err error) {
+	if w.detection == nil || !w.detection.Watch {
+		return true, nil
+	}
+	s := &w.detection.silence
+	waited := time.Since(asked)
+	if w.claim.Next < end || !w.customers.replayed {
+		if w.claim.Next < end && waited > silence.BehindAfter && !s.behind {
+			return false, w.fallBehind(ctx, waited)
+		}
+		return false, nil
+	}
+	// For some time at least: the other partitions of a consumer that has started may not have begun yet.
+	if s.behind = s.behind && (waited > silence.CaughtUpWithin || time.Since(s.since) < silence.CaughtUpWithin); s.behind {
+		return true, nil
+	}
+	s.CaughtUp(asked)
+	s.begun = true
+	err = w.persist(ctx, func() error {
+		if err := w.detection.finishReplay(ctx); err != nil {
+			return err
+		}
+		return w.detection.watchAll(ctx)
+	})
+	if err != nil {
+		return true, err
+	}
+	report, overdue, held := s.Look(s.overdue[:0], s.held[:0])
+	s.overdue, s.held = overdue, held
+	return true, w.decide(ctx, report, 0)
+}
+
+// beginBehind says that the consumer is behind when records of a claim wait since long. The database and the record must agree: a
+// partition may have been idle for long, and old data may be written today.
+func (w *Worker) beginBehind(ctx context.Context, records []heartbeat.Record) error {
+	if w.detection == nil || !w.detection.Watch || w.detection.silence.begun {
+		return nil
+	}
+	first := slices.IndexFunc(records, func(r heartbeat.Record) bool { return r.Offset >= w.claim.Next })
+	if first < 0 {
+		return nil
+	}
+	w.detection.silence.begun = true
+	if records[first].Timestamp.IsZero() {
+		return nil
+	}
+	waited := min(w.detection.silence.idle, time.Since(records[first].Timestamp))
+	if waited <= silence.BehindAfter {
+		return nil
+	}
+	return w.fallBehind(ctx, waited)
+}
+
+func (w *Worker) fallBehind(ctx context.Context, by time.Duration) error {
+	s := &w.detection.silence
+	s.behind, s.since = true, time.Now()
+	s.overdue, s.held = s.overdue[:0], s.held[:0]
+	report := s.reported
+	report.Behind, report.Turned = true, 0
+	w.logger.Warn("partition is behind: no silence is decided until it has caught up", "behind", by.Round(time.Second))
+	return w.decide(ctx, report, by)
+}
+
+// decide reports to the fleet, where there is something to report, and stores what follows.
+func (w *Worker) decide(ctx context.Context, report silence.Report, behind time.Duration) error {
+	s := &w.detection.silence
+	due := time.Since(s.reportedAt) >= reportEvery
+	changed := report.Turned != s.reported.Turned || report.Silent != s.reported.Silent || report.Behind != s.reported.Behind
+	if !due && !changed && len(s.overdue)+len(s.held) == 0 && !s.fleet.Outage.Active && !s.fleet.Lag.Active {
+		return nil
+	}
+	err := w.persist(ctx, func() (err error) {
+		s.fleet, err = w.detection.Store.Report(ctx, w.claim, report)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if due {
+		w.meter.watched(w.partition, report, s.reported)
+	}
+	s.reported, s.reportedAt = report, time.Now()
+	batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch, StateFrom: w.claim.StateFrom}
+	if w.customers.replayed {
+		w.include(batch, 0)
+	}
+	outage, lag := s.fleet.Decide()
+	w.addFleet(batch, alarm.Outage, outage, s.fleet.Outage, alarm.Measure{
+		Value: int32(100 * s.fleet.Silent / max(s.fleet.Watched, 1)), Limit: silence.OutagePercent,
+		Detail: fmt.Sprintf("%d of %d customers", s.fleet.Silent, s.fleet.Watched),
+	})
+	w.addFleet(batch, alarm.Lag, lag, s.fleet.Lag, alarm.Measure{
+		Value: int32(behind.Seconds()), Limit: int32(silence.BehindAfter.Seconds()), Detail: fmt.Sprintf("partition %d", w.partition.Number),
+	})
+	phase := silence.Silent
+	slots := s.overdue
+	if s.fleet.HoldsBack(outage) {
+		phase = silence.Held
+	} else {
+		slots = append(slots, s.held...)
+	}
+	slots = slots[:min(len(slots), silentAtOnce)]
+	if slots, err = w.addSilent(ctx, batch, slots, phase); err != nil {
+		return err
+	}
+	if len(batch.Transitions)+len(batch.Silent) == 0 {
+		return nil
+	}
+	if err := w.write(ctx, batch); err != nil {
+		return err
+	}
+	for _, slot := range slots {
+		s.SetPhase(slot, phase)
+	}
+	s.reportedAt = time.Time{} // the alarms have changed
+	return nil
+}
+
+// addFleet adds the change of an alarm of the fleet. Its subject is the topic.
+func (w *Worker) addFleet(batch *Batch, condition alarm.Condition, change silence.Change, state silence.AlarmState, measure alarm.Measure) {
+	if change == silence.None {
+		return
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	t := alarm.Transition{
+		Subject: w.partition.Topic, Condition: condition, Kind: alarm.Cleared, Priority: alarm.High, At: now, Since: now, Offset: w.claim.Next - 1,
+	}
+	if change == silence.Raise {
+		t.Kind, t.Measure = alarm.Raised, measure
+		t.Peak = t.Value
+		if state.Recent {
+			t.Kind = alarm.Reopened
+		}
+		t.Alarm = alarm.ID(w.detection.detector.Source().AlarmIDOf(t.Offset, fmt.Sprintf("%s/%d", condition, now.UnixMicro())))
+	}
+	batch.Transitions = append(batch.Transitions, t)
+}
+
+// addSilent adds customers who are silent, and returns the slots of those that were added, in the order of their customers.
+func (w *Worker) addSilent(ctx context.Context, batch *Batch, slots []int, phase silence.Phase) (added []int, err error) {
+	if len(slots) == 0 {
+		return nil, nil
+	}
+	d := w.detection
+	customers := make([]heartbeat.CustomerID, len(slots))
+	for i, slot := range slots {
+		customers[i] = d.states.customers[slot]
+	}
+	var known []OverdueCustomer
+	err = w.persist(ctx, func() (err error) {
+		known, err = d.Store.Overdue(ctx, w.claim, customers)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(known, func(a, b OverdueCustomer) int { return cmp.Compare(a.Customer, b.Customer) })
+	for i := range known {
+		slot, _ := d.states.slot(known[i].Customer)
+		if known[i].Elsewhere {
+			d.silence.Forget(int(slot))
+			continue
+		}
+		added = append(added, int(slot))
+		w.addOne(batch, &known[i], d.states.at(slot), phase, d.silence.Phase(int(slot)))
+	}
+	return added, nil
+}
+
+func (w *Worker) addOne(batch *Batch, known *OverdueCustomer, state *detect.State, phase, before silence.Phase) {
+	t := alarm.Transition{
+		Subject: known.Customer.String(), Condition: alarm.Silent, Kind: alarm.Raised, Priority: alarm.Low,
+		At: foundSilentAt(state), Since: state.Heard().UTC(), Offset: state.Offset(),
+	}
+	if known.Alarmed {
+		t.Priority = alarm.Medium
+	}
+	if known.Recent {
+		t.Kind = alarm.Reopened
+	}
+	t.Alarm = alarm.ID(w.detection.detector.Source().AlarmIDOf(t.Offset, string(alarm.Silent)))
+	if phase == silence.Silent {
+		batch.Transitions = append(batch.Transitions, t)
+	}
+	if before == silence.Held {
+		return
+	}
+	batch.Silent = append(batch.Silent, SilentCustomer{known.Customer, state.Heard(), state.Offset()})
+	stale := alarm.Transition{Subject: t.Subject, Kind: alarm.Stale, At: t.At, Since: t.Since, Offset: t.Offset}
+	batch.Transitions = appendRates(batch.Transitions, stale, state)
+}
