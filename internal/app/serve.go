@@ -91,6 +91,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	group.Go(func() error { return monitor.run(ctx) })
 	group.Go(func() error { return alarms.Run(ctx) })
 	group.Go(func() error { return gauge.run(ctx) })
+	group.Go(func() error { return showSilences(ctx, hub, dashboard, logger) })
 	group.Go(func() error { return refuseUnsuitable(ctx, pool) })
 	tried := make(chan struct{})
 	group.Go(func() error { return restore(ctx, hub, dashboard, logger, sync.OnceFunc(func() { close(tried) })) })
@@ -157,6 +158,28 @@ func restoreOnce(ctx context.Context, hub *live.Hub, dashboard *query.Dashboard)
 	}
 	hub.Restore(readings, alertsOf(anomalies))
 	return nil
+}
+
+const (
+	silencesEvery   = time.Second
+	silencesTimeout = 5 * time.Second
+	// silencesRest is the pause after a poll, as a multiple of its duration: a slow database is asked less often.
+	silencesRest = 9
+)
+
+// showSilences shows on the wall who is silent. While the database does not answer, the wall stays as it was.
+func showSilences(ctx context.Context, hub *live.Hub, dashboard *query.Dashboard, logger *slog.Logger) error {
+	backoff.Repeat(ctx, silencesEvery, silencesRest, func() {
+		ctx, cancel := context.WithTimeout(ctx, silencesTimeout)
+		defer cancel()
+		silent, err := dashboard.Silences(ctx)
+		if err != nil {
+			logger.Debug("silences not read", "cause", err)
+			return
+		}
+		hub.SetSilent(silent)
+	})
+	return ctx.Err()
 }
 
 // alertsOf returns anomalies as readings, oldest first.

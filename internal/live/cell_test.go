@@ -25,31 +25,41 @@ func TestOlderReadingNeverReplacesANewerOne(t *testing.T) {
 	})
 }
 
-func TestSilenceFollowsTheCustomersInterval(t *testing.T) {
+// The consumers decide who is silent. The hub shows that and decides nothing: neither by time nor by a reading.
+func TestSilenceIsWhatIsStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hub := start(t, live.Options{})
-		for range 10 {
-			hub.Observe([]heartbeat.Reading{reading(1, 70, time.Now()), reading(2, 70, time.Now())})
-			time.Sleep(5 * time.Second)
+		heard := time.Now()
+		hub.SetSilent(map[heartbeat.CustomerID]time.Time{2: heard, 3: heard})
+		hub.Observe([]heartbeat.Reading{reading(1, 70, heard), reading(2, 70, heard)})
+		time.Sleep(24 * time.Hour)
+		want := func(what string, silent ...bool) {
+			t.Helper()
+			time.Sleep(hub.Tick())
+			count := 0
+			for i, want := range silent {
+				if got, _ := hub.Lookup(heartbeat.CustomerID(i + 1)); got.Silent != want || (got.State() == live.Silent) != want {
+					t.Errorf("%s: customer %d is silent: %t, want %t", what, i+1, got.Silent, want)
+				}
+				if want {
+					count++
+				}
+			}
+			if counts := latest(t, hub).Counts; counts[live.Silent] != count || counts[live.Resting] != 2-count {
+				t.Errorf("%s: counts are %v, want %d silent", what, counts, count)
+			}
 		}
-		last := time.Now()
-		hub.Observe([]heartbeat.Reading{reading(1, 70, last)})
-		time.Sleep(48 * time.Second)
-		if one, _ := hub.Lookup(1); one.Silent {
-			t.Error("customer 1 is silent 48 s after its last reading, want it silent after 50 s at 5 s between readings")
+		want("at first", false, true)
+		if two, _ := hub.Lookup(2); two.Since != heard.UnixMicro() {
+			t.Errorf("silent since %d, want when it was heard, %d", two.Since, heard.UnixMicro())
 		}
-		two, _ := hub.Lookup(2)
-		if !two.Silent || two.State() != live.Silent {
-			t.Error("customer 2 is not silent 53 s after its last reading")
-		}
-		if counts := latest(t, hub).Counts; counts[live.Silent] != 1 || counts[live.Resting] != 1 {
-			t.Errorf("counts are %v, want one silent and one resting", counts)
-		}
-		hub.Observe([]heartbeat.Reading{reading(2, 70, time.Now())})
-		if two, _ := hub.Lookup(2); two.Silent {
-			t.Error("customer 2 is still silent after a reading")
-		}
+		hub.Observe([]heartbeat.Reading{reading(2, 71, time.Now())})
+		want("heard and not stored yet", false, true)
+		hub.SetSilent(nil)
+		want("stored", false, false)
+		hub.SetSilent(map[heartbeat.CustomerID]time.Time{1: time.Now()})
+		want("another", true, false)
 	})
 }
 

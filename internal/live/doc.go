@@ -7,7 +7,7 @@
 //
 // It refuses to push: there is no queue per viewer, so a viewer that never reads costs no memory and no time, and there is no
 // channel that one goroutine closes while another sends on it. It refuses to store, to classify beyond the display
-// states, and to grow past Options.MaxCustomers.
+// states, to decide who is silent (SetSilent says so), and to grow past Options.MaxCustomers.
 //
 // All methods may be called from any goroutine. On the path of a reading it stands beside the database: what it shows
 // was read from the topic, not from the tables.

@@ -25,7 +25,6 @@ const (
 	defaultAlertBatch   = 256
 
 	rateWindow = 5 * time.Second
-	sweepEvery = time.Second
 )
 
 // Hub holds the newest value per customer and the newest alerts.
@@ -36,6 +35,7 @@ type Hub struct {
 	pages     []*page
 	allocated int // pages in use, at most MaxCustomers/pageSize
 	dirty     []heartbeat.CustomerID
+	silent    map[heartbeat.CustomerID]time.Time
 	ring      ring
 	frame     *Frame
 	counts    Counts
@@ -43,7 +43,6 @@ type Hub struct {
 	untracked uint64
 	rates     meter
 	timeline  timeline
-	swept     time.Time
 	ticked    chan struct{} // closed and replaced at each tick, never sent on
 
 	catchUp catchUpFrames
@@ -92,6 +91,41 @@ func (h *Hub) Restore(readings []heartbeat.Reading, alerts []heartbeat.Reading) 
 	for _, reading := range alerts {
 		h.raise(reading)
 	}
+}
+
+// SetSilent takes over who is silent, and since when: what the consumers have decided and stored. A reading does not end a silence
+// here: it is not stored yet.
+func (h *Hub) SetSilent(silent map[heartbeat.CustomerID]time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id := range h.silent {
+		if _, still := silent[id]; !still {
+			h.setSilent(id, false, time.Time{})
+		}
+	}
+	for id, since := range silent {
+		if _, before := h.silent[id]; !before {
+			h.setSilent(id, true, since)
+		}
+	}
+	h.silent = silent
+}
+
+func (h *Hub) setSilent(id heartbeat.CustomerID, silent bool, since time.Time) {
+	page := h.page(id)
+	if page == nil {
+		return
+	}
+	c := &page.cells[id%pageSize]
+	before := c.state()
+	c.silent = silent
+	if c.time == 0 {
+		return // its value follows
+	}
+	if c.since = c.time; silent {
+		c.since = since.UnixMicro()
+	}
+	h.touch(page, c, id, before)
 }
 
 // Observe takes readings in the order in which they arrived. It never waits for a viewer.
@@ -246,9 +280,6 @@ func (h *Hub) page(id heartbeat.CustomerID) *page {
 func (h *Hub) tick(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if now.Sub(h.swept) >= sweepEvery {
-		h.sweep(now)
-	}
 	h.frame = &Frame{
 		From:      h.frame.To,
 		To:        h.frame.To + 1,
@@ -271,24 +302,4 @@ func (h *Hub) collect() []Change {
 	}
 	h.dirty = h.dirty[:0]
 	return changes
-}
-
-// sweep looks for customers that fell silent.
-func (h *Hub) sweep(now time.Time) {
-	h.swept = now
-	at := now.UnixMicro()
-	for n, page := range h.pages {
-		if page == nil {
-			continue
-		}
-		for i := range page.cells {
-			c := &page.cells[i]
-			if c.time == 0 || c.silent || !c.overdue(at) {
-				continue
-			}
-			before := c.state()
-			c.silent, c.since = true, c.time
-			h.touch(page, c, heartbeat.CustomerID(n<<pageBits+i), before)
-		}
-	}
 }

@@ -70,7 +70,7 @@ export const GROUPS: readonly GroupInfo[] = [
   { group: Group.Low, name: "low", label: "Low", title: "A low alarm that is not acknowledged", example: example("bad_signal", "unacknowledged", "low") },
   { group: Group.Acknowledged, name: "acknowledged", label: "Acknowledged", title: "An alarm that is acknowledged or snoozed", example: example("rate_high", "acknowledged", "high") },
   { group: Group.Anomaly, name: "anomaly", label: "Anomaly", title: "No alarm; the newest reading is an anomaly", example: State.Tachycardia },
-  { group: Group.Silent, name: "silent", label: "Quiet", title: "No alarm; no reading for ten of the usual intervals", example: State.Silent },
+  { group: Group.Silent, name: "silent", label: "Silent", title: "Silent without an open alarm: an outage holds the personal one back", example: State.Silent },
   { group: Group.None, name: "none", label: "No alarm", title: "No alarm, and the newest reading is normal", example: State.Resting },
   { group: Group.Never, name: "never_seen", label: "Never seen", title: "No reading yet", example: State.Never },
 ];

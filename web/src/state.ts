@@ -28,7 +28,7 @@ export const STATES: readonly StateInfo[] = [
   { state: State.Elevated, name: "elevated", label: "Elevated", range: "101–140 bpm", priority: "none" },
   { state: State.VeryHigh, name: "very_high", label: "Very high", range: "141–180 bpm", priority: "none" },
   { state: State.Invalid, name: "invalid", label: "Sensor error", range: "0 or below, above 300", priority: "low" },
-  { state: State.Silent, name: "silent", label: "Silent", range: "no reading for long", priority: "medium" },
+  { state: State.Silent, name: "silent", label: "Silent", range: "not heard for long", priority: "medium" },
   { state: State.Bradycardia, name: "bradycardia", label: "Bradycardia", range: "below 40 bpm", priority: "high" },
   { state: State.Tachycardia, name: "tachycardia", label: "Tachycardia", range: "181–300 bpm", priority: "high" },
 ];

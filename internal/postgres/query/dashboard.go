@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -139,6 +140,26 @@ SELECT customer_id, heart_rate, class, least(event_timestamp, time_used), last_s
 		return nil, fmt.Errorf("read customer states: %w", err)
 	}
 	return readings, nil
+}
+
+// Silences returns who is silent, and since when.
+func (d *Dashboard) Silences(ctx context.Context) (map[heartbeat.CustomerID]time.Time, error) {
+	rows, err := d.pool.Query(ctx, `SELECT customer_id, since FROM silences`)
+	if err != nil {
+		return nil, fmt.Errorf("read silences: %w", err)
+	}
+	silent := map[heartbeat.CustomerID]time.Time{}
+	var name string
+	var since time.Time
+	_, err = pgx.ForEachRow(rows, []any{&name, &since}, func() error {
+		id, err := heartbeat.ParseCustomerID(name)
+		silent[id] = since
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read silences: %w", err)
+	}
+	return silent, nil
 }
 
 // Customer returns the newest stored reading of one customer, or readmodel.ErrNotFound.

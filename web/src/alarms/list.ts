@@ -6,7 +6,7 @@ import { filling } from "../look";
 import { alarmSymbol } from "../glyph";
 import { go, href } from "../router";
 import { VirtualList } from "../virtual";
-import { CONDITIONS, PRIORITY_TEXT, comparison, peakText, statusOf, statusText } from "./status";
+import { CONDITIONS, PRIORITY_TEXT, comparison, peakText, statusOf, statusText, subjectHref } from "./status";
 
 /** The rows that are chosen, shared by the lists of a page. */
 export class Selection {
@@ -169,7 +169,7 @@ export class AlarmList {
       alarmSymbol({ condition: alarm.condition, status: filling(status), priority: alarm.priority }),
       h("span", { class: "two" }, h("b", {}, CONDITIONS[alarm.condition]), h("span", { class: `priority priority-${alarm.priority}` }, PRIORITY_TEXT[alarm.priority]))]);
     const extra = [alarm.assigned_to ? `→ ${alarm.assigned_to}` : "", alarm.recurrences ? `${alarm.recurrences + 1}× raised` : ""].filter(Boolean).join(" · ");
-    once(who, `${alarm.subject} ${extra}`, () => [h("span", { class: "two" }, h("a", { href: href("customer", alarm.subject), tabindex: "-1" }, alarm.subject), h("span", { class: "muted" }, extra))]);
+    once(who, `${alarm.subject} ${extra}`, () => [h("span", { class: "two" }, h("a", { href: subjectHref(alarm), tabindex: "-1" }, alarm.subject), h("span", { class: "muted" }, extra))]);
     const { value: measured, limit } = comparison(alarm);
     once(value, `${measured} ${limit} ${peakText(alarm)}`, () => [h("span", { class: "two" }, h("span", {}, h("b", { class: "measured" }, measured), " ", limit), h("span", { class: "muted" }, peakText(alarm)))]);
     once(since, `${alarm.active_since} ${clock.utc}`, () => [h("span", { class: "two" }, h("b", { class: "age" }), h("span", { class: "muted" }, `since ${clock.time(alarm.active_since)}`))]);

@@ -1,6 +1,7 @@
 import type { Alarm, Condition, EventKind, Priority } from "./api";
 import type { Clock } from "../format";
 import { brief } from "../format";
+import { href } from "../router";
 
 /** An open alarm with its times as Unix milliseconds, which a list compares again and again. */
 export interface OpenAlarm extends Alarm {
@@ -17,6 +18,13 @@ export const CONDITIONS: Readonly<Record<Condition, string>> = {
   outage: "Outage",
   lag: "Lag",
 };
+
+const UNITS: Readonly<Partial<Record<Condition, string>>> = { bad_signal: " %", outage: " %", lag: " s" };
+
+/** The page of an alarm's subject: a customer's, or for the conditions of the fleet, whose subject is the topic, the pipeline's. */
+export function subjectHref({ condition, subject }: Alarm): string {
+  return condition === "outage" || condition === "lag" ? href("pipeline") : href("customer", subject);
+}
 
 /** From the most to the least urgent. */
 export const PRIORITIES: readonly Priority[] = ["high", "medium", "low"];
@@ -75,7 +83,7 @@ export function comparison(alarm: Alarm): { value: string; limit: string } {
   const { limit, condition } = alarm;
   const value = alarm.active || !hasPeak(alarm) ? alarm.value : alarm.peak;
   if (value === undefined) return { value: "", limit: alarm.detail === "stuck" ? "stuck value" : "" };
-  const unit = condition === "bad_signal" ? " %" : "";
+  const unit = UNITS[condition] ?? "";
   if (limit === undefined) return { value: String(value), limit: unit ? "% unusable" : "bpm" };
   const [side, beyond] = condition === "rate_low" ? ["under", value < limit] : ["over", value > limit];
   return { value: String(value), limit: `${beyond ? side : "limit"} ${limit}${unit}` };

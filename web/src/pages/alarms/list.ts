@@ -8,7 +8,7 @@ import { alarmSymbol } from "../../glyph";
 import { filling } from "../../look";
 import { amend, href } from "../../router";
 import { customerName, parseCustomer } from "../../state";
-import { CONDITIONS, PRIORITIES, PRIORITY_TEXT, comparison, openAlarm, statusOf, statusText } from "../../alarms/status";
+import { CONDITIONS, PRIORITIES, PRIORITY_TEXT, comparison, openAlarm, statusOf, statusText, subjectHref } from "../../alarms/status";
 import { VirtualList } from "../../virtual";
 
 const PAGE = 200;
@@ -122,7 +122,7 @@ function fill(alarm: OpenAlarm, cells: readonly HTMLElement[], { feed, clock }: 
       h("b", {}, CONDITIONS[alarm.condition]), " ", h("span", { class: `priority priority-${alarm.priority}` }, PRIORITY_TEXT[alarm.priority]));
     const { value: measured, limit } = comparison(alarm);
     setText(value, `${measured} ${limit}`.trim());
-    replace(who, h("a", { href: href("customer", alarm.subject) }, alarm.subject));
+    replace(who, h("a", { href: subjectHref(alarm) }, alarm.subject));
   }
   setText(lasted, duration((alarm.cleared_at ? Date.parse(alarm.cleared_at) : feed.now) - alarm.raised));
   setText(state, [statusText(alarm, feed.now, clock), alarm.note].filter(Boolean).join(" · "));

@@ -9,7 +9,7 @@ import { filling } from "../../look";
 import { href } from "../../router";
 import { actionButtons } from "../../alarms/buttons";
 import { historyTable } from "../../alarms/history";
-import { CONDITIONS, PRIORITY_TEXT, comparison, openAlarm, peakText, statusOf, statusText } from "../../alarms/status";
+import { CONDITIONS, PRIORITY_TEXT, comparison, openAlarm, peakText, statusOf, statusText, subjectHref } from "../../alarms/status";
 
 /** One alarm: its state, what to do about it, and all that happened to it. */
 export function oneAlarm(root: HTMLElement, context: Context, id: string): void {
@@ -28,7 +28,7 @@ export function oneAlarm(root: HTMLElement, context: Context, id: string): void 
     replace(head,
       alarmSymbol({ condition: alarm.condition, status: filling(status), priority: alarm.priority }),
       h("span", { class: "vital-state" }, h("b", {}, CONDITIONS[alarm.condition]), h("span", { class: `priority priority-${alarm.priority}` }, PRIORITY_TEXT[alarm.priority])),
-      h("a", { class: "vital-state", href: href("customer", alarm.subject) }, alarm.subject),
+      h("a", { class: "vital-state", href: subjectHref(alarm) }, alarm.subject),
       value !== "" && h("span", { class: "vital-state" }, h("b", {}, value), limit),
       peakText(alarm) && h("span", { class: "vital-state muted" }, peakText(alarm)),
       h("b", { class: "vital-state" }, statusText(alarm, feed.now, clock)));
