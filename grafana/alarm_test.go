@@ -57,6 +57,9 @@ func TestAlarmPanelsShowWhatHappened(t *testing.T) {
 	t.Parallel()
 	pool := newFleet(t, 1).pool
 	pgtest.Exec(t, pool, alarmRows)
+	pgtest.Exec(t, pool, `
+INSERT INTO silences (customer_id, since, kafka_topic, kafka_partition, kafka_offset)
+VALUES ('CUST_00001', now(), 'heartbeat-events', 0, 1), ('CUST_00002', now(), 'heartbeat-events', 0, 2)`)
 	now := time.Now().UTC()
 	from := now.Add(-24 * time.Hour)
 	for title, want := range map[string]any{
@@ -67,6 +70,7 @@ func TestAlarmPanelsShowWhatHappened(t *testing.T) {
 		"Time to Acknowledge, 95th Percentile": 60 * (5 + 0.8*3),
 		// Six alarms, and two people acted.
 		"Alarms per Operator-Day": 3.0,
+		"Silent Customers":        int64(2),
 	} {
 		if got := alarmPanel(t, pool, title, from, now, time.Hour).rows[0][0]; got != want {
 			t.Errorf("panel %q shows %v, want %v", title, got, want)
