@@ -48,7 +48,10 @@ func start(t testing.TB, c command) *role {
 	}
 	cmd := exec.Command(c.binary, c.arguments...)
 	cmd.Dir = c.home
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "XDG_STATE_HOME=" + filepath.Join(c.home, "state"), "NO_COLOR=1", "GORACE=halt_on_error=0"}, c.environment...)
+	cmd.Env = append([]string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + c.home, "XDG_STATE_HOME=" + filepath.Join(c.home, "state"), "NO_COLOR=1",
+		"GORACE=halt_on_error=0 atexit_sleep_ms=50", // not the default of a second's sleep at each exit
+	}, c.environment...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c.credential, Pdeathsig: syscall.SIGKILL}
 	r := &role{t: t, name: strings.Join(append([]string{filepath.Base(c.binary)}, c.arguments[:min(1, len(c.arguments))]...), " "), cmd: cmd, output: &outputBuffer{}, done: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = r.output, r.output

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"heartbeat/internal/testkit/fakekafka"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -9,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"heartbeat/internal/testkit/fakekafka"
 )
 
 // A role whose output has no reader any more goes on, and ends in order when it is asked to.
@@ -16,7 +17,7 @@ func TestOutputWithoutReaderEndsNoRole(t *testing.T) {
 	t.Parallel()
 	cluster := fakekafka.Start(t)
 	acks := filepath.Join(t.TempDir(), "acks")
-	p := prepare(t, nil, "produce", "--rate=1000", "--ack-log", acks, "--brokers", cluster.ListenAddrs()[0])
+	p := prepare(t, nil, "produce", "--rate=5000", "--ack-log", acks, "--brokers", cluster.ListenAddrs()[0])
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -29,6 +30,7 @@ func TestOutputWithoutReaderEndsNoRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader.Close()
+	// That is more than a second of events, and it writes a line each second.
 	await(t, "the process has sent events after its reader has gone", func() bool {
 		info, err := os.Stat(acks)
 		return err == nil && info.Size() > 1<<20
