@@ -9,6 +9,10 @@ BIN     := bin/heartbeat
 LDFLAGS := -X main.version=$(VERSION)
 # Limit of one test binary; the whole-system tests start real servers.
 TIMEOUT ?= 40m
+# A program built with -race otherwise sleeps for a second at its exit.
+export GORACE ?= atexit_sleep_ms=50
+# Runs targets at the same time, because most tests wait more than they compute. Each target's output comes whole, at its end.
+AT_ONCE := $(MAKE) --no-print-directory -j $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 .PHONY: help
 help: ## Print this help
@@ -32,9 +36,21 @@ test: build ## Run the tests against the embedded broker and a real PostgreSQL (
 	scripts/fetch-kafka
 	scripts/fetch-kafka-clients
 	scripts/fetch-schemathesis
-	go test -race -tags synctests -count=1 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench|internal/testkit/apachekafka)$$')
-	go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite test
-	cd deploy && go test -count=1 ./...
+	@echo 'testing the packages, the whole system and the console at the same time; the output of each comes at its end'
+	@$(AT_ONCE) test-packages test-system test-console
+
+# The console's tests measure how soon something is on the screen: the others give way to them.
+.PHONY: test-packages
+test-packages:
+	nice -n 10 go test -race -tags synctests -count=1 -p 4 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench|internal/testkit/apachekafka)$$')
+	cd deploy && nice -n 10 go test -count=1 ./...
+
+.PHONY: test-system
+test-system:
+	nice -n 5 go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite test
+
+.PHONY: test-console
+test-console:
 	scripts/test-console
 
 .PHONY: test-unit
@@ -44,9 +60,17 @@ test-unit: ## Run the tests that start no server (2 min)
 .PHONY: test-long
 test-long: ## Run the long tests: fault scenarios on the embedded broker, the benchmark, 10^4 races and 10^5 steps of alarms
 	scripts/require go
-	go test -race -count=1 -timeout $(TIMEOUT) ./internal/bench
-	go test -race -count=1 -timeout $(TIMEOUT) ./internal/postgres/ingest -run TestAlarmsAreThoseOfTheReference -rapid.checks 200
-	HEARTBEAT_TEST_ALARM_RACES=10000 go test -race -count=1 -timeout $(TIMEOUT) ./internal/postgres/alarmstore -run TestAcknowledgeAndClearAtTheSameMoment
+	@$(AT_ONCE) test-long-packages test-long-system
+
+# The fault scenarios measure how long nothing is stored: the others give way to them.
+.PHONY: test-long-packages
+test-long-packages:
+	nice -n 10 go test -race -count=1 -timeout $(TIMEOUT) ./internal/bench
+	nice -n 10 go test -race -count=1 -timeout $(TIMEOUT) ./internal/postgres/ingest -run TestAlarmsAreThoseOfTheReference -rapid.checks 200
+	HEARTBEAT_TEST_ALARM_RACES=10000 nice -n 10 go test -race -count=1 -timeout $(TIMEOUT) ./internal/postgres/alarmstore -run TestAcknowledgeAndClearAtTheSameMoment
+
+.PHONY: test-long-system
+test-long-system:
 	go test -race -count=1 -parallel 6 -timeout $(TIMEOUT) ./e2e -args -suite long
 
 .PHONY: test-kafka
@@ -54,7 +78,14 @@ test-kafka: ## Run the whole-system tests against a real Apache Kafka and Postgr
 	scripts/require go java mvn kcat
 	scripts/fetch-kafka
 	scripts/fetch-kafka-clients
-	go test -race -count=1 -timeout $(TIMEOUT) ./internal/testkit/apachekafka
+	@$(AT_ONCE) test-kafka-packages test-kafka-system
+
+.PHONY: test-kafka-packages
+test-kafka-packages:
+	nice -n 10 go test -race -count=1 -timeout $(TIMEOUT) ./internal/testkit/apachekafka
+
+.PHONY: test-kafka-system
+test-kafka-system:
 	HEARTBEAT_TEST_BROKER=apache HEARTBEAT_TEST_POSTGRES=18 go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite kafka
 
 .PHONY: test-containers

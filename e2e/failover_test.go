@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -11,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"heartbeat/internal/port"
 )
 
 // failoverWithin is how long the first reading may take to be stored after the new primary accepts writes.
@@ -84,12 +85,11 @@ func startCopy(t testing.TB, primary *postgresServer, dir string) *postgresServe
 
 func unusedPort(t testing.TB) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	chosen, err := port.Choose(0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return chosen
 }
 
 // promote makes the standby a primary, and returns once it accepts writes.

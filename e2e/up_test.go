@@ -16,7 +16,6 @@ import (
 	embedded "heartbeat/internal/embedded/broker"
 	"heartbeat/internal/embedded/datadir"
 	"heartbeat/internal/embedded/pgserver"
-	"heartbeat/internal/port"
 )
 
 // unprivilegedUser is a user without rights, for tests that run as root.
@@ -32,14 +31,7 @@ type system struct {
 
 func newSystem(t testing.TB) *system {
 	t.Helper()
-	s := &system{t: t, dir: openDir(t)}
-	for _, chosen := range []*int{&s.kafka, &s.postgres} {
-		var err error
-		if *chosen, err = port.Choose(0, false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return s
+	return &system{t: t, dir: openDir(t), kafka: unusedPort(t), postgres: unusedPort(t)}
 }
 
 // openDir returns a directory that any user may enter and that is removed after the test run.

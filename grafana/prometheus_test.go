@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"heartbeat/internal/embedded/broker"
+	"heartbeat/internal/port"
 	"heartbeat/internal/postgres/pgtest"
 )
 
@@ -192,10 +192,9 @@ func launch(t *testing.T, environment []string, program string, args ...string) 
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	chosen, err := port.Choose(0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return port.Address(chosen)
 }
