@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -37,8 +38,16 @@ func commandLines(t *testing.T) map[string][]string {
 				line = append(line, "--"+flag.Name, t.TempDir())
 			}
 		}
-		if name == "limits set" {
+		switch name {
+		case "limits set":
 			line = append(line, "--fleet", "--high", "170")
+		case "limits try":
+			line[len(line)-1] = filepath.Join(t.TempDir(), "limits.json")
+			if err := os.WriteFile(line[len(line)-1], []byte("[]"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		case "evaluate": // the rest of it takes minutes, and no server
+			line = append(line, "--stored", "--from", "2026-02-20T10:00:00Z", "--to", "2026-02-20T11:00:00Z")
 		}
 		lines[name] = line
 	}
