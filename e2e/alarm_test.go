@@ -27,9 +27,10 @@ func TestAlarmsAreThoseOfARunWithoutKills(t *testing.T) {
 		for _, point := range points {
 			f.send(people.next(150_000 * time.Millisecond))
 			command := command{arguments: f.consumeArguments(crashingMember...), environment: []string{"DATABASE_URL=" + f.database}}
-			if point == "" { // with everything stored: the next consumer steps the log from the snapshots on
+			if point == "" { // with everybody's state stored, some in the middle of a delay: only the next consumer's claim restores it
 				consumer := start(t, command)
 				f.caughtUp(waitTimeout)
+				f.statesStored()
 				f.killConsumer(consumer)
 				continue
 			}
@@ -45,6 +46,17 @@ func TestAlarmsAreThoseOfARunWithoutKills(t *testing.T) {
 		}
 		f.wantReplayToFindAMissingEvent()
 		return f.withFaultsOf(consumerKill, len(points))
+	})
+}
+
+// statesStored waits until no customer's state needs a replay of the log.
+func (f *fixture) statesStored() {
+	f.t.Helper()
+	await(f.t, waitTimeout, func() string {
+		if n := value[int64](f.t, f.pool, `SELECT count(*) FROM ingest_progress WHERE state_from < next_offset`); n > 0 {
+			return fmt.Sprintf("%d partitions lack states", n)
+		}
+		return ""
 	})
 }
 
