@@ -108,7 +108,7 @@ func (o *outcome) result() FleetResult {
 func (o *outcome) judged(variants []Variant) []Judged {
 	judged := make([]Judged, len(variants))
 	for i := range variants {
-		judged[i] = o.tallies[i].judged(variants[i].Name, variants[i].Title)
+		judged[i] = o.tallies[i].result(variants[i].Name, variants[i].Title)
 	}
 	return judged
 }

@@ -158,7 +158,7 @@ func (w *fleetWorker) customer(ctx context.Context, number int) error {
 		w.step(reading, offset)
 	}
 	for i := range w.subjects {
-		w.tallies[i].days += w.fleet.period().days()
+		w.tallies[i].judged += w.fleet.period().length()
 		w.tallies[i].judge(w.fleet.period(), w.episodes, w.subjects[i].alarms.All)
 	}
 	return ctx.Err()

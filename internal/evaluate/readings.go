@@ -200,10 +200,11 @@ func (r *readingsReader) finish() *ReadingsResult {
 	for customer, p := range r.recordings {
 		labels = labels || len(p.episodes) > 0
 		over := period{p.first, p.last + grace + 1}
-		days := period{0, p.recorded}.days()
+		recorded := period{0, p.recorded}.length()
+		days := recorded.days()
 		person := Person{Customer: customer, Readings: p.readings, Days: days}
 		for i, t := range tallies {
-			t.days += days
+			t.judged += recorded
 			t.judge(over, p.episodes, p.subjects[i].alarms.All)
 		}
 		own := [conditionCount]int{}
@@ -218,9 +219,9 @@ func (r *readingsReader) finish() *ReadingsResult {
 	slices.SortFunc(r.result.People, func(a, b Person) int {
 		return cmp.Or(cmp.Compare(b.AlarmsPerDay, a.AlarmsPerDay), cmp.Compare(a.Customer, b.Customer))
 	})
-	r.result.Days = tallies[0].days
+	r.result.Days = tallies[0].judged.days()
 	if labels {
-		detector, rule := tallies[0].judged(fullDetector.Name, fullDetector.Title), tallies[1].judged(perReading.Name, perReading.Title)
+		detector, rule := tallies[0].result(fullDetector.Name, fullDetector.Title), tallies[1].result(perReading.Name, perReading.Title)
 		r.result.Detector, r.result.Rule = &detector, &rule
 	}
 	return &r.result

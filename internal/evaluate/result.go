@@ -56,14 +56,15 @@ type KindResult struct {
 	False    []Count `json:"false"` // alarms during them that should not be
 }
 
-// judged sums up. The title is for people.
-func (t *tally) judged(name, title string) Judged {
-	j := Judged{Name: name, Title: title, CustomerDays: t.days}
+// result sums up. The title is for people.
+func (t *tally) result(name, title string) Judged {
+	days := t.judged.days()
+	j := Judged{Name: name, Title: title, CustomerDays: days}
 	var rates conditionTally
 	falseAlarms, falseUrgent, all, reopened := 0, 0, 0, 0
 	for i, condition := range Conditions {
 		c := &t.conditions[i]
-		j.Conditions = append(j.Conditions, c.result(condition, t.days))
+		j.Conditions = append(j.Conditions, c.result(condition, days))
 		falseAlarms, falseUrgent = falseAlarms+c.falseAlarms, falseUrgent+c.falseUrgent
 		all, reopened = all+c.alarms, reopened+c.reopened
 		if condition == simulate.BadSignal {
@@ -72,11 +73,11 @@ func (t *tally) judged(name, title string) Judged {
 		rates.episodes, rates.found, rates.alarms = rates.episodes+c.episodes, rates.found+c.found, rates.alarms+c.alarms
 		rates.delays = append(rates.delays, c.delays...)
 	}
-	j.FalseUrgent, j.FalseLow = rateOf(falseUrgent, t.days), rateOf(falseAlarms-falseUrgent, t.days)
+	j.FalseUrgent, j.FalseLow = rateOf(falseUrgent, days), rateOf(falseAlarms-falseUrgent, days)
 	j.Sensitivity, j.PPV = shareOf(rates.found, rates.episodes), shareOf(rates.found, rates.alarms)
 	j.DelayP50, j.DelayP95 = percentile(rates.delays, 0.5), percentile(rates.delays, 0.95)
-	j.AlarmsPerOperatorDay = rateOf(all, t.days).PerDay * customersPerOperator
-	j.Flaps = rateOf(reopened, t.days)
+	j.AlarmsPerOperatorDay = rateOf(all, days).PerDay * customersPerOperator
+	j.Flaps = rateOf(reopened, days)
 	return j
 }
 
@@ -93,11 +94,11 @@ func kindResults(t *tally) []KindResult {
 	var results []KindResult
 	for kind := range t.kinds {
 		k := &t.kinds[kind]
-		if k.days == 0 {
+		if k.lasted == 0 {
 			continue
 		}
 		results = append(results, KindResult{
-			Kind: simulate.Kind(kind).String(), Episodes: k.episodes, Found: shareOf(k.found, k.expected), Days: k.days,
+			Kind: simulate.Kind(kind).String(), Episodes: k.episodes, Found: shareOf(k.found, k.expected), Days: k.lasted.days(),
 			False: counts(k.falseAlarms),
 		})
 	}

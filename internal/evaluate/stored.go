@@ -33,12 +33,12 @@ func (m *Monitored) Judge(name, title string) Judged {
 		}
 	}
 	t := newTally()
-	t.days = float64(m.Customers) * over.days()
+	t.judged = milliseconds(m.Customers) * over.length()
 	for customer, episodes := range own {
 		slices.SortFunc(episodes, func(a, b simulate.Episode) int { return cmp.Or(a.Onset.Compare(b.Onset), cmp.Compare(a.ID, b.ID)) })
 		t.judge(over, episodes, m.Alarms[customer])
 	}
-	return t.judged(name, title)
+	return t.result(name, title)
 }
 
 // Same reports whether two have the same alarms in their period. Whether an alarm is a reopening does not count: the database

@@ -15,7 +15,7 @@ var kindCount = len(simulate.Kinds())
 
 // tally counts what the alarms of any number of customers are worth.
 type tally struct {
-	days       float64 // of all customers
+	judged     milliseconds // of all customers
 	conditions [conditionCount]conditionTally
 	kinds      []kindTally // by simulate.Kind
 	elsewhere  [conditionCount]int
@@ -31,7 +31,7 @@ type conditionTally struct {
 // kindTally is about the episodes of one kind.
 type kindTally struct {
 	episodes, expected, found int
-	days                      float64 // how long they take together, in the period
+	lasted                    milliseconds // how long they take together, in the period
 	falseAlarms               [conditionCount]int
 }
 
@@ -40,9 +40,12 @@ func newTally() *tally { return &tally{kinds: make([]kindTally, kindCount)} }
 // period is the time that is judged.
 type period struct{ from, to detect.Time }
 
-func (p period) days() float64 {
-	return float64(p.to-p.from) / float64(24*time.Hour/time.Microsecond)
-}
+func (p period) length() milliseconds { return milliseconds((p.to - p.from) / 1000) }
+
+// milliseconds add up to the same in any order, and have room for ten million customers over years.
+type milliseconds int64
+
+func (m milliseconds) days() float64 { return float64(m) / float64(24*time.Hour/time.Millisecond) }
 
 // window is an episode as alarms are matched with it.
 type window struct {
@@ -83,7 +86,7 @@ func newWindow(over period, e *simulate.Episode) window {
 
 func (t *tally) expect(over period, w *window) {
 	if seen := (period{max(w.onset, over.from), min(w.until, over.to)}); seen.from < seen.to {
-		t.kinds[w.kind].days += seen.days()
+		t.kinds[w.kind].lasted += seen.length()
 	}
 	if w.cut {
 		return
@@ -157,7 +160,7 @@ func (t *tally) hit(w *window, a *Alarm) {
 
 // add takes over what another one counted.
 func (t *tally) add(other *tally) {
-	t.days += other.days
+	t.judged += other.judged
 	for i := range t.conditions {
 		a, b := &t.conditions[i], &other.conditions[i]
 		a.episodes, a.found, a.foundUrgent = a.episodes+b.episodes, a.found+b.found, a.foundUrgent+b.foundUrgent
@@ -170,7 +173,7 @@ func (t *tally) add(other *tally) {
 	for i := range t.kinds {
 		a, b := &t.kinds[i], &other.kinds[i]
 		a.episodes, a.expected, a.found = a.episodes+b.episodes, a.expected+b.expected, a.found+b.found
-		a.days += b.days
+		a.lasted += b.lasted
 		for c := range a.falseAlarms {
 			a.falseAlarms[c] += b.falseAlarms[c]
 		}
