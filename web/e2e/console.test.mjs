@@ -250,6 +250,16 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
     });
   }
 
+  test("a day of a customer, for the documents", { skip: !UPDATE_IMAGES && "only makes a picture" }, async () => {
+    system.sendDay(99_991);
+    await until("the day to be stored", async () => (await system.get(`customers/CUST_99991/readings?limit=20000&from=${new Date(Date.now() - 86_400_000).toISOString()}`)).readings.length > 17_000, 60_000);
+    const page = await open();
+    const hash = "#/customer/CUST_99991?range=24h";
+    await page.goto(`${system.url}/${hash}`);
+    await settled(page, hash);
+    await page.screenshot({ path: join(IMAGES, "console-day-light.png") });
+  });
+
   /** For pictures: people have acted on the worst alarms. Returns a customer whose alarm ended some minutes ago. */
   async function workOnAlarms(page) {
     const actions = [["ack", { note: "Called, feels well" }], ["assign", { assignee: "anna" }], ["snooze", { for_seconds: 600, note: "Sensor is being changed" }]];

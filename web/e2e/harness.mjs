@@ -122,6 +122,12 @@ export class System {
     if (result.status !== 0) throw new Error(`kcat: ${result.stderr}`);
   }
 
+  /** Sends the last 24 hours of a person with that number. */
+  sendDay(customer) {
+    const result = spawnSync("go", ["run", "./scripts/sendday", "-brokers", `127.0.0.1:${this.kafka}`, "-customer", customer], { cwd: ROOT });
+    if (result.status !== 0) throw new Error(`sendday: ${result.stderr}`);
+  }
+
   async get(path) {
     const response = await fetch(this.url + "/api/v1/" + path);
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
