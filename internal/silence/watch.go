@@ -89,7 +89,7 @@ type Report struct {
 // Look returns the report of now and appends to overdue the slots of customers to be found silent now, and to held those that an
 // outage has held back.
 //
-// It goes through all customers: reading 16 bytes each in order costs a nanosecond or two, once a second.
+// It goes through all customers: reading 16 bytes each in order costs three nanoseconds, once a second (BenchmarkLook).
 func (w *Watch) Look(overdue, held []int) (Report, []int, []int) {
 	var r Report
 	now := int64(w.lit)
