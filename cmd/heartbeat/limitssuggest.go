@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"heartbeat/internal/app"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/suggest"
 )
@@ -54,7 +53,7 @@ func (c *limitsSuggest) Run(ctx context.Context, env *environment) error {
 	return printSuggestion(env, &suggested)
 }
 
-func printSuggestion(env *environment, s *app.SuggestedLimits) error {
+func printSuggestion(env *environment, s *suggest.Suggested) error {
 	fmt.Fprintf(env.stdout, "%s, in force now: %d to %d bpm. Medians of %d min from %s to %s\n\n", s.Customer, s.LowInForce, s.HighInForce, s.MinutesEach,
 		s.From.Format(time.DateOnly), s.To.Format(time.DateOnly))
 	table := newTable(env.stdout, "HOURS", "LOW", "HIGH", "DAYS", "MEDIANS", "LEFT OUT", "P0.1", "P1", "P50", "P99", "P99.9", "ROBUST SD")

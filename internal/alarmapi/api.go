@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"heartbeat/internal/alarm"
+	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/httpserver"
+	"heartbeat/internal/suggest"
 )
 
 // AlarmStore lists alarms and acts on them. A refusal is an *alarm.Error.
@@ -29,6 +31,7 @@ type LimitStore interface {
 	Limits(ctx context.Context, query alarm.LimitQuery, now time.Time) ([]alarm.Limit, error)
 	SetLimit(ctx context.Context, limit alarm.Limit) (alarm.Limit, error)
 	EndLimit(ctx context.Context, id int64, author, reason string) (alarm.Limit, error)
+	SuggestLimits(ctx context.Context, customer heartbeat.CustomerID, utcOffset int, now time.Time) (suggest.Suggested, error)
 }
 
 // API has a handler for each route.

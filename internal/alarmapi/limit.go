@@ -37,6 +37,30 @@ func (a *API) ListLimits(w http.ResponseWriter, r *http.Request) error {
 	return httpserver.WriteJSON(w, body)
 }
 
+// SuggestLimits suggests limits for a customer, which are not in force.
+func (a *API) SuggestLimits(w http.ResponseWriter, r *http.Request) error {
+	q := httpserver.NewQuery(r)
+	offset := 0
+	if text := q.Get("utc_offset"); text != "" {
+		var err error
+		if offset, err = strconv.Atoi(text); err != nil || offset < -840 || offset > 840 {
+			q.Fail("utc_offset is not a number of minutes from -840 to 840")
+		}
+	}
+	id, err := heartbeat.ParseCustomerID(q.Get("customer"))
+	if err != nil {
+		q.Fail("customer is not a customer's id such as CUST_00042")
+	}
+	if q.Err != nil {
+		return q.Err
+	}
+	suggested, err := a.Limits.SuggestLimits(r.Context(), id, offset, time.Now())
+	if err != nil {
+		return err
+	}
+	return httpserver.WriteJSON(w, suggested)
+}
+
 // setLimit sets a limit in the name of whoever sent the request.
 func (a *API) SetLimit(w http.ResponseWriter, r *http.Request) error {
 	var body struct {

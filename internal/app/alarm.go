@@ -12,15 +12,12 @@ import (
 	"heartbeat/internal/alarmreplay"
 	"heartbeat/internal/detect"
 	"heartbeat/internal/dryrun"
-	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/notifier"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/outbox"
-	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/storedlog"
-	"heartbeat/internal/suggest"
 )
 
 // Alarms is the role that acts on alarms and limits. It must be closed.
@@ -94,46 +91,6 @@ func (a *Alarms) TryLimits(ctx context.Context, options TryLimitsOptions) (dryru
 	_, result.Undecided = replay.Customers()
 	result.Seconds = time.Since(began).Seconds()
 	return result, nil
-}
-
-// SuggestedLimits are limits for a customer, with what they are derived from. They are not in force.
-type SuggestedLimits struct {
-	Customer    string               `json:"customer_id"`
-	From        time.Time            `json:"from"`
-	To          time.Time            `json:"to"`
-	LowInForce  heartbeat.BPM        `json:"low_in_force"`
-	HighInForce heartbeat.BPM        `json:"high_in_force"`
-	MinutesEach int                  `json:"stretch_minutes"` // of the stretches in the evidence
-	Suggestions []suggest.Suggestion `json:"suggestions"`
-}
-
-// stretchLengths are tried in turn: a device that reports less often than every 20 s has no three readings in a minute.
-var stretchLengths = [...]time.Duration{time.Minute, 15 * time.Minute}
-
-// SuggestLimits derives limits for a customer from the time before now. utcOffset is that of the customer's midnight, in minutes.
-func (a *Alarms) SuggestLimits(ctx context.Context, customer heartbeat.CustomerID, utcOffset int, now time.Time) (SuggestedLimits, error) {
-	s := SuggestedLimits{Customer: customer.String(), From: now.Add(-suggest.MostDays * 24 * time.Hour), To: now}
-	limits, err := alarmstore.NewLimitCache(a.pool, detect.DefaultLimits()).Current(ctx)
-	if err != nil {
-		return s, err
-	}
-	inForce := limits.At(customer, detect.TimeOf(now))
-	s.LowInForce, s.HighInForce = inForce.Low, inForce.High
-	alarms, err := query.RateSpans(ctx, a.pool, customer, s.From, s.To)
-	if err != nil {
-		return s, err
-	}
-	for _, length := range stretchLengths {
-		stretches, err := query.Stretches(ctx, a.pool, customer, s.From, s.To, length)
-		if err != nil {
-			return s, err
-		}
-		s.MinutesEach, s.Suggestions = int(length.Minutes()), suggest.Limits(stretches, length, alarms, utcOffset)
-		if s.Suggestions[0].Enough {
-			break
-		}
-	}
-	return s, nil
 }
 
 // NotifyOptions set up the notifier role.

@@ -180,7 +180,7 @@ SELECT 'CUST_00042', $1::timestamptz - n * interval '15 seconds', CASE WHEN n BE
 		t.Fatal(err)
 	}
 	defer alarms.Close()
-	suggested := func(customer heartbeat.CustomerID) app.SuggestedLimits {
+	suggested := func(customer heartbeat.CustomerID) suggest.Suggested {
 		t.Helper()
 		s, err := alarms.SuggestLimits(t.Context(), customer, 60, now)
 		if err != nil {

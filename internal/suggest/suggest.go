@@ -64,6 +64,17 @@ type Suggestion struct {
 	Evidence  Evidence      `json:"evidence"`
 }
 
+// Suggested are the suggestions for a customer, beside the limits in force.
+type Suggested struct {
+	Customer    string        `json:"customer_id"`
+	From        time.Time     `json:"from"`
+	To          time.Time     `json:"to"`
+	LowInForce  heartbeat.BPM `json:"low_in_force"`
+	HighInForce heartbeat.BPM `json:"high_in_force"`
+	MinutesEach int           `json:"stretch_minutes"` // of the stretches in the evidence
+	Suggestions []Suggestion  `json:"suggestions"`
+}
+
 // Limits suggests limits for the whole day and for the night. utcOffset is that of the customer's midnight, in minutes.
 func Limits(stretches []Stretch, length time.Duration, alarms []Span, utcOffset int) []Suggestion {
 	zone := time.FixedZone("", utcOffset*60)

@@ -14,7 +14,9 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"heartbeat/internal/alarm"
+	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/httpserver"
+	"heartbeat/internal/suggest"
 	"heartbeat/internal/web"
 )
 
@@ -77,6 +79,14 @@ func (a alarms) SetLimit(_ context.Context, limit alarm.Limit) (alarm.Limit, err
 	}
 	limit.ID, limit.MadeAt, limit.EffectiveFrom = 8, noon(), noon()
 	return limit, limit.Check()
+}
+
+func (a alarms) SuggestLimits(_ context.Context, customer heartbeat.CustomerID, utcOffset int, _ time.Time) (suggest.Suggested, error) {
+	evidence := suggest.Evidence{Stretches: 9000, Days: 9, Lowest: 45, Low: 50, Median: 70, High: 110, Highest: 140, Spread: 9.5}
+	return suggest.Suggested{
+		Customer: customer.String(), From: noon(), To: noon(), LowInForce: 40, HighInForce: 180, MinutesEach: 1,
+		Suggestions: []suggest.Suggestion{{Low: 40, High: 150, Enough: true, Evidence: evidence}, {Hours: suggest.Night, UTCOffset: utcOffset, Evidence: evidence}},
+	}, nil
 }
 
 func (a alarms) EndLimit(_ context.Context, id int64, author, reason string) (alarm.Limit, error) {

@@ -57,7 +57,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	document := description(t)
 	server := polled(t, newServer(t, nil))
 	for path, target := range map[string]string{
-		"/api/v1/alarms": "", "/api/v1/alarms/{id}": "/api/v1/alarms/" + heldID, "/api/v1/limits": "",
+		"/api/v1/alarms": "", "/api/v1/alarms/{id}": "/api/v1/alarms/" + heldID, "/api/v1/limits": "", "/api/v1/limits/suggested": "/api/v1/limits/suggested?customer=CUST_00042&utc_offset=60",
 		"/healthz": "", "/readyz": "", "/api/v1/session": "", "/api/v1/me": "", "/api/v1/totals": "", "/api/v1/fleet": "", "/api/v1/alerts": "",
 		"/api/v1/trends":                   "/api/v1/trends?range=15m",
 		"/api/v1/customers/{id}":           "/api/v1/customers/CUST_00042",

@@ -77,7 +77,7 @@ var table = map[string]users.Role{
 	"GET /api/v1/alarms": users.Viewer, "GET /api/v1/alarms/{id}": users.Viewer, "POST /api/v1/alarms/{id}": users.Operator,
 	"POST /api/v1/alarms/{id}/ack": users.Operator, "POST /api/v1/alarms/{id}/snooze": users.Operator, "POST /api/v1/alarms/{id}/close": users.Operator,
 	"POST /api/v1/alarms/{id}/assign": users.Operator, "POST /api/v1/alarms/{id}/comment": users.Operator,
-	"GET /api/v1/limits": users.Viewer, "POST /api/v1/limits": users.Operator, "POST /api/v1/limits/{id}/end": users.Operator,
+	"GET /api/v1/limits": users.Viewer, "GET /api/v1/limits/suggested": users.Viewer, "POST /api/v1/limits": users.Operator, "POST /api/v1/limits/{id}/end": users.Operator,
 }
 
 // way is a way of signing in: it returns a server on which it gives a role, and what it adds to a request.

@@ -69,6 +69,7 @@ func (s *Server) routes() []route {
 		{method: "POST", path: apiPrefix + "/alarms/{id}/assign", role: users.Operator, large: true, handle: s.alarms.Act(alarm.Assigned)},
 		{method: "POST", path: apiPrefix + "/alarms/{id}/comment", role: users.Operator, large: true, handle: s.alarms.Act(alarm.Commented)},
 		{method: "GET", path: apiPrefix + "/limits", role: users.Viewer, query: []string{"scope", "cohort", "customer", "ended", "before", "limit"}, person: inQuery("customer"), handle: s.alarms.ListLimits},
+		{method: "GET", path: apiPrefix + "/limits/suggested", role: users.Viewer, query: []string{"customer", "utc_offset"}, person: inQuery("customer"), handle: s.alarms.SuggestLimits},
 		{method: "POST", path: apiPrefix + "/limits", role: users.Operator, large: true, handle: s.alarms.SetLimit},
 		{method: "POST", path: apiPrefix + "/limits/{id}/end", role: users.Operator, large: true, handle: s.alarms.EndLimit},
 	}

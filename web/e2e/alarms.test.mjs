@@ -214,6 +214,8 @@ INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, actor) SELECT g
     await page.locator(".customer-alarms li", { hasText: /Rate high[\s\S]*HIGH[\s\S]*192 over 180[\s\S]*Not acknowledged/ }).waitFor();
     const limits = page.locator(".limits");
     await limits.getByText("In force now: low 40 bpm (default), high 180 bpm (default).").waitFor();
+    await limits.getByRole("button", { name: "Suggest limits" }).click();
+    await limits.getByText("all day: too little is known, 0 of 7 days have enough readings.").waitFor();
     await limits.locator('[name="high"]').fill("195");
     await limits.locator('[name="reason"]').fill("Endurance athlete");
     await limits.getByRole("button", { name: "Set limits" }).click();

@@ -73,6 +73,16 @@ export interface AlarmChange {
   readonly closed: readonly string[];
 }
 
+/** Limits from a customer's own readings, with what they are derived from. Rates are medians of short stretches of time. */
+export interface Suggestion {
+  readonly low: number;
+  readonly high: number;
+  readonly hours?: string;
+  readonly utc_offset?: number;
+  readonly enough: boolean; // false: low and high are 0
+  readonly evidence: { readonly days: number; readonly p0_1: number; readonly p1: number; readonly p50: number; readonly p99: number; readonly p99_9: number };
+}
+
 export interface Limit {
   readonly limit_id: number;
   readonly scope: "fleet" | "cohort" | "person";

@@ -5,6 +5,7 @@ import { h, replace, setText } from "../element";
 import { href } from "../router";
 import { customerName, parseCustomer } from "../state";
 import { askReason } from "./dialog";
+import { suggestions } from "./suggest";
 
 /** The limits where no limit is set, as internal/detect has them. */
 export const DEFAULTS = { low: 40, high: 180 } as const;
@@ -81,7 +82,8 @@ export function limitList(context: Context, { customer, ended = () => false, loa
   clock.onChange(() => void load(), signal);
   const form = limitForm(context, customer, (body) => change("Set.", () => post("limits", body)));
   void load();
-  return { element: h("div", { class: "limit-list" }, none, table, form, done, error), load };
+  const suggested = customer !== undefined && form instanceof HTMLFormElement && suggestions(context, customer, form);
+  return { element: h("div", { class: "limit-list" }, none, table, form, suggested, done, error), load };
 }
 
 function whose(limit: Limit): string {
