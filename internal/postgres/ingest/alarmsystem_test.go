@@ -75,17 +75,20 @@ func (s *alarmSystem) claim(ctx context.Context, p int) error {
 	logger := slog.New(slog.DiscardHandler)
 	own := s.topic
 	own.Number = int32(p)
-	s.faults[p] = &fault{Store: s.store, refused: s.refused[p]}
-	s.worker[p] = pipeline.NewWorker(pipeline.Options{
-		Partition: own, Store: s.faults[p], Meter: pipeline.NewMeter(logger, prometheus.NewRegistry()), Logger: logger,
+	store := &fault{Store: s.store, refused: s.refused[p]}
+	worker := pipeline.NewWorker(pipeline.Options{
+		Partition: own, Store: store, Meter: pipeline.NewMeter(logger, prometheus.NewRegistry()), Logger: logger,
 		Detection: &pipeline.Detection{Settings: detect.DefaultSettings(), Limits: s.limits, Store: s.store},
 	})
-	if _, err := s.worker[p].Claim(ctx, 0); err != nil {
+	if _, err := worker.Claim(ctx, 0); err != nil {
 		return err
 	}
-	from, err := s.worker[p].Reconcile(ctx, pipeline.LogBounds{Start: s.kept[p], End: int64(len(s.logs[p]))})
-	s.next[p] = from
-	return err
+	from, err := worker.Reconcile(ctx, pipeline.LogBounds{Start: s.kept[p], End: int64(len(s.logs[p]))})
+	if err != nil {
+		return err
+	}
+	s.worker[p], s.faults[p], s.next[p] = worker, store, from
+	return nil
 }
 
 // process gives the worker of a partition what the log has, size records at a time. A new worker begins where it must.
