@@ -124,11 +124,9 @@ var mutants = []mutant{
 		name: "detector states not restored on a claim", scenario: "TestAlarmsAreThoseOfARunWithoutKills", promise: "P11",
 		message: "P11, no alarm is missed and none is raised twice",
 		edits: []edit{{"internal/pipeline/detection.go", `	for i := range stored {
-		slot, _ := d.states.slot(stored[i].Customer)
-`, `	stored = nil
+		phases[stored[i].Customer] =`, `	stored = nil
 	for i := range stored {
-		slot, _ := d.states.slot(stored[i].Customer)
-`}},
+		phases[stored[i].Customer] =`}},
 	},
 	{
 		name: "transitions written again on replay", scenario: "TestAlarmsAreThoseOfARunWithoutKills", promise: "P11",
@@ -138,19 +136,19 @@ var mutants = []mutant{
 `, `	scratch []detect.Transition
 	again   []alarm.Transition
 `},
-			{"internal/pipeline/detection.go", `		d.step(d.states.at(d.slots[i]), reading, limits)
-`, `		for _, t := range d.step(d.states.at(d.slots[i]), reading, limits) {
+			{"internal/pipeline/detection.go", `		d.step(state, reading, limits)
+		d.silence`, `		for _, t := range d.step(state, reading, limits) {
 			if t.Kind == detect.Raise && t.Priority == detect.High {
 				d.again = append(d.again, alarm.Detected(reading.Customer, &t))
 			}
 		}
-`},
+		d.silence`},
 			{"internal/pipeline/detection.go", `	for i := range batch.Readings {
 		reading := &batch.Readings[i]
-		for _, t`, `	batch.Transitions, d.again = append(batch.Transitions, d.again...), nil
+		state`, `	batch.Transitions, d.again = append(batch.Transitions, d.again...), nil
 	for i := range batch.Readings {
 		reading := &batch.Readings[i]
-		for _, t`},
+		state`},
 			{"internal/alarm/event.go", `	return uuid.NewSHA1(namespace, name)`, `	return uuid.New()`},
 			{"internal/postgres/alarmstore/apply.go", `
        AND (held.kafka_topic = $1::text AND held.kafka_partition = $2::integer AND held.kafka_offset > t.kafka_offset) IS NOT TRUE`, ``},

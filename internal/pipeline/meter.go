@@ -3,11 +3,13 @@ package pipeline
 import (
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"heartbeat/internal/alarm"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/silence"
 )
@@ -43,6 +45,7 @@ type Meter struct {
 	snapshots  snapshots
 	partitions map[int32]Status
 	fetches    map[int32]failedFetch
+	fleet      map[alarm.Condition]bool // the alarms of the fleet that partitions of this process have raised
 }
 
 // failedFetch is the last error of the broker for a partition.
@@ -64,6 +67,7 @@ func NewMeter(logger *slog.Logger, registry prometheus.Registerer) *Meter {
 		snapshots:  snapshots{taken: time.Now()},
 		partitions: map[int32]Status{},
 		fetches:    map[int32]failedFetch{},
+		fleet:      map[alarm.Condition]bool{},
 	}
 }
 
@@ -135,6 +139,24 @@ func (m *Meter) state(partition Partition, state State, cause error) {
 	m.metrics.retries.WithLabelValues(string(state)).Inc()
 }
 
+// withoutRepeated leaves out transitions of the fleet's alarms that another partition has told: the database has taken one of them.
+func (m *Meter) withoutRepeated(transitions []alarm.Transition) []alarm.Transition {
+	if !slices.ContainsFunc(transitions, func(t alarm.Transition) bool { return t.Condition.OfFleet() }) {
+		return transitions
+	}
+	var told []alarm.Transition
+	for _, t := range transitions {
+		if t.Condition.OfFleet() {
+			if m.fleet[t.Condition] == opens(&t) {
+				continue
+			}
+			m.fleet[t.Condition] = opens(&t)
+		}
+		told = append(told, t)
+	}
+	return told
+}
+
 // resumed ends the state that a failed read has begun: no batch may follow for long.
 func (m *Meter) resumed(partition Partition) {
 	m.mu.Lock()
@@ -184,14 +206,15 @@ func (m *Meter) committed(partition Partition, batch *Batch) {
 	}
 	status.Next = batch.To
 	m.partitions[partition.Number] = status
+	transitions := m.withoutRepeated(batch.Transitions)
 	m.mu.Unlock()
 
-	m.metrics.committed(partition, batch, now)
+	m.metrics.committed(partition, batch, transitions, now)
 	if batch.Snapshot != nil {
 		m.logger.Info(batch.Snapshot.String())
 	}
 	m.announcer.announce(batch.Readings, before, now)
-	m.alarms.announce(batch.Transitions, now)
+	m.alarms.announce(transitions, now)
 	m.logger.Debug("batch stored", "partition", partition.Number, "from", batch.From, "to", batch.To,
 		"readings", len(batch.Readings), "dead_letters", len(batch.DeadLetters))
 	if len(batch.DeadLetters) > 0 {

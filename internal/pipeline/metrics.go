@@ -81,7 +81,7 @@ func (m *metrics) watched(partition Partition, report silence.Report) {
 	}
 }
 
-func (m *metrics) committed(partition Partition, batch *Batch, now time.Time) {
+func (m *metrics) committed(partition Partition, batch *Batch, transitions []alarm.Transition, now time.Time) {
 	m.next.WithLabelValues(label(partition)).Set(float64(batch.To))
 	m.batch.Observe(float64(batch.To - batch.From))
 	var classes [heartbeat.Invalid + 1]int
@@ -99,8 +99,8 @@ func (m *metrics) committed(partition Partition, batch *Batch, now time.Time) {
 	if !batch.Oldest.IsZero() {
 		m.latency.Observe(now.Sub(batch.Oldest).Seconds())
 	}
-	for i := range batch.Transitions {
-		t := &batch.Transitions[i]
+	for i := range transitions {
+		t := &transitions[i]
 		m.transitions.WithLabelValues(string(t.Condition), string(t.Kind)).Inc()
 		if opens(t) && t.Condition != alarm.Silent && !t.Condition.OfFleet() {
 			m.alarmDelay.Observe(now.Sub(t.Since).Seconds())

@@ -10,9 +10,19 @@ import (
 	"heartbeat/internal/postgres/pgwire"
 )
 
+// lockFleetSQL lets one transaction at a time change the alarms of a fleet. Partitions see an outage at the same moment, and the
+// statement of the second one must see the alarm of the first.
+const lockFleetSQL = `SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))`
+
 // AddTransitions adds to a batch's pipeline what applies its transitions and inserts their history: one statement, or as many
 // as one subject has transitions of one condition. It adds nothing where there are none.
 func AddTransitions(ctx context.Context, p *pgwire.Pipeline, log string, partition int32, transitions []alarm.Transition) error {
+	for i := range transitions {
+		if transitions[i].Condition.OfFleet() {
+			p.Execute(ctx, "lock_fleet", lockFleetSQL, []byte("alarms of "+transitions[i].Subject))
+			break
+		}
+	}
 	for _, round := range alarm.Rounds(transitions) {
 		parameters, err := applyParameters(log, partition, round)
 		if err != nil {

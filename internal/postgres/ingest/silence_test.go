@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/detect"
@@ -177,7 +178,32 @@ func TestReportsAddUpToTheFleet(t *testing.T) {
 	}
 }
 
-// Three partitions find the same outage at the same moment: it is one alarm, raised once.
+// Partitions find the same outage at the same moment: none waits or fails, and it is one alarm, raised once.
+func TestOutageFoundByAllPartitionsIsOne(t *testing.T) {
+	t.Parallel()
+	store, pool := pgtest.NewStore(t)
+	var group errgroup.Group
+	for number := range int32(8) {
+		claim, err := store.Claim(t.Context(), pipeline.Partition{Topic: pgtest.Topic, TopicID: pgtest.Partition.TopicID, Number: number}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transition := alarm.Transition{
+			Alarm: alarm.ID{byte(number + 1)}, Subject: pgtest.Topic, Condition: alarm.Outage, Kind: alarm.Raised, Priority: alarm.High,
+			At: pgtest.Noon, Since: pgtest.Noon, Measure: alarm.Measure{Value: 30, Peak: 30, Limit: 5}, Offset: -1,
+		}
+		group.Go(func() error {
+			return store.Write(t.Context(), claim, &pipeline.Batch{Epoch: -1, Transitions: []alarm.Transition{transition}})
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
+	pgtest.WantRows(t, pool, `SELECT kind, version FROM alarm_events`, `raised 1`)
+	wantNoContradiction(t, pool)
+}
+
+// Restarts of the consumer in an outage neither end it nor raise it again. In the end who is silent still has an alarm of its own.
 func TestOutageIsRaisedOnce(t *testing.T) {
 	t.Parallel()
 	store, pool := pgtest.NewStore(t)
