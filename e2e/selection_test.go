@@ -77,6 +77,7 @@ var selection = map[string]suite{
 	"TestKcatFeedsTheConsumer":                      onTest | onKafka,
 	"TestKcatReadsTheTopic":                         onTest | onKafka,
 	"TestKilledConsumerLosesAndDoublesNothing":      onTest | onKafka | onSoak,
+	"TestKilledNotifiersLoseNothing":                onLong | onSoak,
 	"TestKilledProducer":                            onLong | onKafka | onSoak,
 	"TestKilledUpLosesNothing":                      onLong,
 	"TestLiveTrafficFillsViewsAndMetrics":           onTest | onKafka,
