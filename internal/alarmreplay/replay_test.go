@@ -68,6 +68,15 @@ func (w *world) store(t alarm.Transition, partition int32) {
 	})
 }
 
+// clocked adds an alarm that a clock decides, at offset 7, a reading of customer 2 ten seconds after the beginning.
+func (w *world) clocked(condition alarm.Condition, subject string, since time.Time) {
+	at := slices.IndexFunc(w.events, func(e alarm.Event) bool { return e.Offset > 7 })
+	w.events = slices.Insert(w.events, at, alarm.Event{
+		ID: uuid.New(), Alarm: uuid.New(), Kind: alarm.Raised, At: since.Add(time.Minute), Since: since, Priority: alarm.Low,
+		Subject: subject, Condition: condition, Position: &alarm.Position{Log: "log", Offset: 7},
+	})
+}
+
 // replay steps the partition from a record on.
 func (w *world) replay(t *testing.T, r *Replay, partition int32, from int) {
 	t.Helper()
@@ -113,9 +122,15 @@ func TestDifferencesAreNamed(t *testing.T) {
 			extra.Position = &alarm.Position{Log: "log", Offset: 5000}
 			w.events = append(w.events, extra)
 		}, []string{"which the replay does not give"}},
-		"a value": {func(w *world) { w.events[3].Value++ }, []string{"the replay says", "stored is"}},
-		"a time":  {func(w *world) { w.events[3].At = w.events[3].At.Add(time.Microsecond) }, []string{"12:03:10.000001Z"}},
-		"an id":   {func(w *world) { w.events[0].Alarm = uuid.New() }, []string{"the replay says rate_high of CUST_00001 raised", "stored is"}},
+		"a silence after a reading": {func(w *world) { w.clocked(alarm.Silent, "CUST_00002", begin.Add(10*time.Second)) }, nil},
+		"a silence that does not begin at its reading": {func(w *world) { w.clocked(alarm.Silent, "CUST_00002", begin.Add(15*time.Second)) },
+			[]string{"the replay has the customer heard at 2026-03-01T12:00:10Z"}},
+		"a silence of another customer": {func(w *world) { w.clocked(alarm.Silent, "CUST_00003", begin.Add(10*time.Second)) },
+			[]string{"the replay has the customer heard at"}},
+		"an outage": {func(w *world) { w.clocked(alarm.Outage, "heartbeat-events", begin) }, nil},
+		"a value":   {func(w *world) { w.events[3].Value++ }, []string{"the replay says", "stored is"}},
+		"a time":    {func(w *world) { w.events[3].At = w.events[3].At.Add(time.Microsecond) }, []string{"12:03:10.000001Z"}},
+		"an id":     {func(w *world) { w.events[0].Alarm = uuid.New() }, []string{"the replay says rate_high of CUST_00001 raised", "stored is"}},
 		"the detector's kind": {func(w *world) { w.events[3].ID = uuid.New() },
 			[]string{"the replay says", "stored is"}},
 		"a reading was refused by the database": {func(w *world) { w.dead = []int64{w.events[0].Offset} },
