@@ -93,10 +93,10 @@ func TestStatesAreToldWhenTheyChangeAndEachMinute(t *testing.T) {
 func TestStatesAreToldAgainAfterAFailure(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, toAlertmanager)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High))
+	f.raise("CUST_00001")
 	f.pass(0)
 	f.wantPost("1", refused)
-	f.apply(f.transition("CUST_00002", alarm.Raised, alarm.High))
+	f.raise("CUST_00002")
 	f.pass(time.Second)
 	f.wantPost("", refused) // not before its time
 	f.now = f.now.Add(2 * time.Second)
@@ -119,7 +119,7 @@ func TestStatesAreToldAgainAfterAFailure(t *testing.T) {
 func TestOneProcessPostsAtATime(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, toAlertmanager)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High))
+	f.raise("CUST_00001")
 	f.pass(0)
 	var mu sync.Mutex
 	var group sync.WaitGroup
@@ -154,7 +154,7 @@ func TestOneProcessPostsAtATime(t *testing.T) {
 func TestAlertmanagerThatFailsForAMinuteIsToldToTheNextTier(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, toAlertmanager)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High), f.transition("CUST_00002", alarm.Raised, alarm.High))
+	f.raise("CUST_00001", "CUST_00002")
 	f.pass(0)
 	f.wantPost("1 2", down)
 	f.acknowledge("CUST_00002")
@@ -219,7 +219,7 @@ func TestStormIsOneIncidentThatEndsWithItsAlarms(t *testing.T) {
 	i := &incidents{states: map[string]string{}, fixture: newFixture(t, `
 destinations: {duty: {pagerduty: {routing_key: {file: `+path+`}}}}
 routes: [{to: [duty]}]`)}
-	i.apply(i.transition("CUST_00001", alarm.Raised, alarm.High), i.transition("CUST_00002", alarm.Raised, alarm.High))
+	i.raise("CUST_00001", "CUST_00002")
 	i.settle(2, 2*time.Second)
 	if i.count("trigger") != 2 {
 		t.Fatalf("incidents are %v, want one for each alarm", i.states)
@@ -263,7 +263,7 @@ func TestNotifierKeepsStatesWithItsRole(t *testing.T) {
 	if err := schema.ApplyRoles(t.Context(), f.pool, map[schema.Role]string{schema.NotifyRole: "notify-secret"}); err != nil {
 		t.Fatal(err)
 	}
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High))
+	f.raise("CUST_00001")
 	role := pgtest.SignIn(t, f.pool, "heartbeat_notify", "notify-secret")
 	f.store, f.alarms = outbox.New(role), alarmstore.New(role)
 	f.pass(0)

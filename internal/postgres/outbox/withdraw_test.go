@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/outbox"
@@ -20,37 +18,10 @@ var (
 	unknown = outbox.Attempt{Error: "connection reset by peer"}
 )
 
-// attempt leases what is due and ends each attempt in the same way.
-func (f *fixture) attempt(destination string, attempt outbox.Attempt) (ids []uuid.UUID) {
-	f.t.Helper()
-	for _, delivery := range f.lease(destination) {
-		f.finish(destination, &delivery, attempt)
-		ids = append(ids, delivery.ID)
-	}
-	return ids
-}
-
-// settle routes what is new and makes messages of it.
-func (f *fixture) settle() {
-	f.t.Helper()
-	f.pass(0)
-	f.pass(2 * time.Second)
-}
-
-func (f *fixture) escalate(after time.Duration, want int) {
-	f.t.Helper()
-	f.now = f.now.Add(after)
-	if count, err := f.alarms.Escalate(f.t.Context(), f.now); count != want || err != nil {
-		f.t.Fatalf("%d alarms escalated, %v; want %d", count, err, want)
-	}
-}
-
 // Alertmanager #878: raised and cleared 3 s apart while the receiver is down is one message when it is back.
 func TestAlertmanager878RaiseAndClearWhileTheReceiverIsDownAreOneMessage(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, twoTiers)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High))
-	f.settle()
+	f := withAlarm(t)
 	if ids := f.attempt("ward", down); len(ids) != 1 {
 		t.Fatalf("%d attempts, want 1", len(ids))
 	}
@@ -64,9 +35,7 @@ func TestAlertmanager878RaiseAndClearWhileTheReceiverIsDownAreOneMessage(t *test
 // An attempt of unknown outcome may have been taken: the message stays as it is, and the end follows it.
 func TestMessageOfUnknownOutcomeIsSentAgainUnchanged(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, twoTiers)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High))
-	f.settle()
+	f := withAlarm(t)
 	f.attempt("ward", down)
 	f.now = f.now.Add(3 * time.Second)
 	first := f.attempt("ward", unknown)
@@ -85,7 +54,7 @@ func TestMessageOfUnknownOutcomeIsSentAgainUnchanged(t *testing.T) {
 func TestGrafanaOnCall4760AcknowledgedAt59900msNothingCallsLater(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, twoTiers)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High))
+	f.raise("CUST_00001")
 	raisedAt := pgtest.Value[time.Time](t, f.pool, `SELECT recorded_at FROM alarm_events`)
 	f.now = raisedAt
 	f.settle()
@@ -111,9 +80,7 @@ func TestNoCallIsSentAfterTheCommitOfAnAcknowledgement(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, twoTiers)
-			f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High))
-			f.settle()
+			f := withAlarm(t)
 			f.wantSent("ward", "raised: raised")
 			f.escalate(time.Minute, 1)
 			f.settle()
@@ -134,9 +101,7 @@ func TestNoCallIsSentAfterTheCommitOfAnAcknowledgement(t *testing.T) {
 // Nightscout #8231: snoozed for 10 minutes, new readings, a restart, then no data: it sounds at 10:00. No reading moves the timer.
 func TestNightscout8231SnoozeEndsOnTimeWithoutData(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, twoTiers)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High))
-	f.settle()
+	f := withAlarm(t)
 	f.wantSent("ward", "raised: raised")
 	snoozedAt := f.now.Truncate(time.Microsecond)
 	action := alarm.Action{Kind: alarm.Snoozed, Actor: "anna", Note: "electrode", For: 10 * time.Minute}
@@ -144,7 +109,7 @@ func TestNightscout8231SnoozeEndsOnTimeWithoutData(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.now = f.now.Add(time.Minute)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High)) // again, in the alarm that is snoozed
+	f.raise("CUST_00001") // again, in the alarm that is snoozed
 	f.settle()
 	f.store, f.alarms = outbox.New(f.pool), alarmstore.New(f.pool) // all that a restart loses
 	ends := snoozedAt.Add(10 * time.Minute)
@@ -176,7 +141,7 @@ func (f *fixture) tick(now time.Time) {
 func TestSnoozedAlarmHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, twoTiers)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High), f.transition("CUST_00002", alarm.Raised, alarm.High))
+	f.raise("CUST_00001", "CUST_00002")
 	f.settle()
 	f.attempt("ward", refused)
 	for _, customer := range []string{"CUST_00001", "CUST_00002"} {
@@ -184,7 +149,7 @@ func TestSnoozedAlarmHoldsNothingUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f.apply(f.transition("CUST_00003", alarm.Raised, alarm.High), f.transition("CUST_00004", alarm.Raised, alarm.High))
+	f.raise("CUST_00003", "CUST_00004")
 	f.now = f.now.Add(5 * time.Second)
 	f.settle()
 	f.wantSent("ward", "digest of map[raised:2]")
@@ -232,7 +197,7 @@ func TestNextTierIsToldOnceAndOnlyOfWhatNobodyAnswered(t *testing.T) {
 destinations: {ward: {log: {}}, doctor: {log: {}}, chief: {log: {}}}
 routes: [{to: [ward]}, {to: [doctor], tier: 1}, {to: [chief], tier: 2}]`
 	f := newFixture(t, threeTiers)
-	f.apply(f.transition("CUST_00001", alarm.Raised, alarm.High), f.transition("CUST_00002", alarm.Raised, alarm.High))
+	f.raise("CUST_00001", "CUST_00002")
 	f.settle()
 	gone := outbox.Attempt{Code: 410, Gone: true, Untaken: true, Error: "the receiver answered 410"}
 	f.acknowledge("CUST_00002")
