@@ -65,11 +65,8 @@ func (a *Alarm) allowsAction(e *Event) error {
 	if err := checkActor(e.Actor); err != nil {
 		return err
 	}
-	if len(e.Note) > MaxText {
-		return refuse(TextTooLong, "the text has %d bytes: %d at most", len(e.Note), MaxText)
-	}
-	if strings.ContainsRune(e.Note, 0) || strings.ContainsRune(e.Assignee, 0) {
-		return refuse(BadRequest, "the text has a NUL character, which cannot be stored")
+	if err := checkText("the text", e.Note); err != nil {
+		return err
 	}
 	switch e.Kind {
 	case Snoozed:
@@ -79,9 +76,7 @@ func (a *Alarm) allowsAction(e *Event) error {
 			return refuse(BadRequest, "the comment is empty")
 		}
 	case Assigned:
-		if len(e.Assignee) > MaxName {
-			return refuse(TextTooLong, "the name of whom it is assigned to has %d bytes: %d at most", len(e.Assignee), MaxName)
-		}
+		return checkName("the name of whom it is assigned to", e.Assignee)
 	}
 	return nil
 }
@@ -101,15 +96,10 @@ func (a *Alarm) allowsSnooze(e *Event) error {
 }
 
 func checkActor(actor string) error {
-	switch {
-	case strings.TrimSpace(actor) == "":
+	if strings.TrimSpace(actor) == "" {
 		return refuse(ActorRequired, "say who acts: every action carries the name of a person")
-	case len(actor) > MaxName:
-		return refuse(TextTooLong, "the name of who acts has %d bytes: %d at most", len(actor), MaxName)
-	case strings.ContainsRune(actor, 0):
-		return refuse(BadRequest, "the name of who acts has a NUL character, which cannot be stored")
 	}
-	return nil
+	return checkName("the name of who acts", actor)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

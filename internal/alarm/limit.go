@@ -1,6 +1,7 @@
 package alarm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -75,8 +76,8 @@ func (l *Limit) Check() error {
 	if err := checkReason(l.Reason); err != nil {
 		return err
 	}
-	if len(l.Cohort) > MaxName {
-		return refuse(TextTooLong, "the cohort's name has %d bytes: %d at most", len(l.Cohort), MaxName)
+	if err := cmp.Or(checkName("the cohort's name", l.Cohort), checkTime("effective_from", l.EffectiveFrom), checkTime("ends_at", l.EndsAt)); err != nil {
+		return err
 	}
 	checked := *l
 	if checked.EffectiveFrom.IsZero() {
@@ -95,15 +96,10 @@ func CheckEnd(author, reason string) error {
 }
 
 func checkReason(reason string) error {
-	switch {
-	case strings.TrimSpace(reason) == "":
+	if strings.TrimSpace(reason) == "" {
 		return refuse(ReasonRequired, "say why: every change of a limit carries a reason")
-	case len(reason) > MaxText:
-		return refuse(TextTooLong, "the reason has %d bytes: %d at most", len(reason), MaxText)
-	case strings.ContainsRune(reason, 0):
-		return refuse(BadRequest, "the reason has a NUL character, which cannot be stored")
 	}
-	return nil
+	return checkText("the reason", reason)
 }
 
 // limitError gives an error of the detector the code that clients know.
@@ -161,13 +157,7 @@ func (m *Member) Check() error {
 	if err := checkActor(m.Author); err != nil {
 		return err
 	}
-	switch {
-	case len(m.Cohort) > MaxName:
-		return refuse(TextTooLong, "the cohort's name has %d bytes: %d at most", len(m.Cohort), MaxName)
-	case strings.ContainsRune(m.Cohort, 0):
-		return refuse(BadRequest, "the cohort's name has a NUL character, which cannot be stored")
-	}
-	return nil
+	return checkName("the cohort's name", m.Cohort)
 }
 
 // LimitQuery is which limits a list shows. A zero field but Limit filters nothing.

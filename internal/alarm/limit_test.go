@@ -8,6 +8,9 @@ import (
 	"heartbeat/internal/detect"
 )
 
+// newYear10000 is in the year 9999 by its own offset.
+var newYear10000 = time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -14*60*60))
+
 func TestLimitsOfAPersonAreChecked(t *testing.T) {
 	t.Parallel()
 	good := alarm.Limit{Scope: "person", Customer: "CUST_00042", Low: 50, High: 120, Author: "anna", Reason: "beta blocker"}
@@ -28,6 +31,13 @@ func TestLimitsOfAPersonAreChecked(t *testing.T) {
 		"unknown scope":           {func(l *alarm.Limit) { l.Scope = "ward" }, alarm.BadRequest},
 		"person without customer": {func(l *alarm.Limit) { l.Customer = "" }, alarm.BadRequest},
 		"fleet with customer":     {func(l *alarm.Limit) { l.Scope = "fleet" }, alarm.BadRequest},
+		"two lines of cohort":     {func(l *alarm.Limit) { l.Scope, l.Customer, l.Cohort = "cohort", "", "a\nb" }, alarm.BadRequest},
+		"author with an escape":   {func(l *alarm.Limit) { l.Author = "anna\x1b[2J" }, alarm.BadRequest},
+		"reason of two lines":     {func(l *alarm.Limit) { l.Reason = "a\r\n\tb" }, ""},
+		"reason with an escape":   {func(l *alarm.Limit) { l.Reason = "a\x1b[2J" }, alarm.BadRequest},
+		"reason that is no UTF-8": {func(l *alarm.Limit) { l.Reason = "a\xff" }, alarm.BadRequest},
+		"begins in 10000 in UTC":  {func(l *alarm.Limit) { l.EffectiveFrom = newYear10000 }, alarm.BadRequest},
+		"ends in 10000 in UTC":    {func(l *alarm.Limit) { l.EndsAt = newYear10000 }, alarm.BadRequest},
 		"malformed customer":      {func(l *alarm.Limit) { l.Customer = "CUST_7" }, alarm.BadRequest},
 		"malformed hours":         {func(l *alarm.Limit) { l.Hours = "22-6" }, alarm.BadRequest},
 		"hours of no length":      {func(l *alarm.Limit) { l.Hours = "22:00-22:00" }, alarm.BadRequest},

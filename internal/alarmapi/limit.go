@@ -64,16 +64,16 @@ func (a *API) SuggestLimits(w http.ResponseWriter, r *http.Request) error {
 // setLimit sets a limit in the name of whoever sent the request.
 func (a *API) SetLimit(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
-		Scope     string    `json:"scope"`
-		Cohort    string    `json:"cohort"`
-		Customer  string    `json:"customer_id"`
-		Low       int32     `json:"low"`
-		High      int32     `json:"high"`
-		Hours     string    `json:"hours"`
-		UTCOffset int       `json:"utc_offset"`
-		Reason    string    `json:"reason"`
-		From      time.Time `json:"effective_from"`
-		Until     time.Time `json:"ends_at"`
+		Scope     string     `json:"scope"`
+		Cohort    string     `json:"cohort"`
+		Customer  string     `json:"customer_id"`
+		Low       int32      `json:"low"`
+		High      int32      `json:"high"`
+		Hours     string     `json:"hours"`
+		UTCOffset int        `json:"utc_offset"`
+		Reason    string     `json:"reason"`
+		From      *time.Time `json:"effective_from"`
+		Until     *time.Time `json:"ends_at"`
 	}
 	if err := httpserver.ReadBody(r, &body); err != nil {
 		return err
@@ -81,15 +81,23 @@ func (a *API) SetLimit(w http.ResponseWriter, r *http.Request) error {
 	if err := requireRole(r, body.Scope); err != nil {
 		return err
 	}
-	for _, at := range [...]time.Time{body.From, body.Until} {
-		if !at.IsZero() && (at.Year() < 2000 || at.Year() > 9999) {
-			return httpserver.BadRequestf("effective_from and ends_at want a year from 2000 to 9999")
+	limit := alarm.Limit{
+		Scope: body.Scope, Cohort: body.Cohort, Customer: body.Customer, Low: body.Low, High: body.High, Hours: body.Hours, UTCOffset: body.UTCOffset,
+		Author: a.Actor(r), Reason: body.Reason,
+	}
+	for _, given := range [...]struct {
+		name     string
+		from, to *time.Time
+	}{{"effective_from", body.From, &limit.EffectiveFrom}, {"ends_at", body.Until, &limit.EndsAt}} {
+		switch {
+		case given.from == nil:
+		case given.from.IsZero(): // would stand for no time
+			return httpserver.BadRequestf("%s is outside the years 2000 to 9999 in UTC", given.name)
+		default:
+			*given.to = *given.from
 		}
 	}
-	set, err := a.Limits.SetLimit(r.Context(), alarm.Limit{
-		Scope: body.Scope, Cohort: body.Cohort, Customer: body.Customer, Low: body.Low, High: body.High, Hours: body.Hours, UTCOffset: body.UTCOffset,
-		Author: a.Actor(r), Reason: body.Reason, EffectiveFrom: body.From, EndsAt: body.Until,
-	})
+	set, err := a.Limits.SetLimit(r.Context(), limit)
 	if err != nil {
 		return err
 	}

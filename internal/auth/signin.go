@@ -164,7 +164,10 @@ func (a *Authenticator) checkPassword(r *http.Request, name, password string) (s
 	if err := errors.Join(a.names.check(name), a.failures.Check(r)); err != nil {
 		return "", err
 	}
-	stored, err := a.options.Store.PasswordHash(r.Context(), name)
+	stored, err := "", users.ErrNotFound
+	if users.CheckName(name) == nil { // what is no name may hold what the database refuses
+		stored, err = a.options.Store.PasswordHash(r.Context(), name)
+	}
 	unknown := errors.Is(err, users.ErrNotFound)
 	switch {
 	case unknown:
