@@ -82,7 +82,7 @@ func (o *alarmOracle) evaluate(t testing.TB, id recordID, what outcome, kafkaTim
 		"NORMAL": heartbeat.Normal, "BRADYCARDIA": heartbeat.Bradycardia, "TACHYCARDIA": heartbeat.Tachycardia, "INVALID": heartbeat.Invalid,
 	}[what.Class]
 	reading := detect.Reading{
-		Event: detect.Time(what.Micros), Kafka: max(detect.TimeOf(kafkaTime), detect.UnknownTime), Offset: id.Offset,
+		Event: detect.Time(what.Micros), Kafka: knownTime(kafkaTime), Offset: id.Offset,
 		BPM: heartbeat.BPM(what.BPM), Class: class,
 	}
 	for _, transition := range detector.Step(&held.state, reading, o.limits.At(customer, reading.TimeUsed()), nil) {
@@ -261,4 +261,12 @@ func auditAlarms(t testing.TB, pool *pgxpool.Pool, want *alarmOracle) (alarms in
 	}
 	d.report()
 	return alarms
+}
+
+// knownTime is unknown where a record has no Kafka timestamp, or one of a clock that was never set.
+func knownTime(kafkaTime time.Time) detect.Time {
+	if kafkaTime.UTC().Year() < 2000 {
+		return detect.UnknownTime
+	}
+	return detect.TimeOf(kafkaTime)
 }

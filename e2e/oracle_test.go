@@ -74,7 +74,7 @@ func outcomeOfFields(fields map[string]any, kafkaTime time.Time, retention time.
 		return outcome{Reason: "bad_timestamp", Customer: known}
 	case at.Before(firstPlausible):
 		return outcome{Reason: "timestamp_out_of_range", Customer: known}
-	case kafkaTime.UnixMilli() == -1: // the record has no Kafka timestamp: nothing to compare with
+	case kafkaTime.UTC().Year() < 2000: // the record has no Kafka timestamp, or one of a clock that was never set: nothing to compare with
 	case at.After(kafkaTime.Add(10 * time.Minute)), retention > 0 && at.Before(kafkaTime.Add(-retention)):
 		return outcome{Reason: "timestamp_out_of_range", Customer: known}
 	}

