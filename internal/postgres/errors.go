@@ -28,6 +28,9 @@ func Classify(ctx context.Context, doing string, err error) error {
 	if serverError, ok := errors.AsType[*pgconn.PgError](err); ok && (serverError.Code == "42P05" || serverError.Code == "26000") {
 		err = fmt.Errorf("%w: %w", err, ErrTransactionPooling)
 	}
+	if LacksRight(err) {
+		err = fmt.Errorf("%w: %s", err, RightAdvice)
+	}
 	return &pipeline.Fault{Kind: kindOf(err), Err: fmt.Errorf("%s: %w", doing, err)}
 }
 
@@ -41,6 +44,17 @@ func kindOf(err error) pipeline.Kind {
 	}
 	return pipeline.Fatal
 }
+
+// RightAdvice says what to do about an error that LacksRight reports.
+const RightAdvice = "the database user lacks a right: sign in as the role for this task, such as heartbeat_ingest (heartbeat migrate --roles creates the roles)"
+
+// LacksRight reports whether the server refuses something because the user has no right to it.
+func LacksRight(err error) bool {
+	serverError, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && serverError.Code == insufficientPrivilege
+}
+
+const insufficientPrivilege = "42501"
 
 // readOnlyTransaction is the SQLSTATE of a write on a server that accepts none, such as a former primary.
 const readOnlyTransaction = "25006"

@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -27,4 +29,14 @@ func TestEncodingErrorsAreClassed(t *testing.T) {
 	}
 	pgtest.WantKind(t, postgres.Classify(t.Context(), "write", err), pipeline.Fatal)
 	pgtest.WantKind(t, postgres.Classify(t.Context(), "write", &pgconn.PgError{Code: "22021"}), pipeline.BadData)
+}
+
+// A missing right stops a partition, and the message says what to do.
+func TestMissingRightIsExplained(t *testing.T) {
+	t.Parallel()
+	err := postgres.Classify(t.Context(), "claim", &pgconn.PgError{Code: "42501", Message: "permission denied for table ingest_progress"})
+	fault, ok := errors.AsType[*pipeline.Fault](err)
+	if !ok || fault.Kind != pipeline.Fatal || !postgres.LacksRight(err) || !strings.Contains(err.Error(), postgres.RightAdvice) {
+		t.Errorf("classified as %v, want a fatal fault with advice", err)
+	}
 }

@@ -14,17 +14,25 @@ import (
 
 const history = "schema_migrations"
 
-var createdObject = regexp.MustCompile(`(?m)^\s*CREATE (?:TABLE|VIEW) ([a-z_]+)`)
+var (
+	createdObject = regexp.MustCompile(`(?m)^\s*CREATE (?:TABLE|VIEW) ([a-z_]+)`)
+	createdOther  = regexp.MustCompile(`(?m)^\s*CREATE (?:OR REPLACE )?(?:UNIQUE )?(?:INDEX|TYPE|FUNCTION) ([a-z_]+)`)
+)
 
 // objects returns the names of all tables and views that the migrations create, partitions by time aside.
 func objects() ([]string, error) {
+	names, err := created(createdObject)
+	return append(names, history), err
+}
+
+// created returns the names that a pattern finds in the migrations.
+func created(pattern *regexp.Regexp) (names []string, err error) {
 	migrations, err := knownMigrations()
 	if err != nil {
 		return nil, err
 	}
-	names := []string{history}
 	for _, migration := range migrations {
-		for _, match := range createdObject.FindAllStringSubmatch(migration.sql, -1) {
+		for _, match := range pattern.FindAllStringSubmatch(migration.sql, -1) {
 			names = append(names, match[1])
 		}
 	}
@@ -35,10 +43,13 @@ func objects() ([]string, error) {
 // An object is foreign unless the history, which is recognised by its checksums, shows that migrations have run.
 const databaseQuery = `
 SELECT current_database(), getdatabaseencoding(),
-       ARRAY(SELECT relname::text FROM pg_class
-              WHERE relnamespace = current_schema()::regnamespace AND relname = ANY ($1) AND relkind IN ('r', 'p', 'v', 'm', 'f')
+       ARRAY(SELECT name::text
+               FROM (SELECT relnamespace, relname FROM pg_class
+                      UNION SELECT typnamespace, typname FROM pg_type
+                      UNION SELECT pronamespace, proname FROM pg_proc) AS held (namespace, name)
+              WHERE namespace = current_schema()::regnamespace AND name = ANY ($1)
                 AND NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('schema_migrations') AND attname = 'checksum')
-              ORDER BY relname)`
+              ORDER BY name)`
 
 // UnsuitableError says why a database cannot hold the schema, and what to do.
 type UnsuitableError struct{ text string }
@@ -49,13 +60,17 @@ func unsuitable(format string, arguments ...any) error {
 	return &UnsuitableError{fmt.Sprintf(format, arguments...)}
 }
 
-// checkDatabase refuses a database that cannot hold every reading, or that holds tables of another application under our names.
+// checkDatabase refuses a database that cannot hold every reading, or that holds something of another application under our names.
 func checkDatabase(ctx context.Context, db postgres.Querier) error {
 	names, err := objects()
 	if err != nil {
 		return err
 	}
-	rows, err := db.Query(ctx, databaseQuery, names)
+	others, err := created(createdOther)
+	if err != nil {
+		return err
+	}
+	rows, err := db.Query(ctx, databaseQuery, append(names, others...))
 	if err != nil {
 		return fmt.Errorf("examine database: %w", err)
 	}

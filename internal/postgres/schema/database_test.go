@@ -14,6 +14,8 @@ func TestMigrateRefusesTablesOfAnotherApplication(t *testing.T) {
 	t.Parallel()
 	for _, statement := range []string{
 		`CREATE TABLE dead_letters (id int)`, `CREATE TABLE schema_migrations (version varchar PRIMARY KEY)`, `CREATE VIEW alarms AS SELECT 1`,
+		`CREATE TYPE alarm_priority AS ENUM ('p1')`, `CREATE TYPE deliveries AS (id int)`, `CREATE SEQUENCE idx_alarms_open`,
+		`CREATE FUNCTION refuse_history_change() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
 	} {
 		pool := pgtest.Empty(t)
 		pgtest.Exec(t, pool, statement)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"heartbeat/internal/postgres"
@@ -106,9 +104,6 @@ RETURNING applied_at`, m.Version, m.Name, m.Checksum).Scan(&m.AppliedAt)
 	})
 }
 
-// insufficientPrivilege is the SQLSTATE of a missing right.
-const insufficientPrivilege = "42501"
-
 // createSchema creates the only schema of the session's search_path where it is missing.
 func createSchema(ctx context.Context, conn *pgx.Conn) error {
 	var path string
@@ -120,7 +115,7 @@ func createSchema(ctx context.Context, conn *pgx.Conn) error {
 		return nil
 	}
 	_, err := conn.Exec(ctx, `CREATE SCHEMA `+path) // quoted where SQL needs it
-	if missingRight(err) {
+	if postgres.LacksRight(err) {
 		return fmt.Errorf("create schema %s: %w: as the owner of the database %[3]s run CREATE SCHEMA %[1]s AUTHORIZATION %[4]s, or migrate as that owner",
 			path, err, conn.Config().Database, conn.Config().User)
 	}
@@ -128,11 +123,6 @@ func createSchema(ctx context.Context, conn *pgx.Conn) error {
 		return fmt.Errorf("create schema %s: %w", path, err)
 	}
 	return nil
-}
-
-func missingRight(err error) bool {
-	serverError, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && serverError.Code == insufficientPrivilege
 }
 
 func createHistory(ctx context.Context, conn *pgx.Conn) error {
@@ -143,7 +133,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     checksum   text        NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 )`)
-	if missingRight(err) {
+	if postgres.LacksRight(err) {
 		return fmt.Errorf("create table schema_migrations: %w: the user %s may not create tables: run GRANT CREATE ON SCHEMA %s TO %[2]s as the owner of the database %[4]s, or migrate as that owner",
 			err, conn.Config().User, currentSchema(ctx, conn), conn.Config().Database)
 	}

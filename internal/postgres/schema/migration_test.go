@@ -61,9 +61,15 @@ func TestMigrationsAtOnceWaitForEachOther(t *testing.T) {
 func TestMigrationKilledHalfWayIsContinued(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Empty(t)
-	// A view in the way of the third migration's table stops the run after two; a lock on the migration history would only
-	// delay it.
-	pgtest.Exec(t, pool, `CREATE SEQUENCE pipeline_metrics_future`)
+	// An error after the third migration's table stops the run after two; a lock on the migration history would only delay it.
+	pgtest.Exec(t, pool, `
+CREATE FUNCTION stop_migration() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_regclass('pipeline_metrics') IS NOT NULL THEN
+        RAISE 'stopped';
+    END IF;
+END $$;
+CREATE EVENT TRIGGER stop_migration ON ddl_command_end EXECUTE FUNCTION stop_migration()`)
 	applied, err := schema.Migrate(t.Context(), pool)
 	if err == nil || len(applied) != 2 {
 		t.Fatalf("applied %d migrations, %v; want 2 and an error", len(applied), err)
@@ -73,7 +79,7 @@ func TestMigrationKilledHalfWayIsContinued(t *testing.T) {
 		t.Error("the migration that broke off left a table behind")
 	}
 
-	pgtest.Exec(t, pool, `DROP SEQUENCE pipeline_metrics_future`)
+	pgtest.Exec(t, pool, `DROP EVENT TRIGGER stop_migration`)
 	if _, err := schema.Migrate(t.Context(), pool); err != nil {
 		t.Fatal(err)
 	}
