@@ -20,7 +20,7 @@ func (u *up) banner() {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "  %-12s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	brokers, database := strings.Join(u.options.Kafka.Brokers, ","), u.options.Database
+	brokers, database := strings.Join(u.options.Kafka.Addresses(), ","), u.options.Database
 	b.WriteString("\n  Heartbeat is up\n\n")
 	line("Console", "http://%s", u.console.Addr())
 	line("Kafka", "%s, topic %s%s", brokers, u.options.Kafka.Topic, u.note(u.ownBroker,

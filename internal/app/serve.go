@@ -55,6 +55,9 @@ func CheckBasePath(base string) error { return httpserver.CheckBasePath(base) }
 // Serve shows what arrives on the topic and what is stored, until the context ends. It answers at once and shows
 // what is missing: neither broker nor database must be up when it starts.
 func Serve(ctx context.Context, options ServeOptions) error {
+	if err := options.Kafka.Check(); err != nil {
+		return errors.Join(err, options.Listener.Close())
+	}
 	logger := options.Logger.With("component", "serve")
 	options.Database.KeepReadOnly = true // its role may be one that only reads
 	pool, err := postgres.Open(ctx, options.Database)
@@ -226,8 +229,8 @@ func (m *topicMonitor) run(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if err := backoff.Sleep(ctx, restoreRetry); err != nil { // wrong credentials fail at once; the follower logs them
+			return err
 		}
 	}
 }

@@ -72,3 +72,25 @@ func awaitAnswer(t *testing.T, url, want string) {
 	}
 	t.Errorf("%s answers %q, which does not contain %s", url, got, want)
 }
+
+// Settings of which no client can be made end the console at its start: it would say that it is ready, and never show a reading.
+func TestConsoleRefusesBrokerSettingsThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	for want, config := range map[string]kafka.Config{
+		"KAFKA_TOPIC":             {Brokers: []string{"127.0.0.1:1"}, Topic: "a b"},
+		"KAFKA_BOOTSTRAP_SERVERS": {Brokers: []string{" "}, Topic: "heartbeat-events"},
+		"KAFKA_SSL_CA_FILE":       {Brokers: []string{"127.0.0.1:1"}, Topic: "heartbeat-events", Security: kafka.Security{Protocol: "SSL", CAFile: "/there/is/none"}},
+	} {
+		listener, err := app.ListenConsole(t.Context(), "127.0.0.1:0", app.ConsoleOptions{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = app.Serve(t.Context(), app.ServeOptions{
+			Listener: listener, Kafka: config, Database: postgres.Options{Host: "127.0.0.1", Port: 1, Database: "none", User: "nobody"},
+			Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+		})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Serve ended with %v, want an error that names %s", err, want)
+		}
+	}
+}

@@ -82,8 +82,12 @@ func (d *doctor) say(check, status, detail, advice string) {
 
 // broker examines the cluster and returns the topic, if there is one.
 func (d *doctor) broker(ctx context.Context) *progress.Topic {
-	address := strings.Join(d.options.Kafka.Brokers, ",")
-	for _, broker := range d.options.Kafka.Brokers {
+	if err := d.options.Kafka.Check(); err != nil {
+		d.say("broker", Failure, err.Error(), "")
+		return nil
+	}
+	addresses := d.options.Kafka.Addresses()
+	for _, broker := range addresses {
 		if err := dial(ctx, broker); err != nil {
 			d.say("broker port", Failure, fmt.Sprintf("nothing answers at %s: %v", broker, err),
 				"start the broker (heartbeat up brings one) or set KAFKA_BOOTSTRAP_SERVERS to where it listens")
@@ -98,7 +102,7 @@ func (d *doctor) broker(ctx context.Context) *progress.Topic {
 		return nil
 	}
 	d.client = client
-	d.say("broker", OK, "answers at "+address, "")
+	d.say("broker", OK, "answers at "+strings.Join(addresses, ","), "")
 	d.advertised(ctx)
 	return d.topic(ctx)
 }
@@ -173,8 +177,11 @@ func (d *doctor) database(ctx context.Context) *postgres.Pool {
 		advice := "look at the server's log"
 		_, version := errors.AsType[*schema.Error](err)
 		_, unsuitable := errors.AsType[*schema.UnsuitableError](err)
-		if version || unsuitable {
+		switch {
+		case version || unsuitable:
 			advice = "" // the error says it
+		case postgres.LacksRight(err):
+			advice = postgres.RightAdvice
 		}
 		d.say("schema", Failure, strings.TrimPrefix(d.options.Database.Schema+": "+err.Error(), ": "), advice)
 		pool.Close()

@@ -131,6 +131,19 @@ func TestDoctorNamesTheTrouble(t *testing.T) {
 		p.kafka.Brokers = []string{closedPort(t)}
 		p.find("broker port", doctor.Failure, p.kafka.Brokers[0], "KAFKA_BOOTSTRAP_SERVERS")
 	})
+	t.Run("blanks around the brokers' addresses", func(t *testing.T) {
+		t.Parallel()
+		p := newEnvironment(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
+		p.kafka.Brokers = []string{"\t" + p.kafka.Brokers[0] + " ", " " + p.kafka.Brokers[0]}
+		p.find("broker encryption", doctor.OK)
+		p.find("broker", doctor.OK, strings.TrimSpace(p.kafka.Brokers[1]))
+	})
+	t.Run("a list of brokers that cannot be read", func(t *testing.T) {
+		t.Parallel()
+		p := newEnvironment(t, pgtest.Database(t), kfake.SeedTopics(3, topic))
+		p.kafka.Brokers = []string{" ", p.kafka.Brokers[0]}
+		p.find("broker", doctor.Failure, "KAFKA_BOOTSTRAP_SERVERS", "address 1 is empty")
+	})
 	t.Run("another program has taken the broker's port", func(t *testing.T) {
 		t.Parallel()
 		stranger, err := net.Listen("tcp", "127.0.0.1:0")

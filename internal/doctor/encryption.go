@@ -13,7 +13,9 @@ import (
 
 // encryption examines the settings: whether anything may leave this machine in plain text.
 func (d *doctor) encryption(ctx context.Context) {
-	d.open(ctx, "broker encryption", d.plainBrokers(), "set KAFKA_SECURITY_PROTOCOL=SASL_SSL, or SSL, and KAFKA_SSL_CA_FILE")
+	if d.options.Kafka.Validate() == nil { // otherwise the check of the broker says why
+		d.open(ctx, "broker encryption", d.plainBrokers(), "set KAFKA_SECURITY_PROTOCOL=SASL_SSL, or SSL, and KAFKA_SSL_CA_FILE")
+	}
 	hosts, err := postgres.PlainHosts(d.options.Database)
 	if err != nil {
 		return // the connection says why
@@ -26,11 +28,8 @@ func (d *doctor) plainBrokers() (hosts []string) {
 	if d.options.Kafka.Security.Encrypted() {
 		return nil
 	}
-	for _, broker := range d.options.Kafka.Brokers {
-		host, _, err := net.SplitHostPort(broker)
-		if err != nil {
-			host = broker
-		}
+	for _, broker := range d.options.Kafka.Addresses() {
+		host, _, _ := net.SplitHostPort(broker) // validated
 		hosts = append(hosts, host)
 	}
 	return hosts

@@ -119,13 +119,27 @@ func (c Config) Open(role string, options ...kgo.Opt) (*kgo.Client, error) {
 	return c.newClient(clientLog, append(options, c.metrics(role)...))
 }
 
-func (c Config) newClient(log kgo.Logger, options []kgo.Opt) (*kgo.Client, error) {
+// Check refuses settings of which no client could be made, and files that they name and that cannot be read.
+func (c Config) Check() error {
+	_, err := c.securityOptions()
+	return err
+}
+
+func (c Config) securityOptions() ([]kgo.Opt, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("set up Kafka client: %w", err)
 	}
-	security, err := c.Security.options()
+	options, err := c.Security.options()
 	if err != nil {
 		return nil, fmt.Errorf("set up Kafka client: %w", err)
+	}
+	return options, nil
+}
+
+func (c Config) newClient(log kgo.Logger, options []kgo.Opt) (*kgo.Client, error) {
+	security, err := c.securityOptions()
+	if err != nil {
+		return nil, err
 	}
 	client, err := kgo.NewClient(slices.Concat(c.options(log), security, options)...)
 	if err != nil {
@@ -186,7 +200,7 @@ func (c Config) withDefaults() Config {
 // options are common to all clients of this package.
 func (c Config) options(log kgo.Logger) []kgo.Opt {
 	options := []kgo.Opt{
-		kgo.SeedBrokers(c.trimmedBrokers()...),
+		kgo.SeedBrokers(c.Addresses()...),
 		kgo.ClientID(c.ClientID),
 		kgo.WithLogger(log),
 		kgo.MetadataMinAge(metadataMinAge),
@@ -200,10 +214,10 @@ func (c Config) options(log kgo.Logger) []kgo.Opt {
 	return append(options, kgo.DialTimeout(dialTimeout))
 }
 
-func (c Config) address() string { return strings.Join(c.trimmedBrokers(), ",") }
+func (c Config) address() string { return strings.Join(c.Addresses(), ",") }
 
-// trimmedBrokers are the addresses of a list that may have blanks after its commas.
-func (c Config) trimmedBrokers() []string {
+// Addresses are the seed addresses of a list that may have blanks around its commas.
+func (c Config) Addresses() []string {
 	brokers := make([]string, len(c.Brokers))
 	for i, broker := range c.Brokers {
 		brokers[i] = strings.TrimSpace(broker)
@@ -222,8 +236,7 @@ func (c Config) Validate() error {
 	if strings.Contains(c.address(), "@") { // not shown: what is before it may be a password
 		return errors.New("KAFKA_BOOTSTRAP_SERVERS: want host:port without user and password, which belong into KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD")
 	}
-	for i, broker := range c.Brokers {
-		broker = strings.TrimSpace(broker)
+	for i, broker := range c.Addresses() {
 		if broker == "" {
 			return fmt.Errorf("KAFKA_BOOTSTRAP_SERVERS %q: address %d is empty, want host:port, several with commas between them", c.address(), i+1)
 		}
