@@ -71,12 +71,20 @@ func Parse(text []byte) (*File, error) {
 	decoder.KnownFields(true)
 	var file File
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, withoutContent(err)
 	}
 	if err := decoder.Decode(&struct{}{}); !errors.Is(err, io.EOF) {
 		return nil, errors.New("want one YAML document")
 	}
 	return &file, file.check()
+}
+
+// quoted is what the parser quotes of a file: a value that has another type, or the name of an anchor.
+var quoted = regexp.MustCompile("`[^`]*`|(anchor )'[^']*'")
+
+// withoutContent leaves out what an error quotes of the file: it may be a secret in the wrong place.
+func withoutContent(err error) error {
+	return errors.New(quoted.ReplaceAllString(err.Error(), "${1}…"))
 }
 
 const maxTier = 2

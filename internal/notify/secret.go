@@ -49,7 +49,7 @@ func (s *Secret) UnmarshalYAML(node *yaml.Node) error {
 		s.value = strings.TrimRight(string(text), "\r\n")
 	}
 	if s.value == "" {
-		return fmt.Errorf("line %d: the secret of %s%s is empty", node.Line, s.Variable, s.File)
+		return fmt.Errorf("line %d: the variable or file that it names is empty or missing", node.Line) // not named: people put the secret itself there
 	}
 	return nil
 }
