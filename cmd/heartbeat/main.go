@@ -6,17 +6,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"heartbeat/internal/dotenv"
 	"heartbeat/internal/logging"
+	"heartbeat/internal/postgres"
 )
 
 // The exit codes.
@@ -55,8 +58,9 @@ type commands struct {
 }
 
 func main() {
-	ctx := interruptible(os.Stderr)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	stderr := logging.NewWriter(os.Stderr)
+	ctx := interruptible(stderr)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, stderr))
 }
 
 // exited is what the flag parser panics with when it has printed help and wants the process to end.
@@ -68,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	var cli commands
 	parser := newParser(&cli, out, stderr)
 	unread := dotenv.Load(".env")
-	dropEmptyVariables(parser.Model.Node)
+	broken := dropVariables(parser.Model.Node)
 	defer func() {
 		switch cause := recover().(type) {
 		case nil:
@@ -86,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		fmt.Fprintf(stderr, "heartbeat: %v\nRun \"heartbeat --help\", or a command with --help.\n", err)
 		return exitUsage
 	}
-	if unread != nil && parsed.Command() != "version" {
+	if unread := cmp.Or(unread, broken); unread != nil && parsed.Command() != "version" {
 		fmt.Fprintf(stderr, "heartbeat: %v\n", unread)
 		return exitUsage
 	}
@@ -96,8 +100,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	switch {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return exitOK // asked to stop before the work began
-	case out.gone.Load() && errors.Is(err, syscall.EPIPE):
+	case out.gone.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.EIO)):
 		return exitOK // the reader of the output, such as head, has seen enough
+	}
+	if failed := out.failed.Load(); err == nil && failed != nil {
+		err = fmt.Errorf("write to standard output: %w", *failed)
+	}
+	if postgres.LacksRight(err) && parsed.Command() != "migrate" && !strings.Contains(err.Error(), postgres.RightAdvice) { // which says itself what to grant
+		err = fmt.Errorf("%w: %s", err, postgres.RightAdvice)
 	}
 	return exitCode(err, stderr)
 }
@@ -117,20 +127,29 @@ func newParser(cli *commands, stdout, stderr io.Writer) *kong.Kong {
 	return parser
 }
 
-// dropEmptyVariables removes the empty variables of flags from the environment: an empty variable means the default, for every
-// setting. The secrets, which have no flags, follow the same rule in secret.
-func dropEmptyVariables(node *kong.Node) {
+// dropVariables removes from the environment the variables of flags that are empty or blank: they mean the default, for every setting.
+// The secrets, which have no flags, follow the same rule in secret. It also removes those of several lines and returns an error that
+// names them: their value is what follows a quote that was not closed, which may be a password, and the parser would show it.
+func dropVariables(node *kong.Node) (err error) {
 	for _, flag := range node.Flags {
 		for _, name := range flag.Envs {
-			if value, ok := os.LookupEnv(name); ok && value == "" {
+			value, ok := os.LookupEnv(name)
+			broken := strings.ContainsAny(strings.TrimSpace(value), "\r\n")
+			if broken {
+				err = cmp.Or(err, fmt.Errorf("%s: %w", name, errLineBreak))
+			}
+			if ok && (broken || strings.TrimSpace(value) == "") {
 				os.Unsetenv(name)
 			}
 		}
 	}
 	for _, child := range node.Children {
-		dropEmptyVariables(child)
+		err = cmp.Or(err, dropVariables(child))
 	}
+	return err
 }
+
+var errLineBreak = errors.New("the value has a line break: close its quote on the same line, and end lines as on Unix or Windows")
 
 func exitCode(err error, stderr io.Writer) int {
 	switch {

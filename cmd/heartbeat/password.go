@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -33,27 +34,33 @@ func (f passwordFlags) text(ctx context.Context, env *environment, name string) 
 	switch {
 	case f.File != "":
 		file, err := os.Open(f.File)
+		if refused, ok := errors.AsType[*fs.PathError](err); ok {
+			err = refused.Err // without the path: people put the password itself there
+		}
 		if err != nil {
-			return "", fmt.Errorf("read password: %w", err)
+			return "", fmt.Errorf("read the file that --password-file names: %w", err)
 		}
 		defer file.Close()
-		return firstLine(file, "--password-file "+f.File)
+		return firstLine(file, "the file that --password-file names")
 	case term.IsTerminal(terminal):
 		return askTwice(ctx, env, terminal, name)
 	default:
-		return firstLine(os.Stdin, "standard input: give the password there, or with --password-file")
+		return firstLine(os.Stdin, "standard input (give the password there, or with --password-file)")
 	}
 }
 
 // firstLine reads the only line of a source. More than a password could have is refused by the length that remains.
 func firstLine(source io.Reader, from string) (string, error) {
 	text, err := io.ReadAll(bufio.NewReader(io.LimitReader(source, users.MaxPasswordBytes+3)))
+	if refused, ok := errors.AsType[*fs.PathError](err); ok {
+		err = refused.Err
+	}
 	if err != nil {
-		return "", fmt.Errorf("read password: %w", err)
+		return "", fmt.Errorf("read password from %s: %w", from, err)
 	}
 	line := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if line == "" {
-		return "", fmt.Errorf("there is no password on %s", from)
+		return "", fmt.Errorf("there is no password in %s", from)
 	}
 	return line, nil
 }

@@ -13,8 +13,11 @@ import (
 // because every user of the machine can read argument lists.
 func secret(name string) (value string, found bool, err error) {
 	path := os.Getenv(name + "_FILE")
-	if path == "" {
+	if strings.TrimSpace(path) == "" {
 		value = os.Getenv(name)
+		if strings.ContainsAny(strings.TrimSpace(value), "\r\n") {
+			return "", false, fmt.Errorf("%s: %w", name, errLineBreak)
+		}
 		return value, value != "", nil
 	}
 	text, err := os.ReadFile(path)

@@ -95,6 +95,27 @@ func TestBrokenDotEnvShowsNoSecret(t *testing.T) {
 	}
 }
 
+// A quote that is not closed takes in the lines up to the next quote, and a file of an old Macintosh is one line: what follows a
+// setting becomes a part of its value, which no message may show.
+func TestValueOfSeveralLinesIsNotShown(t *testing.T) {
+	t.Parallel()
+	texts := []string{"%s=\"x\nPOSTGRES_PASSWORD=" + marker + "\n#\"\n", "%s='1\nHEARTBEAT_TOKEN=" + marker + "'\n", "%s=1\rKAFKA_SASL_PASSWORD=" + marker + "\r"}
+	variables := append(flagVariables(newParser(&commands{}, io.Discard, io.Discard).Model.Node), "POSTGRES_PASSWORD")
+	lines := commandLines(t)
+	for i, variable := range variables {
+		t.Run(variable, func(t *testing.T) {
+			t.Parallel()
+			name := []string{"consume", "serve", "doctor", "notify run"}[i%4]
+			p := prepare(t, nil, lines[name]...)
+			p.dotEnv(strings.ReplaceAll(texts[i%len(texts)], "%s", variable))
+			if code := p.run(); code == exitOK || !strings.Contains(p.stderr.String(), variable+": the value has a line break") {
+				t.Errorf("%s: code %d, want a failure that names %s:\n%s", name, code, variable, p.stderr.String())
+			}
+			p.wantNoMarker()
+		})
+	}
+}
+
 func TestHelpWorksWithABrokenDotEnv(t *testing.T) {
 	t.Parallel()
 	for name, line := range commandLines(t) {
@@ -160,6 +181,10 @@ func TestMisplacedSecretIsNotShown(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	markedEmpty := filepath.Join(t.TempDir(), marker)
+	if err := os.WriteFile(markedEmpty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	sasl := []string{"KAFKA_SECURITY_PROTOCOL=SASL_SSL", "KAFKA_SASL_USERNAME=user"}
 	for name, test := range map[string]struct {
 		variables []string
@@ -174,6 +199,8 @@ func TestMisplacedSecretIsNotShown(t *testing.T) {
 		"user in the broker": {[]string{"KAFKA_BOOTSTRAP_SERVERS=kafka://user:" + marker + "@kafka:9092"}, []string{"produce"}, "KAFKA_SASL_PASSWORD"},
 		"bench's database":   {nil, []string{"bench", "--only", "drain", "--database", "postgres://user:a@" + marker + "@db.invalid/name"}, "DATABASE_URL"},
 		"user in a URL":      {nil, []string{"healthcheck", "http://user:" + marker + "@127.0.0.1:1/readyz"}, "127.0.0.1:1"},
+		"file of a password": {nil, []string{"user", "add", "anna", "--role", "viewer", "--password-file", marker}, "no such file"},
+		"empty password":     {nil, []string{"user", "add", "anna", "--role", "viewer", "--password-file", markedEmpty}, "there is no password"},
 		"no URL":             {nil, []string{"healthcheck", "http://user:" + marker + "%@127.0.0.1:1/"}, "not a URL"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"heartbeat/internal/kafka"
 )
@@ -18,7 +19,7 @@ type securityFlags struct {
 func (f securityFlags) security() kafka.Security {
 	return kafka.Security{
 		Protocol: f.Protocol, CAFile: f.CAFile, User: f.SASLUser,
-		Password: os.Getenv("KAFKA_SASL_PASSWORD"), PasswordFile: os.Getenv("KAFKA_SASL_PASSWORD_FILE"),
+		Password: os.Getenv("KAFKA_SASL_PASSWORD"), PasswordFile: strings.TrimSpace(os.Getenv("KAFKA_SASL_PASSWORD_FILE")),
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"heartbeat/internal/testkit/fakekafka"
 )
@@ -100,5 +102,75 @@ func TestHangupThatNohupIgnoresStaysIgnored(t *testing.T) {
 	p.signal()
 	if code := p.wait(); code != exitOK {
 		t.Errorf("code %d, want %d:\n%s", code, exitOK, p.stderr.String())
+	}
+}
+
+// A role whose output takes nothing, such as a terminal after Ctrl-S, goes on, and ends in order when it is asked to.
+func TestOutputThatTakesNothingStopsNoRole(t *testing.T) {
+	t.Parallel()
+	cluster := fakekafka.Start(t)
+	acks := filepath.Join(t.TempDir(), "acks")
+	p := prepare(t, []string{"LOG_LEVEL=DEBUG"}, "produce", "--rate=1000", "--ack-log", acks, "--brokers", cluster.ListenAddrs()[0])
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	fillPipe(t, writer)
+	p.cmd.Stdout, p.cmd.Stderr = writer, writer
+	p.start()
+	writer.Close()
+	await(t, "the process has sent events though nobody reads its output", func() bool {
+		info, err := os.Stat(acks)
+		return err == nil && info.Size() > 1<<20
+	})
+	p.signal()
+	if code := p.wait(); code != exitOK {
+		t.Errorf("ended with code %d (%v), want %d", code, p.cmd.ProcessState, exitOK)
+	}
+}
+
+// fillPipe writes to a pipe until it takes no more.
+func fillPipe(t *testing.T, writer *os.File) {
+	t.Helper()
+	if err := writer.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writer.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("filling a pipe: %v, want the deadline exceeded", err)
+	}
+}
+
+// timeout(1) signals a process and then its group: the second signal of the same moment is no second interrupt.
+func TestSignalSentTwiceAtOnceEndsInOrder(t *testing.T) {
+	t.Parallel()
+	timeout, err := exec.LookPath("timeout")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster := fakekafka.Start(t)
+	p := prepare(t, nil, "produce", "--rate=1000", "--brokers", cluster.ListenAddrs()[0])
+	p.cmd.Args = append([]string{timeout, "--preserve-status", "3", p.cmd.Path}, p.cmd.Args[1:]...)
+	p.cmd.Path = timeout
+	p.start()
+	if code := p.wait(); code != exitOK || !strings.Contains(p.stderr.String(), "producer closed cleanly") {
+		t.Errorf("code %d, want %d after a clean end:\n%s", code, exitOK, p.stderr.String())
+	}
+}
+
+// A report that cannot be written is a failure, also where the command has found nothing wrong.
+func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, line := range [][]string{{"version"}, {"grafana", t.TempDir()}} {
+		p := prepare(t, nil, line...)
+		p.cmd.Stdout = full
+		if code := p.run(); code != exitFailure || !strings.Contains(p.stderr.String(), "write to standard output: ") {
+			t.Errorf("%v: code %d, want %d and the reason:\n%s", line, code, exitFailure, p.stderr.String())
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"heartbeat/internal/embedded/datadir"
 	"heartbeat/internal/kafka"
 	"heartbeat/internal/kafka/producer"
+	"heartbeat/internal/logging"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/simulator"
 )
@@ -129,7 +130,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Version:           version,
 		Registry:          newRegistry(),
 		Logger:            env.logger,
-		Out:               env.stdout,
+		Out:               logging.NewWriter(env.stdout),
 	})
 }
 

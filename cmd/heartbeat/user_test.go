@@ -77,7 +77,7 @@ func TestUsersFromTheCommandLine(t *testing.T) {
 func TestPasswordFromStandardInput(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Database(t)
-	for input, want := range map[string]string{"correct horse battery\n": "", "": "there is no password on standard input", strings.Repeat("x", 5000): "bytes: 1024 at most"} {
+	for input, want := range map[string]string{"correct horse battery\n": "", "": "there is no password in standard input", strings.Repeat("x", 5000): "bytes: 1024 at most"} {
 		p := prepare(t, nil, "user", "add", "anna", "--role", "viewer", "--database", pgtest.URL(pool))
 		p.cmd.Stdin = strings.NewReader(input)
 		if code := p.run(); (code == exitOK) != (want == "") || !strings.Contains(p.stderr.String(), want) {

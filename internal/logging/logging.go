@@ -34,6 +34,9 @@ const (
 
 // New returns a logger that writes lines of at least the level to w.
 func New(w io.Writer, level slog.Level, format Format) *slog.Logger {
+	if writer, ok := w.(*Writer); ok {
+		writer.setFormat(format)
+	}
 	switch {
 	case format == JSON:
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: nameLevel}))
@@ -59,6 +62,9 @@ func ParseLevel(name string) (slog.Level, error) {
 }
 
 func isTerminal(w io.Writer) bool {
+	if writer, ok := w.(*Writer); ok {
+		w = writer.out
+	}
 	file, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(file.Fd())
 }
