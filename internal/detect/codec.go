@@ -137,7 +137,7 @@ func (d *stateDecoder) window(s *State) {
 func (d *stateDecoder) heldMinute(last Time) uint8 {
 	held := d.byte()
 	switch {
-	case d.version > 1 && held < heldMinutes:
+	case d.version > 1 && (held < heldMinutes || held == heldOutside):
 		return held
 	case held >= signalMinutes:
 		d.fail("held minute")

@@ -16,8 +16,8 @@ func (d *Detector) passGate(s *State, at Time, value int16) (believed int, first
 		for _, gap := range s.gaps[:older+1] {
 			first -= Time(gap) * millisecond
 		}
-		s.uncountBad(at, s.heldMinute[newer])
-		s.uncountBad(at, s.heldMinute[older])
+		s.uncountBad(s.heldMinute[newer])
+		s.uncountBad(s.heldMinute[older])
 		s.keep(at, s.held[older])
 		s.keep(at, s.held[newer])
 		s.keep(at, value)

@@ -195,6 +195,9 @@ func TestGoldenTraces(t *testing.T) {
 			20s rate_high raise high 196/180`},
 		"first values never agree": {every(5).values(alternate(20, 75, 120, 165)...), `
 			45s bad_signal raise low 100/20`},
+		// The gated 75s are believed 250 minutes later, when the remainder of their minute is that of the latest artefact.
+		"gated readings of hours ago": {every(1).values(-1, -1, 75, 75).wait(4999).values(-1).wait(4999).values(-1).wait(4999).values(-1, 75), `
+			15003s bad_signal raise low 100/20`},
 		"interval of 5 min, starts at 195": {every(300).values(195, 196, 195), `
 			300s rate_high raise low 196/180
 			600s rate_high worsen high 195/180`},

@@ -42,6 +42,8 @@ const (
 	signalMinutes = 5
 	// heldMinutes is a multiple of signalMinutes that a byte can count to.
 	heldMinutes = 50 * signalMinutes
+	// heldOutside is the minute of a held reading that is no longer in the window.
+	heldOutside = 255
 	// signalBad is how many bad readings of the window make a share of them evidence: with fewer, the contract's 5.5 % of
 	// single artefacts are over 20 % of ten readings several times a day. Own choice, by TestHealthyFleetRaisesFewAlarms.
 	signalBad = 10

@@ -71,10 +71,10 @@ func (s *State) count(at Time, q quality) {
 	}
 }
 
-// uncountBad takes back a gated reading that is believed after all, while its minute, modulo heldMinutes, is in the window.
-func (s *State) uncountBad(at Time, heldMinute uint8) {
-	age := (at/minute + heldMinutes - Time(heldMinute)) % heldMinutes
-	if slot := heldMinute % signalMinutes; age < signalMinutes {
+// uncountBad takes back a gated reading that is believed after all, if its minute is in the window.
+func (s *State) uncountBad(heldMinute uint8) {
+	if heldMinute != heldOutside {
+		slot := heldMinute % signalMinutes
 		s.bad[slot] -= min(s.bad[slot], 1)
 	}
 }

@@ -25,7 +25,7 @@ type State struct {
 	window [medianMost]int16     // values of the latest good readings, newest first
 	held   [heldMost]int16       // values of the latest gated readings, newest first
 
-	heldMinute  [heldMost]uint8 // minutes of the held readings, modulo heldMinutes
+	heldMinute  [heldMost]uint8 // minutes of the held readings, modulo heldMinutes, or heldOutside
 	stuckCount  uint8
 	badRun      uint8 // bad readings in a row
 	signalPeak  uint8 // percent
@@ -165,6 +165,12 @@ func (s *State) advance(at Time) {
 	if before, now := s.last/minute, at/minute; now != before {
 		for m := max(before+1, now-min(now, signalMinutes-1)); m <= now; m++ {
 			s.seen[m%signalMinutes], s.bad[m%signalMinutes] = 0, 0
+		}
+		for i, held := range s.heldMinute[:s.heldLen] {
+			// Marked at once: from heldMinutes on, the remainder would say again that the reading is in the window.
+			if now-before >= signalMinutes || (now+heldMinutes-Time(held))%heldMinutes >= signalMinutes {
+				s.heldMinute[i] = heldOutside
+			}
 		}
 	}
 	s.last = at
