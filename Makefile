@@ -24,7 +24,7 @@ up: build ## Run the whole system on this machine (ARGS="--duration 1m" for opti
 
 .PHONY: build
 build: console ## Build bin/heartbeat
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/heartbeat
+	go build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/heartbeat
 
 .PHONY: console
 console: ## Build the web console where Node is installed
@@ -42,12 +42,12 @@ test: build ## Run the tests against the embedded broker and a real PostgreSQL (
 # The console's tests measure how soon something is on the screen: the others give way to them.
 .PHONY: test-packages
 test-packages:
-	nice -n 10 go test -race -tags synctests -count=1 -p 4 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench|internal/testkit/apachekafka)$$')
+	nice -n 10 go test -race -vet=off -tags synctests -count=1 -p 4 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench|internal/testkit/apachekafka)$$')
 	cd deploy && nice -n 10 go test -count=1 ./...
 
 .PHONY: test-system
 test-system:
-	nice -n 5 go test -race -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite test
+	nice -n 5 go test -race -vet=off -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite test
 
 .PHONY: test-console
 test-console:

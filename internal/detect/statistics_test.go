@@ -112,7 +112,7 @@ func TestHealthyFleetRaisesFewAlarms(t *testing.T) {
 		interval            float64
 		customers, readings int
 		independent         bool
-		most                float64 // HIGH per customer-day; 0: reported only
+		most                float64 // HIGH per customer-day; 0: reported only, with -v
 	}{
 		{5, 60, 17_280, false, 0.05},
 		{1, 10, 86_400, false, 0},
@@ -125,6 +125,9 @@ func TestHealthyFleetRaisesFewAlarms(t *testing.T) {
 		{10, 20, 8_640, true, 0},
 		{60, 50, 2_880, true, 0},
 	} {
+		if c.most == 0 && !testing.Verbose() {
+			continue
+		}
 		got := healthyFleet(t, c.interval, c.customers, c.readings, c.independent)
 		kind := "body"
 		if c.independent {

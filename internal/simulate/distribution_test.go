@@ -12,7 +12,7 @@ import (
 func TestMarginalIsThatOfTheSeedModel(t *testing.T) {
 	t.Parallel()
 	options := people
-	options.Customers, options.Interval = 100_000, 5*time.Hour
+	options.Customers, options.Interval = 30_000, 5*time.Hour
 	var counts [181]int
 	n := 0
 	simulate(t, options, 60*time.Hour, func(r Reading) {

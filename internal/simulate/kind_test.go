@@ -202,7 +202,7 @@ func TestFeverRaisesTheRateForDays(t *testing.T) {
 func TestGatewayOutageSilencesAShareOfTheFleet(t *testing.T) {
 	t.Parallel()
 	options := only(GatewayOutage, 24)
-	options.Customers, options.Interval = 500, 10*time.Second
+	options.Customers, options.Interval = 500, 20*time.Second
 	r := record(t, options, 6*time.Hour)
 	if len(r.truth) < 2 {
 		t.Fatalf("%d outages, want some", len(r.truth))
