@@ -35,8 +35,27 @@ type logPartition struct {
 type oracleCustomer struct {
 	state detect.State
 	from  logPartition
+	heard oracleReading
+	gaps  map[int64]bool // offsets after which the customer was not heard for leastSilence at least
 	// undecided: readings came from several partitions, whose order no log says, or the topic has lost some.
 	undecided bool
+}
+
+type oracleReading struct {
+	offset int64
+	kafka  time.Time
+}
+
+// leastSilence is the shortest limit of silence that a customer can have (docs/alarms.md).
+const leastSilence = time.Minute
+
+// hear takes the time of a reading. Where a time is unknown, any silence is possible.
+func (c *oracleCustomer) hear(offset int64, kafka time.Time) {
+	unknown := knownTime(kafka) == detect.UnknownTime || knownTime(c.heard.kafka) == detect.UnknownTime
+	if unknown || kafka.Sub(c.heard.kafka) >= leastSilence {
+		c.gaps[c.heard.offset] = true
+	}
+	c.heard = oracleReading{offset, kafka}
 }
 
 type oracleTransition struct {
@@ -74,9 +93,10 @@ func (o *alarmOracle) evaluate(t testing.TB, id recordID, what outcome, kafkaTim
 	}
 	held, ok := o.customers[customer]
 	if !ok {
-		held = &oracleCustomer{from: from}
+		held = &oracleCustomer{from: from, gaps: map[int64]bool{}}
 		o.customers[customer] = held
 	}
+	held.hear(id.Offset, kafkaTime)
 	held.undecided = held.undecided || incomplete || held.from != from
 	class := map[string]heartbeat.Class{
 		"NORMAL": heartbeat.Normal, "BRADYCARDIA": heartbeat.Bradycardia, "TACHYCARDIA": heartbeat.Tachycardia, "INVALID": heartbeat.Invalid,
@@ -260,7 +280,35 @@ func auditAlarms(t testing.TB, pool *pgxpool.Pool, want *alarmOracle) (alarms in
 		}
 	}
 	d.report()
+	want.auditSilences(t, pool)
 	return alarms
+}
+
+// auditSilences checks that nobody was found silent who was heard again within the shortest limit.
+func (o *alarmOracle) auditSilences(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	d := differences{t: t, what: "P12, nobody is found silent who is heard"}
+	scan(t, pool, `
+SELECT a.subject, e.kafka_offset
+  FROM alarm_events AS e
+  JOIN alarms AS a USING (alarm_id)
+ WHERE a.condition = 'silent' AND e.kind IN ('raised', 'reopened', 'recurred')`, func(rows pgx.Rows) error {
+		var subject string
+		var offset int64
+		if err := rows.Scan(&subject, &offset); err != nil {
+			return err
+		}
+		customer, err := heartbeat.ParseCustomerID(subject)
+		if err != nil {
+			return err
+		}
+		held := o.customers[customer]
+		if held == nil || !held.undecided && offset != held.heard.offset && !held.gaps[offset] {
+			d.add("%s was found silent after offset %d", subject, offset)
+		}
+		return nil
+	})
+	d.report()
 }
 
 // knownTime is unknown where a record has no Kafka timestamp, or one of a clock that was never set.
