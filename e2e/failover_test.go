@@ -109,37 +109,75 @@ func (p *proxy) switchTo(server *postgresServer) {
 	p.cut()
 }
 
-// failoverFixture is a fixture on a primary whose standby confirms every commit, so that a failover loses none.
-func failoverFixture(t *testing.T) (f *fixture, primary, standby *postgresServer) {
+// failover is a fixture on a primary whose standby confirms every commit, so that a failover loses none, and the load on it.
+type failover struct {
+	*fixture
+	primary, standby   *postgresServer
+	proxy              *proxy // of consumers, where the scenario has one
+	producer, consumer *role
+}
+
+func newFailover(t *testing.T) *failover {
 	t.Helper()
-	primary = ownDatabase(t, nil)
-	f = newFixtureOn(t, sharedBroker(t).address(), primary)
-	standby = startStandby(t, primary)
+	primary := ownDatabase(t, nil)
+	f := &failover{fixture: newFixtureOn(t, sharedBroker(t).address(), primary), primary: primary, standby: startStandby(t, primary)}
+	f.alterPrimary("synchronous_standby_names = '*'")
 	admin := connect(t, primary.url("postgres"))
-	for _, statement := range []string{`ALTER SYSTEM SET synchronous_standby_names = '*'`, `SELECT pg_reload_conf()`} {
-		if _, err := admin.Exec(t.Context(), statement); err != nil {
-			t.Fatal(err)
-		}
-	}
 	await(t, waitTimeout, func() string {
 		if value[int64](t, admin, `SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'`) == 0 {
 			return "the standby does not confirm commits"
 		}
 		return ""
 	})
-	return f, primary, standby
+	return f
+}
+
+// alterPrimary changes a setting of the primary while it runs.
+func (f *failover) alterPrimary(setting string) {
+	f.t.Helper()
+	admin := connect(f.t, f.primary.url("postgres"))
+	for _, statement := range []string{`ALTER SYSTEM SET ` + setting, `SELECT pg_reload_conf()`} {
+		if _, err := admin.Exec(f.t.Context(), statement); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// runFailover runs a scenario: connect chooses how consumers reach the servers, and happen is what happens under load. Afterwards
+// everything is stored once, and no partition has waited for a person.
+func runFailover(t *testing.T, scenario, seed string, connect, happen func(*failover)) {
+	t.Helper()
+	proves(t, "P1, P4, P5")
+	runRounds(t, scenario, func(t *testing.T) *fixture {
+		f := newFailover(t)
+		connect(f)
+		f.producer = f.produce("--rate", "1000", "--seed", seed)
+		f.consumer = f.consume()
+		f.storedMore(2_000)
+		happen(f)
+		f.storedMore(1_000)
+		f.producer.interrupt()
+		f.caughtUp(waitTimeout)
+		f.consumer.interrupt()
+		if count := f.consumer.outputCount("a person must repair the cause"); count > 0 {
+			t.Errorf("a failover stopped a partition %d times for a person to repair it", count)
+		}
+		auditSending(t, f.audit())
+		f.wantNoDeadLetters()
+		return f.withFaults(1)
+	})
 }
 
 // failOver takes the primary away, promotes the standby, and waits until readings are stored there.
-func (f *fixture) failOver(standby *postgresServer, takeAway func()) (promoted time.Time) {
+func (f *failover) failOver(takeAway func()) (promoted time.Time) {
 	f.t.Helper()
 	name, err := url.Parse(f.database)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	takeAway()
-	promoted = standby.promote(f.t)
-	f.database = standby.url(name.Path[1:])
+	promoted = f.standby.promote(f.t)
+	f.database = f.standby.url(name.Path[1:])
 	f.pool = connect(f.t, f.database)
 	stored := f.stored()
 	await(f.t, waitTimeout, func() string {
@@ -154,7 +192,7 @@ func (f *fixture) failOver(standby *postgresServer, takeAway func()) (promoted t
 }
 
 // wantWithin wants something that has just been seen to come in time after the promotion.
-func (f *fixture) wantWithin(promoted time.Time, what string) time.Duration {
+func (f *failover) wantWithin(promoted time.Time, what string) time.Duration {
 	f.t.Helper()
 	took := time.Since(promoted)
 	f.t.Logf("%s %v after it accepts writes", what, took.Round(time.Millisecond))
@@ -165,7 +203,7 @@ func (f *fixture) wantWithin(promoted time.Time, what string) time.Duration {
 }
 
 // bothHosts returns a URL that names two servers.
-func (f *fixture) bothHosts(first, second *postgresServer) string {
+func (f *failover) bothHosts(first, second *postgresServer) string {
 	f.t.Helper()
 	both, err := url.Parse(f.database)
 	if err != nil {
@@ -175,124 +213,76 @@ func (f *fixture) bothHosts(first, second *postgresServer) string {
 	return both.String()
 }
 
+func (f *failover) throughProxy() { f.proxy = f.useProxy() }
+
 // The address of the database moves from a crashed primary to its standby, which is promoted afterwards.
 func TestFailoverBehindOneAddress(t *testing.T) {
 	t.Parallel()
-	proves(t, "P1, P4, P5")
-	runRounds(t, "PostgreSQL failed over behind one address", func(t *testing.T) *fixture {
-		f, primary, standby := failoverFixture(t)
-		proxy := f.useProxy()
-		producer := f.produce("--rate", "1000", "--seed", "70")
-		consumer := f.consume()
-		f.storedMore(2_000)
-		f.failOver(standby, func() {
-			primary.crash(t)
-			proxy.switchTo(standby)
+	runFailover(t, "PostgreSQL failed over behind one address", "70", (*failover).throughProxy, func(f *failover) {
+		f.failOver(func() {
+			f.primary.crash(f.t)
+			f.proxy.switchTo(f.standby)
 		})
-		f.finishFailover(producer, consumer)
-		return f.withFaults(1)
 	})
 }
 
 // One URL names both servers. The console goes on as the consumer does, and what is run once succeeds on the new primary.
 func TestFailoverBetweenTwoHosts(t *testing.T) {
 	t.Parallel()
-	proves(t, "P1, P4, P5")
-	runRounds(t, "PostgreSQL failed over between two hosts of one URL", func(t *testing.T) *fixture {
-		f, primary, standby := failoverFixture(t)
-		f.consumerDatabase = f.bothHosts(standby, primary)
-		producer := f.produce("--rate", "1000", "--seed", "71")
-		consumer := f.consume()
+	connect := func(f *failover) { f.consumerDatabase = f.bothHosts(f.standby, f.primary) }
+	runFailover(t, "PostgreSQL failed over between two hosts of one URL", "71", connect, func(f *failover) {
 		console := f.serve()
-		f.storedMore(2_000)
 		console.waitReady()
-		promoted := f.failOver(standby, func() { primary.crash(t) })
-		console.waitReady()
-		f.wantWithin(promoted, "console ready")
-		f.wantOneShotRoles(promoted)
-		console.interrupt()
-		f.finishFailover(producer, consumer)
-		return f.withFaults(1)
+		promoted := f.failOver(func() { f.primary.crash(f.t) })
+		f.wantOtherRolesReady(console, promoted)
 	})
 }
 
 // A switchover: the old primary lives on, read-only, as the first host of the URL.
 func TestSwitchoverWithTheOldPrimaryAlive(t *testing.T) {
 	t.Parallel()
-	proves(t, "P1, P4, P5")
-	runRounds(t, "PostgreSQL switched over, the old primary alive and read-only", func(t *testing.T) *fixture {
-		f, primary, standby := failoverFixture(t)
-		f.consumerDatabase = f.bothHosts(primary, standby)
-		producer := f.produce("--rate", "1000", "--seed", "73")
-		consumer := f.consume()
+	connect := func(f *failover) { f.consumerDatabase = f.bothHosts(f.primary, f.standby) }
+	runFailover(t, "PostgreSQL switched over, the old primary alive and read-only", "73", connect, func(f *failover) {
 		console := f.serve()
-		f.storedMore(2_000)
 		console.waitReady()
 		var early *role
-		promoted := f.failOver(standby, func() {
-			admin := connect(t, primary.url("postgres"))
-			for _, statement := range []string{`ALTER SYSTEM SET default_transaction_read_only = on`, `SELECT pg_reload_conf()`} {
-				if _, err := admin.Exec(t.Context(), statement); err != nil {
-					t.Fatal(err)
-				}
-			}
-			consumer.waitForOutput("store unavailable") // the last transaction that writes has ended, and the standby has it
-			early = start(t, command{arguments: []string{"migrate"}, environment: f.environment(f.consumerDatabase)})
+		promoted := f.failOver(func() {
+			f.alterPrimary("default_transaction_read_only = on")
+			f.consumer.waitForOutput("store unavailable") // the last transaction that writes has ended, and the standby has it
+			early = start(f.t, command{arguments: []string{"migrate"}, environment: f.environment(f.consumerDatabase)})
 			early.waitForOutput("database not reachable")
 		})
-		console.waitReady()
-		f.wantWithin(promoted, "console ready")
-		f.wantOneShotRoles(promoted)
+		f.wantOtherRolesReady(console, promoted)
 		early.succeed(waitTimeout) // begun while no server accepted writes
-		console.interrupt()
-		f.finishFailover(producer, consumer)
-		return f.withFaults(1)
 	})
 }
 
-// wantOneShotRoles wants the roles that end by themselves to succeed with the consumer's URL.
-func (f *fixture) wantOneShotRoles(promoted time.Time) {
+// wantOtherRolesReady wants the console to be ready in time after the promotion, and the roles that end by themselves to succeed
+// with the consumer's URL.
+func (f *failover) wantOtherRolesReady(console *console, promoted time.Time) {
 	f.t.Helper()
+	console.waitReady()
+	f.wantWithin(promoted, "console ready")
 	for _, arguments := range [][]string{{"migrate"}, {"verify", "--brokers", f.broker, "--topic", f.topic}} {
 		start(f.t, command{arguments: arguments, environment: f.environment(f.consumerDatabase)}).succeed(waitTimeout)
 	}
 	f.t.Logf("migrated and verified %v after it accepts writes", time.Since(promoted).Round(time.Millisecond))
+	console.interrupt()
 }
 
 // The address names a standby for a while, which accepts no writes, and then the primary again.
 func TestAddressOfAStandbyForAWhile(t *testing.T) {
 	t.Parallel()
-	proves(t, "P1, P4, P5")
-	runRounds(t, "PostgreSQL's address named a standby for 12 s", func(t *testing.T) *fixture {
-		f, primary, standby := failoverFixture(t)
-		proxy := f.useProxy()
-		producer := f.produce("--rate", "1000", "--seed", "72")
-		consumer := f.consume()
-		f.storedMore(2_000)
-		proxy.switchTo(standby)
-		elapse(t, 12*time.Second)
-		proxy.switchTo(primary)
+	runFailover(t, "PostgreSQL's address named a standby for 12 s", "72", (*failover).throughProxy, func(f *failover) {
+		f.proxy.switchTo(f.standby)
+		elapse(f.t, 12*time.Second)
+		f.proxy.switchTo(f.primary)
 		back := outage{time.Now(), f.stored()}
 		f.waitStoredAgain(back)
 		blind := time.Since(back.began)
-		t.Logf("stored again %v after the address names the primary", blind.Round(time.Millisecond))
+		f.t.Logf("stored again %v after the address names the primary", blind.Round(time.Millisecond))
 		if blind > failoverWithin {
-			t.Errorf("stored again after %v, want at most %v", blind, failoverWithin)
+			f.t.Errorf("stored again after %v, want at most %v", blind, failoverWithin)
 		}
-		f.finishFailover(producer, consumer)
-		return f.withFaults(1)
 	})
-}
-
-func (f *fixture) finishFailover(producer, consumer *role) {
-	f.t.Helper()
-	f.storedMore(1_000)
-	producer.interrupt()
-	f.caughtUp(waitTimeout)
-	consumer.interrupt()
-	if count := consumer.outputCount("a person must repair the cause"); count > 0 {
-		f.t.Errorf("a failover stopped a partition %d times for a person to repair it", count)
-	}
-	auditSending(f.t, f.audit())
-	f.wantNoDeadLetters()
 }
