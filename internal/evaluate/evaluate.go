@@ -82,7 +82,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	judged := outcome.judged(variants)
 	result := &Result{
 		Fleet: outcome.result(), Detector: judged[0], Rule: judged[1], Parts: judged[2 : 2+parts], Delays: judged[2+parts:],
-		Kinds: kindResults(outcome.tallies[0]), Outside: counts(outcome.tallies[0].elsewhere),
+		Kinds: kindResults(outcome.scores[0]), Outside: counts(outcome.scores[0].elsewhere),
 	}
 	result.Targets = result.targets()
 	if o.Sweeps {
@@ -108,7 +108,7 @@ func (o *outcome) result() FleetResult {
 func (o *outcome) judged(variants []Variant) []Judged {
 	judged := make([]Judged, len(variants))
 	for i := range variants {
-		judged[i] = o.tallies[i].result(variants[i].Name, variants[i].Title)
+		judged[i] = o.scores[i].result(variants[i].Name, variants[i].Title)
 	}
 	return judged
 }

@@ -44,7 +44,7 @@ func (f Fleet) population(customer int) simulate.PopulationOptions {
 type outcome struct {
 	fleet    Fleet
 	readings int64
-	tallies  []*tally // by variant
+	scores   []*score // by variant
 }
 
 // run judges a fleet with some variants, on all processors. done is called after each customer, by one goroutine at a time.
@@ -96,17 +96,17 @@ func (f Fleet) run(ctx context.Context, variants []Variant, done func(customers 
 }
 
 func newOutcome(f Fleet, variants int) *outcome {
-	o := &outcome{fleet: f, tallies: make([]*tally, variants)}
-	for i := range o.tallies {
-		o.tallies[i] = newTally()
+	o := &outcome{fleet: f, scores: make([]*score, variants)}
+	for i := range o.scores {
+		o.scores[i] = newScore()
 	}
 	return o
 }
 
 func (o *outcome) add(other *outcome) {
 	o.readings += other.readings
-	for i := range o.tallies {
-		o.tallies[i].add(other.tallies[i])
+	for i := range o.scores {
+		o.scores[i].add(other.scores[i])
 	}
 }
 
@@ -158,8 +158,8 @@ func (w *fleetWorker) customer(ctx context.Context, number int) error {
 		w.step(reading, offset)
 	}
 	for i := range w.subjects {
-		w.tallies[i].judged += w.fleet.period().length()
-		w.tallies[i].judge(w.fleet.period(), w.episodes, w.subjects[i].alarms.All)
+		w.scores[i].judged += w.fleet.period().length()
+		w.scores[i].judge(w.fleet.period(), w.episodes, w.subjects[i].alarms.All)
 	}
 	return ctx.Err()
 }

@@ -195,7 +195,7 @@ func (p *recording) step(at detect.Time, rate float64, label simulate.Condition,
 const labelled = simulate.Tachycardia
 
 func (r *readingsReader) finish() *ReadingsResult {
-	tallies := [...]*tally{newTally(), newTally()}
+	scores := [...]*score{newScore(), newScore()}
 	labels := false
 	for customer, p := range r.recordings {
 		labels = labels || len(p.episodes) > 0
@@ -203,7 +203,7 @@ func (r *readingsReader) finish() *ReadingsResult {
 		recorded := period{0, p.recorded}.length()
 		days := recorded.days()
 		person := Person{Customer: customer, Readings: p.readings, Days: days}
-		for i, t := range tallies {
+		for i, t := range scores {
 			t.judged += recorded
 			t.judge(over, p.episodes, p.subjects[i].alarms.All)
 		}
@@ -219,9 +219,9 @@ func (r *readingsReader) finish() *ReadingsResult {
 	slices.SortFunc(r.result.People, func(a, b Person) int {
 		return cmp.Or(cmp.Compare(b.AlarmsPerDay, a.AlarmsPerDay), cmp.Compare(a.Customer, b.Customer))
 	})
-	r.result.Days = tallies[0].judged.days()
+	r.result.Days = scores[0].judged.days()
 	if labels {
-		detector, rule := tallies[0].result(fullDetector.Name, fullDetector.Title), tallies[1].result(perReading.Name, perReading.Title)
+		detector, rule := scores[0].result(fullDetector.Name, fullDetector.Title), scores[1].result(perReading.Name, perReading.Title)
 		r.result.Detector, r.result.Rule = &detector, &rule
 	}
 	return &r.result

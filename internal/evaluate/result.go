@@ -57,10 +57,10 @@ type KindResult struct {
 }
 
 // result sums up. The title is for people.
-func (t *tally) result(name, title string) Judged {
+func (t *score) result(name, title string) Judged {
 	days := t.judged.days()
 	j := Judged{Name: name, Title: title, CustomerDays: days}
-	var rates conditionTally
+	var rates conditionScore
 	falseAlarms, falseUrgent, all, reopened := 0, 0, 0, 0
 	for i, condition := range Conditions {
 		c := &t.conditions[i]
@@ -81,7 +81,7 @@ func (t *tally) result(name, title string) Judged {
 	return j
 }
 
-func (c *conditionTally) result(condition simulate.Condition, days float64) ConditionResult {
+func (c *conditionScore) result(condition simulate.Condition, days float64) ConditionResult {
 	return ConditionResult{
 		Condition: condition, Alarms: c.alarms, False: rateOf(c.falseAlarms, days), FalseUrgent: rateOf(c.falseUrgent, days),
 		Repeated: c.repeated, Sensitivity: shareOf(c.found, c.episodes), UrgentSensitivity: shareOf(c.foundUrgent, c.episodes),
@@ -90,7 +90,7 @@ func (c *conditionTally) result(condition simulate.Condition, days float64) Cond
 	}
 }
 
-func kindResults(t *tally) []KindResult {
+func kindResults(t *score) []KindResult {
 	var results []KindResult
 	for kind := range t.kinds {
 		k := &t.kinds[kind]

@@ -32,7 +32,7 @@ func (m *Monitored) Judge(name, title string) Judged {
 			own[customer] = []simulate.Episode{}
 		}
 	}
-	t := newTally()
+	t := newScore()
 	t.judged = milliseconds(m.Customers) * over.length()
 	for customer, episodes := range own {
 		slices.SortFunc(episodes, func(a, b simulate.Episode) int { return cmp.Or(a.Onset.Compare(b.Onset), cmp.Compare(a.ID, b.ID)) })

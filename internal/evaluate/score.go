@@ -13,29 +13,29 @@ const grace = detect.Time(60 * time.Second / time.Microsecond)
 
 var kindCount = len(simulate.Kinds())
 
-// tally counts what the alarms of any number of customers are worth.
-type tally struct {
+// score counts what the alarms of any number of customers are worth.
+type score struct {
 	judged     milliseconds // of all customers
-	conditions [conditionCount]conditionTally
-	kinds      []kindTally // by simulate.Kind
+	conditions [conditionCount]conditionScore
+	kinds      []kindScore // by simulate.Kind
 	elsewhere  [conditionCount]int
 }
 
-type conditionTally struct {
+type conditionScore struct {
 	episodes, found, foundUrgent       int
 	alarms, urgent, reopened           int
 	falseAlarms, falseUrgent, repeated int
 	delays                             []float32 // seconds from the crossing of the limit, or from the onset
 }
 
-// kindTally is about the episodes of one kind.
-type kindTally struct {
+// kindScore is about the episodes of one kind.
+type kindScore struct {
 	episodes, expected, found int
 	lasted                    milliseconds // how long they take together, in the period
 	falseAlarms               [conditionCount]int
 }
 
-func newTally() *tally { return &tally{kinds: make([]kindTally, kindCount)} }
+func newScore() *score { return &score{kinds: make([]kindScore, kindCount)} }
 
 // period is the time that is judged.
 type period struct{ from, to detect.Time }
@@ -59,7 +59,7 @@ type window struct {
 // judge matches the alarms of one customer with its episodes. An alarm of the expected condition from the onset to a minute
 // after the end is a hit, the first only; all others are false. An episode that the period does not contain to its last
 // minute decides nothing, and neither do the alarms that it expects.
-func (t *tally) judge(over period, episodes []simulate.Episode, found []Alarm) {
+func (t *score) judge(over period, episodes []simulate.Episode, found []Alarm) {
 	windows := make([]window, len(episodes))
 	for i := range episodes {
 		windows[i] = newWindow(over, &episodes[i])
@@ -84,7 +84,7 @@ func newWindow(over period, e *simulate.Episode) window {
 	return w
 }
 
-func (t *tally) expect(over period, w *window) {
+func (t *score) expect(over period, w *window) {
 	if seen := (period{max(w.onset, over.from), min(w.until, over.to)}); seen.from < seen.to {
 		t.kinds[w.kind].lasted += seen.length()
 	}
@@ -98,7 +98,7 @@ func (t *tally) expect(over period, w *window) {
 	}
 }
 
-func (t *tally) alarm(windows []window, a *Alarm) {
+func (t *score) alarm(windows []window, a *Alarm) {
 	condition := conditionIndex(a.Condition)
 	if condition < 0 {
 		return
@@ -137,7 +137,7 @@ func (t *tally) alarm(windows []window, a *Alarm) {
 	t.kinds[windows[during].kind].falseAlarms[condition]++
 }
 
-func (t *tally) count(condition int, a *Alarm) {
+func (t *score) count(condition int, a *Alarm) {
 	c := &t.conditions[condition]
 	c.alarms++
 	if a.Urgent {
@@ -148,7 +148,7 @@ func (t *tally) count(condition int, a *Alarm) {
 	}
 }
 
-func (t *tally) hit(w *window, a *Alarm) {
+func (t *score) hit(w *window, a *Alarm) {
 	c := &t.conditions[w.condition]
 	t.kinds[w.kind].found++
 	c.found++
@@ -159,7 +159,7 @@ func (t *tally) hit(w *window, a *Alarm) {
 }
 
 // add takes over what another one counted.
-func (t *tally) add(other *tally) {
+func (t *score) add(other *score) {
 	t.judged += other.judged
 	for i := range t.conditions {
 		a, b := &t.conditions[i], &other.conditions[i]

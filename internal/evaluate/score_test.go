@@ -54,7 +54,7 @@ func TestAlarmsAreMatchedWithEpisodes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := newTally()
+			got := newScore()
 			got.judge(period{detect.TimeOf(start), detect.TimeOf(second(hour))}, test.episodes, test.alarms)
 			falseAlarms, elsewhere, of, found, urgent := 0, 0, 0, 0, 0
 			var delays []float32
