@@ -15,8 +15,8 @@ type limitsCommand struct {
 	List    limitsList    `cmd:"" help:"List limits, newest first."`
 	Set     limitsSet     `cmd:"" help:"Set a limit of the fleet, a cohort or a person. It takes effect a few seconds later."`
 	End     limitsEnd     `cmd:"" help:"End a limit. It ends a few seconds later."`
-	Try     limitsTry     `cmd:"" help:"Try limits over the readings of the last time: alarms a day now and then, and who changes."`
-	Suggest limitsSuggest `cmd:"" help:"Suggest limits for a customer from the customer's own readings. Nothing is switched on."`
+	Try     limitsTry     `cmd:"" help:"Try limits on stored readings: alarms a day with and without them, and whose alarms change."`
+	Suggest limitsSuggest `cmd:"" help:"Suggest limits for a customer from the customer's own readings. No limit is set."`
 	Cohort  limitsCohort  `cmd:"" help:"Put a customer into a cohort, or into none."`
 }
 

@@ -19,7 +19,7 @@ type limitsSuggest struct {
 
 // Help says what the suggestion is made of.
 func (limitsSuggest) Help() string {
-	return fmt.Sprintf(`From the medians of each minute of the last %d days, alarms of the heart rate left out: the limits lie outside of what the customer had in 99.8 %% of that time, by a robust standard deviation upwards and half of one downwards, within 25 to 60 and 100 to 230. It needs %d days with 6 hours each, and for the night as many nights with 3 hours each.`,
+	return fmt.Sprintf(`It takes the medians of each minute of the last %d days (of 15 minutes for a device that reports seldom), without the time of heart rate alarms. The upper limit is one robust standard deviation above the range of 99.8 %% of these medians, the lower limit half of one below it, within 100 to 230 and 25 to 60. It needs %d days with 6 hours of readings each, and for the night as many nights with 3 hours each.`,
 		suggest.MostDays, suggest.LeastDays)
 }
 

@@ -25,7 +25,7 @@ type limitsTry struct {
 
 // Help says what is tried.
 func (limitsTry) Help() string {
-	return `It runs the detector over the readings that are stored and that Kafka still has, twice: with the limits in force, and with those of the file added. It says how many alarms there were a day and how many there would have been, and whose. Nothing is switched on. A limit without effective_from is tried as if it had been in force all the time.
+	return `It runs the detector over the readings that are stored and that Kafka still has, twice: with the limits in force, and with those of the file added. It prints alarms a day for both, and the customers whose number changes. It sets no limit. A limit without effective_from is tried as if it had been in force all the time.
 
 Examples:
 

@@ -42,8 +42,8 @@ type commands struct {
 	Migrate    migrateCommand     `cmd:"" help:"Create or update the database schema."`
 	Deadletter deadletterCommand  `cmd:"" help:"List, show and replay records that are not readings."`
 	Alarm      alarmCommand       `cmd:"" help:"List alarms, and acknowledge, snooze, assign and close them."`
-	Limits     limitsCommand      `cmd:"" help:"List, set and end the limits by which readings are judged."`
-	Notify     notifyCommand      `cmd:"" help:"Escalate alarms and tell people: log and webhooks."`
+	Limits     limitsCommand      `cmd:"" help:"List, set, end, try and suggest the limits by which readings are judged."`
+	Notify     notifyCommand      `cmd:"" help:"Escalate alarms and tell people: log, webhooks, Alertmanager, PagerDuty and e-mail."`
 	User       userCommand        `cmd:"" help:"Add, list, disable and enable users of the console, and set their passwords."`
 	Verify     verifyCommand      `cmd:"" help:"Prove that everything is stored, and stored once."`
 	Evaluate   evaluateCommand    `cmd:"" help:"Measure how many alarms are false, how many episodes are missed, and how late alarms are."`

@@ -10,7 +10,7 @@ const (
 	defaultGateStep     = 20               // bpm between two good readings that need no confirmation
 	defaultGateSlope    = 3                // bpm per second of gap: what a heart can do between two readings
 	defaultGateAgree    = 15               // bpm between the readings that confirm a step
-	defaultMedian       = 3                // good readings; docs/detection.md has the false alarms and the delay of 3 and 5
+	defaultMedian       = 3                // good readings; decision 21 has the false alarms and the delay of 3 and 5
 	defaultOnDelay      = 15 * time.Second // 14 s remove 50 %, 19 s 67 % of the ignored alarms (Görges 2009)
 	defaultOnReadings   = 4                // as many as fall into the on-delay at an interval of 5 s; halves the false alarms of 3
 	defaultOffDelay     = 30 * time.Second

@@ -1,10 +1,10 @@
-// Package dryrun tries limits over readings that were judged before: how many alarms they would have caused, and whose.
-// `heartbeat limits try` and the console's page of limits use it.
+// Package dryrun tries limits on readings that are stored: how many alarms they would have raised, and for whom.
+// `heartbeat limits try` uses it.
 //
 // It reads neither Kafka nor the database: the caller passes each reading in the order of its log, with the transitions that the
 // limits in force gave. It keeps one detector state and one count for each customer.
 //
-// A Trial belongs to one goroutine.
+// A Trial belongs to one goroutine. It stands beside the path of a reading and changes nothing there.
 package dryrun
 
 import (

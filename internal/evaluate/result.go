@@ -9,7 +9,7 @@ import (
 // customersPerOperator is the fleet of 10,000 with 20 operators of alarms.md §1.
 const customersPerOperator = 500
 
-// Judged is what one variant is worth. Urgent alarms are those of priority HIGH and MEDIUM.
+// Judged is the result of one variant. Urgent alarms are those of priority HIGH and MEDIUM.
 type Judged struct {
 	Name         string  `json:"name"`
 	Title        string  `json:"title"`

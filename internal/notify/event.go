@@ -25,7 +25,7 @@ type Alarm struct {
 	Value, Peak, Limit int32
 }
 
-// Answered reports that nobody needs to be called: a person has acted, or the alarm is closed.
+// Answered reports whether the alarm needs no call: a person has acted, or it is closed.
 func (a *Alarm) Answered() bool { return a.Acknowledged || a.Snoozed || !a.Open }
 
 // Undelivered is the kind of an event that this package makes: another destination could not be reached.

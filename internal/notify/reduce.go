@@ -85,12 +85,12 @@ func (e *Entry) needed() bool {
 	return e.told && len(e.Events) > 0 || slices.ContainsFunc(e.Events, Type.calls)
 }
 
-// held is true for a call that a person has answered, while the event of the answer is on its way: it is told with it. What is snoozed
-// waits for the end of the snooze, or of the alarm.
+// held is true for a call that a person has answered and whose answer is not routed yet: both are told in one message. The events of a
+// snoozed alarm wait for the end of the snooze, or of the alarm.
 func (e *Entry) held() bool { return e.Type.calls() && e.Alarm.Answered() }
 
-// overtaken reports whether a person has acted since, so that the event needs no answer any more. The first raise is reported all the
-// same: its acknowledgement may be.
+// overtaken reports whether a person has acted since, so that the event needs no answer any more. A first raise is always reported,
+// because its acknowledgement may be reported too.
 func overtaken(kind Type, a *Alarm) bool {
 	switch kind {
 	case Escalated:

@@ -59,7 +59,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}),
 		customers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "heartbeat_silence_customers",
-			Help: "Customers heard within the last 15 min, of them those whose silence is noticed, and those silent since less than 15 min.",
+			Help: "Customers heard within the last 15 min, of them those whose silence is noticed, and those who fell silent within 15 min.",
 		}, []string{"partition", "set"}),
 	}
 	registry.MustRegister(m.readings, m.deadLetters, m.retries, m.incidents, m.next, m.batch, m.latency, m.transitions, m.alarmDelay, m.customers)

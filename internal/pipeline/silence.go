@@ -158,8 +158,8 @@ func (d *detection) watchAll(ctx context.Context) error {
 	return nil
 }
 
-// add takes a customer over who is not in memory yet. It returns false for a state of a later version, which cannot be read and
-// waits for its customer.
+// add starts to watch a stored customer who is not in memory yet. It returns false for a state of a later version, which this binary
+// cannot read: that customer is watched from the next reading on.
 func (d *detection) add(stored *DetectorState) (known bool) {
 	var state detect.State
 	if state.UnmarshalBinary(stored.Encoded) != nil {
@@ -174,9 +174,9 @@ func (d *detection) add(stored *DetectorState) (known bool) {
 	return true
 }
 
-// Watch decides who is silent, and whether the consumer is behind. Asked is a moment after which the broker has said that the log
-// ends at end. It returns true once everything up to there is stored: only then can a customer be missed. It must be called again
-// until then, each second or so. It fails only with the context's error, or with an error of kind Fenced.
+// Watch decides who is silent, and whether the consumer is behind. The broker was asked at asked and answered that the log ends at
+// end. Watch returns true once everything before end is stored, because silence is decided only then; until then the caller repeats
+// the call about once a second. It fails only with the context's error, or with an error of kind Fenced.
 func (w *Worker) Watch(ctx context.Context, end int64, asked time.Time) (reached bool, err error) {
 	if w.detection == nil || !w.detection.Watch {
 		return true, nil
@@ -189,7 +189,7 @@ func (w *Worker) Watch(ctx context.Context, end int64, asked time.Time) (reached
 		}
 		return false, nil
 	}
-	// For some time at least: the other partitions of a consumer that has started may not have begun yet.
+	// Lag lasts for CaughtUpWithin at least: other partitions of a consumer that has just started may not have begun yet.
 	if s.behind = s.behind && (waited > silence.CaughtUpWithin || time.Since(s.since) < silence.CaughtUpWithin); s.behind {
 		return true, nil
 	}
@@ -209,8 +209,8 @@ func (w *Worker) Watch(ctx context.Context, end int64, asked time.Time) (reached
 	return true, w.decide(ctx, report, 0)
 }
 
-// beginBehind says that the consumer is behind when records of a claim wait since long. The database and the record must agree: a
-// partition may have been idle for long, and old data may be written today.
+// beginBehind reports lag when the first records of a claim have waited for longer than BehindAfter. Both the time since the last
+// commit and the record's timestamp must say so: a partition may have been idle, and old data may be written today.
 func (w *Worker) beginBehind(ctx context.Context, records []heartbeat.Record) error {
 	if w.detection == nil || !w.detection.Watch || w.detection.silence.begun {
 		return nil

@@ -10,8 +10,8 @@ const (
 	outageEase = 2
 )
 
-// BehindAfter is how far behind a consumer is lag, and CaughtUpWithin how close it must come to end it. Sources: alarms.md §2; own
-// choice.
+// A consumer that is behind by BehindAfter has lag, which ends once the consumer is behind by CaughtUpWithin at most. Sources:
+// alarms.md §2; own choice.
 const (
 	BehindAfter    = 30 * time.Second
 	CaughtUpWithin = 10 * time.Second

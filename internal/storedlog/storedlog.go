@@ -1,9 +1,9 @@
-// Package storedlog reads the logs that are stored: where they stand in the database, and their records where Kafka still has them.
+// Package storedlog reads the logs that are stored: their progress in the database, and their records as far as Kafka still has them.
 // It audits them, and runs the detector over them again: `heartbeat verify`, `limits try` and `evaluate --stored` use it.
 //
-// It writes nothing. Everything that it reads from the database is of one moment, when Open was called.
+// It writes nothing. Everything that it reads from the database is one snapshot, taken by Open.
 //
-// Logs belong to one goroutine.
+// Logs belong to one goroutine. It stands behind the path of a reading.
 package storedlog
 
 import (

@@ -1,10 +1,11 @@
-// Package suggest derives limits for one customer from the customer's own readings. It suggests, with the evidence; whoever reads
-// it decides. `heartbeat limits suggest` and the console use it.
+// Package suggest derives limits for one customer from the customer's own readings, with the evidence. It sets none: a person
+// decides. `heartbeat limits suggest` and the console use it.
 //
-// It does no I/O and knows no clock. The caller passes medians of short stretches of time: single artefacts do not reach them.
+// It does no I/O and knows no clock. The caller passes medians of short stretches of time, which single artefacts do not change. Its
+// functions may be called by any number of goroutines. It stands beside the path of a reading: postgres/alarmstore reads the medians.
 //
-// The rule: a limit lies outside of what the customer had in 99.8 % of the time, by a robust standard deviation upwards and half of one
-// downwards, because rates vary further upwards than downwards. Time with an alarm of a rate is left out: an illness must not
+// The rule: the upper limit is one robust standard deviation above the range of 99.8 % of the medians, the lower limit half of one
+// below it, because rates vary further upwards than downwards. Time with an alarm of a rate is left out: an illness must not
 // widen the limits that should report the next one.
 package suggest
 

@@ -42,7 +42,7 @@ type Sender interface {
 	Send(ctx context.Context, delivery Delivery, now time.Time) Result
 }
 
-// Poster is a Sender whose receiver keeps the state of alarms instead of getting messages: it is posted again while it lasts.
+// Poster is a Sender whose receiver gets the state of alarms instead of messages. The state is posted again while the alarm is open.
 type Poster interface {
 	Sender
 	// Post tells the state of alarms. It may be repeated at any time, so a Result of failure leaves open which were taken. Rejected

@@ -36,8 +36,8 @@ func newEmail(config *notify.Email, words notify.Words) (*email, error) {
 	return &email{words: words, config: config, domain: config.From[strings.LastIndexByte(config.From, '@')+1:], dialing: dialing}, nil
 }
 
-// Encode makes the whole message, with its headers. Of what a message tells of, the title alone is in a header, where the library
-// encodes it; ids are UUIDs.
+// Encode makes the whole message, with its headers. Of the alarm's data only the title is in a header, which the library encodes; ids
+// are UUIDs.
 func (e *email) Encode(message *notify.Message) ([]byte, error) {
 	m := mail.NewMsg(mail.WithNoDefaultUserAgent())
 	if err := errors.Join(m.From(e.config.From), m.To(e.config.To...)); err != nil {
@@ -152,7 +152,8 @@ func (e *email) dial(ctx, dialCtx context.Context, network string) (net.Conn, er
 	return secure, nil
 }
 
-// smtpResult is of a failure. Before the end of the message was sent, no server has taken it; after it, one that answers has not.
+// smtpResult describes a failure. A server cannot have taken a message whose end was not sent. After the end, only an error reply
+// proves that it has not.
 func smtpResult(err error, before bool) Result {
 	result := Result{Untaken: before, Err: err}
 	if refused, ok := errors.AsType[*textproto.Error](err); ok {

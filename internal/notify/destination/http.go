@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// post sends a body once. Its header is made by the caller from the file's secrets and its own ids: nothing that a message tells of
-// goes there.
+// post sends a body once. Callers make the header from the file's secrets and ids; it never holds data of alarms.
 func post(ctx context.Context, client *http.Client, url string, header http.Header, body []byte, now time.Time) Result {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {

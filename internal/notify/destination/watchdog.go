@@ -9,7 +9,7 @@ import (
 	"heartbeat/internal/notify"
 )
 
-// Ping posts nothing to a URL, which must answer 2xx.
+// Ping posts an empty body to a URL, which must answer 2xx.
 func Ping(ctx context.Context, watchdog *notify.Watchdog) error {
 	dialing, err := newDialing(&watchdog.Dial)
 	if err != nil {

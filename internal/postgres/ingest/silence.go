@@ -27,7 +27,7 @@ SELECT customer_id, since, $1::text, $2::integer, kafka_offset
        kafka_partition = EXCLUDED.kafka_partition,
        kafka_offset    = EXCLUDED.kafka_offset`
 
-	// The log and the partition do not matter: heard is heard.
+	// A reading from any log and partition ends the silence, so $1 and $2 restrict nothing.
 	endSilencesSQL = `
 DELETE FROM silences
  WHERE customer_id = ANY ($3::text[]) AND $1::text IS NOT NULL AND $2::integer IS NOT NULL`
@@ -107,8 +107,8 @@ func (s *Store) Overdue(ctx context.Context, claim pipeline.Claim, customers []h
 	return overdue, err
 }
 
-// A report stands for three minutes: a partition reports once a minute at least. That it is behind stands until it says otherwise.
-// The update is not visible to the other part of the statement.
+// A report counts for three minutes, because a partition reports at least once a minute. The flag behind counts until the partition
+// resets it. The row that the statement updates is left out of others, which does not see the update.
 const reportSQL = `
 WITH mine AS (
     UPDATE ingest_progress

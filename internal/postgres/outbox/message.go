@@ -101,7 +101,7 @@ SELECT d.storm, coalesce(d.digest_at, '0001-01-01Z'), coalesce(d.planned_at, '00
 	return sent, disabled, plannedAt, nil
 }
 
-// pending reads what waits for a destination: in no message, or in one that no receiver has taken and that nobody sends at the moment.
+// pending reads what waits for a destination: in no message, or in one that no receiver has taken and that is not leased.
 func (p *pass) pending(ctx context.Context, destination string) ([]notify.Item, error) {
 	rows, err := p.tx.Query(ctx, `
 WITH untaken AS MATERIALIZED (
