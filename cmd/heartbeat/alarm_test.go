@@ -133,19 +133,25 @@ func TestAlarmCommandsPrintJSONAndAreInTheAPI(t *testing.T) {
 func TestTextOfOthersIsPrintedOnOneLine(t *testing.T) {
 	t.Parallel()
 	command := onDatabase(t)
-	const text = "walking\r\nCUST_00042 is well\x1b[2J\u202e\u0085end"
-	for _, args := range [][]string{{"comment", "--as", "anna", "--text", text}, {"assign", "--as", "anna", "--to", text}} {
+	for _, args := range [][]string{{"comment", "--as", "anna", "--text", "walking\r\nCUST_00042 is well\u202eend"}, {"assign", "--as", "anna", "--to", "ben\u202eend"}} {
 		if code, stdout, stderr := command(append(append([]string{"alarm"}, args...), activeID)...); code != exitOK {
 			t.Fatalf("%v: exit code %d: %s%s", args, code, stdout, stderr)
 		}
 	}
-	for _, args := range [][]string{{"alarm", "show", activeID}, {"alarm", "list"}} {
-		_, stdout, _ := command(args...)
-		if strings.ContainsAny(stdout, "\r\x1b\u202e\u0085") || strings.Contains(stdout, "\nCUST") || !strings.Contains(stdout, "walking  CUST_00042 is well\ufffd[2J") {
-			t.Errorf("%v prints %q", args, stdout)
+	for _, printed := range []struct {
+		args []string
+		want string
+	}{{[]string{"alarm", "show", activeID}, "walking  CUST_00042 is well\ufffdend"}, {[]string{"alarm", "list"}, "ben\ufffdend"}} {
+		_, stdout, _ := command(printed.args...)
+		if strings.ContainsAny(stdout, "\r\u202e") || strings.Contains(stdout, "\nCUST") || !strings.Contains(stdout, printed.want) {
+			t.Errorf("%v prints %q, want %q in it", printed.args, stdout, printed.want)
 		}
 	}
-	if _, stdout, _ := command("alarm", "show", activeID, "--json"); !strings.Contains(stdout, `"walking\r\nCUST_00042 is well\u001b[2J`) {
+	if _, stdout, _ := command("alarm", "show", activeID, "--json"); !strings.Contains(stdout, `"walking\r\nCUST_00042 is well`) {
 		t.Errorf("JSON has another text: %s", stdout)
+	}
+	// What was stored before such characters were refused, and the text of devices.
+	if got, want := onOneLine("a\x1b[2J\u0085b"), "a\ufffd[2J\ufffdb"; got != want {
+		t.Errorf("printed as %q, want %q", got, want)
 	}
 }

@@ -164,7 +164,6 @@ func TestUsageErrorsExitWith2AndSayWhatIsWrong(t *testing.T) {
 		{"compression", nil, []string{"produce", "--compression=brotli"}, []string{"--compression", "brotli", "zstd"}},
 		{"log level", []string{"LOG_LEVEL=LOUD"}, []string{"version"}, []string{"LOG_LEVEL", "LOUD", "WARNING"}},
 		{"group by flag", nil, []string{"consume", "--group="}, []string{"KAFKA_GROUP_ID", "empty"}},
-		{"group of blanks", []string{"KAFKA_GROUP_ID= "}, []string{"up"}, []string{"KAFKA_GROUP_ID", "empty"}},
 		{"port", []string{"POSTGRES_PORT=0"}, []string{"consume"}, []string{"POSTGRES_PORT", "0", "1 to 65535"}},
 		{"port of the console's database", []string{"POSTGRES_PORT=0"}, []string{"serve"}, []string{"POSTGRES_PORT", "0", "1 to 65535"}},
 		{"viewers", nil, []string{"serve", "--max-viewers", "0"}, []string{"--max-viewers 0", "1 or more"}},
