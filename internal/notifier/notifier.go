@@ -51,7 +51,7 @@ const (
 	dropEvery   = time.Hour
 	countEvery  = 5 * time.Second
 	passTimeout = 30 * time.Second
-	// stalledAfter is how long routing may fail until the notifier is not ready and the watchdog is not pinged.
+	// stalledAfter is how long routing, or the timer of alarms, may fail until the notifier is not ready and the watchdog is not pinged.
 	stalledAfter = 15 * time.Second
 )
 
@@ -64,9 +64,9 @@ type Notifier struct {
 	metrics *metrics
 	owner   string
 
-	settings atomic.Pointer[settings]
-	routed   atomic.Int64 // when routing last succeeded, by this machine's monotonic clock since began
-	began    time.Time
+	settings      atomic.Pointer[settings]
+	routed, timed atomic.Int64 // when routing and the timer last succeeded, by this machine's monotonic clock since began
+	began         time.Time
 }
 
 // settings is what a file gives. It is replaced as a whole.
@@ -196,7 +196,10 @@ func (n *Notifier) timer(ctx context.Context, now time.Time) error {
 	if escalated > 0 {
 		n.logger.Info("alarms escalated", "count", escalated)
 	}
-	return errors.Join(err, escalateErr)
+	if err = errors.Join(err, escalateErr); err == nil {
+		n.timed.Store(int64(time.Since(n.began)))
+	}
+	return err
 }
 
 func (n *Notifier) route(ctx context.Context, now time.Time) error {
@@ -211,7 +214,9 @@ func (n *Notifier) route(ctx context.Context, now time.Time) error {
 	if routed.Passed > 0 {
 		n.logger.Warn("events over a day old are not reported", "count", routed.Passed)
 	}
-	n.routed.Store(int64(time.Since(n.began)))
+	if !routed.Busy { // else the other process may fail each time: only a pass of one's own proves that routing works
+		n.routed.Store(int64(time.Since(n.began)))
+	}
 	return nil
 }
 
@@ -227,15 +232,20 @@ func (n *Notifier) drop(ctx context.Context, now time.Time) error {
 	return errors.Join(n.outbox.Drop(ctx, now), n.outbox.DropUnknown(ctx))
 }
 
-// ready reports why nothing is routed.
+// ready reports why nothing is routed, or no alarm escalated.
 func (n *Notifier) ready() error {
-	if age := time.Since(n.began) - time.Duration(n.routed.Load()); age > stalledAfter {
-		return fmt.Errorf("no events routed for %s: see the log", age.Round(time.Second))
+	for _, task := range [...]struct {
+		failure string
+		last    *atomic.Int64
+	}{{"no events routed for", &n.routed}, {"no alarms escalated for", &n.timed}} {
+		if age := time.Since(n.began) - time.Duration(task.last.Load()); age > stalledAfter {
+			return fmt.Errorf("%s %s: see the log", task.failure, age.Round(time.Second))
+		}
 	}
 	return nil
 }
 
-// watchdog pings while routing works, so that silence of the notifier is noticed from outside.
+// watchdog pings while routing and the timer work, so that silence of the notifier is noticed from outside.
 func (n *Notifier) watchdog(ctx context.Context) error {
 	pinged, warned := time.Time{}, time.Time{}
 	backoff.Every(ctx, timerEvery, func() {

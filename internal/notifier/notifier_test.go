@@ -260,16 +260,48 @@ func TestWatchdogIsPingedWhileTheNotifierWorks(t *testing.T) {
 	t.Cleanup(server.Close)
 	path := filepath.Join(t.TempDir(), "notify.yaml")
 	write(t, path, fmt.Sprintf("destinations: {log: {log: {}}}\nroutes: [{to: [log]}]\nwatchdog: {url: %q, every: 10s, allow: [127.0.0.1]}", server.URL))
-	stop, role := start(t, Options{Pool: pool, File: path})
+	_, role := start(t, Options{Pool: pool, File: path})
 	pgtest.Await(t, "a ping", func() bool { return pings.Load() > 0 })
 	if err := role.ready(); err != nil {
 		t.Error(err)
 	}
-	stop()
-	role.began = role.began.Add(-time.Minute) // a minute without routing
-	if role.ready() == nil {
-		t.Error("a notifier that routes nothing is ready")
+}
+
+// A notifier is ready by what it has done itself, though another may hold the lock of routing all the time, and fail.
+func TestNotifierIsReadyWhileItRoutesAndEscalates(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	role, err := New(Options{Pool: pool, Registry: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
 	}
+	role.began = time.Now().Add(-time.Minute)
+	turn := func(want string) {
+		t.Helper()
+		now := mustNow(t, &clock{store: role.alarms})
+		routeErr, timerErr, got := role.route(t.Context(), now), role.timer(t.Context(), now), ""
+		if err := role.ready(); err != nil {
+			got, _, _ = strings.Cut(err.Error(), " for ")
+		}
+		if got != want {
+			t.Errorf("after %v and %v it is not ready because of %q, want %q", routeErr, timerErr, got, want)
+		}
+	}
+	other, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec(t.Context(), `SELECT pg_advisory_xact_lock(hashtextextended('heartbeat outbox ' || current_schema(), 0))`); err != nil {
+		t.Fatal(err)
+	}
+	turn("no events routed")
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	turn("")
+	role.timed.Store(0)
+	pgtest.Exec(t, pool, `ALTER TABLE alarms RENAME COLUMN tier TO renamed`)
+	turn("no alarms escalated")
 }
 
 func TestMetricsTellWhatWaits(t *testing.T) {

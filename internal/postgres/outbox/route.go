@@ -33,10 +33,11 @@ const (
 
 // Routed counts what a pass has done.
 type Routed struct {
-	Events     int // marked as routed
-	Messages   int // made
-	Passed     int // events that were too old to be reported
-	FailedOver int // alarms of which the next tier was told, because a destination could not be reached
+	Events     int  // marked as routed
+	Messages   int  // made
+	Passed     int  // events that were too old to be reported
+	FailedOver int  // alarms of which the next tier was told, because a destination could not be reached
+	Busy       bool // another process is routing: nothing was done, and whether that one succeeds is not known
 }
 
 // Route queues the events that are not routed yet for their destinations, turns what has waited long enough into messages, and marks
@@ -46,6 +47,7 @@ func (s *Store) Route(ctx context.Context, router *notify.Router, encoder Encode
 		free := false
 		// The name makes it the lock of this schema.
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock(hashtextextended('heartbeat outbox ' || current_schema(), 0))`).Scan(&free); err != nil || !free {
+			routed.Busy = err == nil
 			return err
 		}
 		pass := pass{tx: tx, router: router, encoder: encoder, now: now, routed: &routed}
