@@ -9,7 +9,8 @@ import (
 // escalateSQL takes each alarm that is due to its next tier and inserts the event.
 //
 // Time without an answer runs from the latest event that calls people, by the database's clock: recorded_at of what a reading
-// caused, whose own time may lie far behind, and at of what time caused. The comparison of versions repeats the decision for an alarm
+// caused, whose own time may lie far behind, and at of what time caused. Both lookups of the history read its index (alarm_id, version)
+// from the end, so a long history costs no more than a short one. The comparison of versions repeats the decision for an alarm
 // that changed between the snapshot and its lock, so of two processes that run this at one moment one escalates. A locked alarm
 // is left to the next call: nothing waits here, so a batch that waits for this statement cannot deadlock with it.
 const escalateSQL = `
@@ -18,20 +19,25 @@ WITH due AS MATERIALIZED (
            CASE WHEN a.priority = 'high' THEN least(a.tier + 1, 2) ELSE 1 END::smallint AS tier
       FROM alarms AS a
      CROSS JOIN LATERAL (
-           SELECT max(e.version) AS version,
-                  max(CASE WHEN e.kafka_topic IS NULL THEN e.at ELSE e.recorded_at END) FILTER (
-                      WHERE e.kind IN ('raised', 'recurred', 'reopened', 'worsened', 'acknowledgement_expired', 'snooze_ended', 'escalated')) AS since
+           SELECT e.version
              FROM alarm_events AS e
-            WHERE e.alarm_id = a.alarm_id) AS history
+            WHERE e.alarm_id = a.alarm_id
+            ORDER BY e.version DESC LIMIT 1) AS latest
+     CROSS JOIN LATERAL (
+           SELECT CASE WHEN e.kafka_topic IS NULL THEN e.at ELSE e.recorded_at END AS since
+             FROM alarm_events AS e
+            WHERE e.alarm_id = a.alarm_id
+              AND e.kind IN ('raised', 'recurred', 'reopened', 'worsened', 'acknowledgement_expired', 'snooze_ended', 'escalated')
+            ORDER BY e.version DESC LIMIT 1) AS call
      WHERE a.closed_at IS NULL
        AND (a.priority = 'high' OR (a.priority = 'medium' AND a.tier = 0))
        AND a.acknowledged_at IS NULL AND a.snoozed_until IS NULL
-       AND history.version = a.version
-       AND history.since + CASE WHEN a.priority = 'medium' THEN interval '10 minutes'
+       AND latest.version = a.version
+       AND call.since + CASE WHEN a.priority = 'medium' THEN interval '10 minutes'
                                 WHEN a.tier = 0 THEN interval '60 seconds'
                                 WHEN a.tier = 1 THEN interval '120 seconds'
                                 ELSE interval '5 minutes' END <= $1
-     ORDER BY a.priority DESC, history.since
+     ORDER BY a.priority DESC, call.since
      LIMIT 1000
        FOR UPDATE OF a SKIP LOCKED
 ),

@@ -2,10 +2,15 @@ package alarmstore_test
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/postgres/alarmstore"
@@ -60,6 +65,41 @@ func TestAlarmsEscalateByTheTimeSinceTheyWereRecorded(t *testing.T) {
 	pgtest.WantRows(t, pool, `SELECT subject, string_agg(tier::text, ' ' ORDER BY version) FROM vw_alarm_history WHERE kind = 'escalated' GROUP BY 1 ORDER BY 1`,
 		"CUST_00001 1 2 2 2", "CUST_00002 1", "CUST_00004 1", "CUST_00005 1 2 2 2", "CUST_00006 1 2 2 2")
 	foldAll(t, store)
+}
+
+// An alarm that nobody answers for weeks gets an event each 5 minutes. The timer looks each second, so it must not read them all.
+func TestEscalationReadsTheEndOfAHistoryOnly(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	batch := []alarm.Transition{transition("CUST_00001", alarm.Raised, alarm.High, noon, 1), transition("CUST_00002", alarm.Raised, alarm.High, noon, 2)}
+	if err := alarmstore.Apply(t.Context(), pool, "log", 0, batch); err != nil {
+		t.Fatal(err)
+	}
+	pgtest.Exec(t, pool, `
+INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, tier)
+SELECT gen_random_uuid(), alarm_id, n, 'escalated', now() + n * interval '5 minutes', 2 FROM alarms, generate_series(2, 3000) AS n`)
+	pgtest.Exec(t, pool, `UPDATE alarms SET version = 3000, tier = 2`)
+	pgtest.Exec(t, pool, `ANALYZE alarms, alarm_events`)
+	now := pgtest.Value[time.Time](t, pool, `SELECT max(at) + interval '5 minutes' FROM alarm_events`)
+	text := strings.ReplaceAll(alarmstore.EscalateSQL, "$1", "'"+now.Format(time.RFC3339Nano)+"'::timestamptz")
+	rows, err := pool.Query(t.Context(), `EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) `+text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range plan {
+		for _, found := range regexp.MustCompile(`(?:actual rows=|Removed by Filter: )([0-9]+)`).FindAllStringSubmatch(line, -1) {
+			if count, err := strconv.Atoi(found[1]); err != nil || count > 10 {
+				t.Fatalf("it reads %s rows of 6000:\n%s", found[1], strings.Join(plan, "\n"))
+			}
+		}
+	}
+	if got := pgtest.Value[int](t, pool, `SELECT count(*) FROM alarms WHERE version = 3001`); got != 2 {
+		t.Errorf("%d alarms escalated, want 2", got)
+	}
 }
 
 func TestSnoozedAlarmCallsAgainAtItsEnd(t *testing.T) {

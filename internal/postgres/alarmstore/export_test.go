@@ -10,6 +10,9 @@ import (
 	"heartbeat/internal/postgres/pgwire"
 )
 
+// EscalateSQL is the statement of Store.Escalate.
+const EscalateSQL = escalateSQL
+
 // Apply applies transitions in a transaction of their own.
 func Apply(ctx context.Context, pool *pgxpool.Pool, log string, partition int32, transitions []alarm.Transition) error {
 	conn, err := pool.Acquire(ctx)
