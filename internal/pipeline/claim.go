@@ -53,6 +53,8 @@ func (w *Worker) Reconcile(ctx context.Context, log LogBounds) (from int64, err 
 			return 0, err
 		}
 	}
+	// Where Kafka has dropped everything below, no record comes that would say so.
+	w.customers.replayed = w.customers.replayed || log.Start >= w.claim.Next
 	w.meter.claimed(w.partition, w.claim)
 	w.logger.Info("partition claimed", "log", w.claim.Log, "fence", w.claim.Fence, "next_offset", w.claim.Next)
 	return max(w.customers.replayFrom(w.claim), log.Start), nil

@@ -204,6 +204,9 @@ func (w *Worker) Watch(ctx context.Context, end int64, asked time.Time) (reached
 	if err != nil {
 		return true, err
 	}
+	if !s.loaded {
+		return true, nil // its report would be one of a part
+	}
 	report, overdue, held := s.Look(s.overdue[:0], s.held[:0])
 	s.overdue, s.held = overdue, held
 	return true, w.decide(ctx, report, 0)
@@ -264,6 +267,9 @@ func (w *Worker) decide(ctx context.Context, report silence.Report, behind time.
 		w.include(batch, 0)
 	}
 	outage, lag := s.fleet.Decide()
+	if report.Behind {
+		outage = silence.None // what others report is theirs to decide by
+	}
 	w.addFleet(batch, alarm.Outage, outage, s.fleet.Outage, alarm.Measure{
 		Value: int32(100 * s.fleet.Silent / max(s.fleet.Watched, 1)), Limit: silence.OutagePercent,
 		Detail: fmt.Sprintf("%d of %d customers", s.fleet.Silent, s.fleet.Watched),

@@ -308,6 +308,51 @@ func TestThirdOfTheFleetLostIsOnePage(t *testing.T) {
 	}
 }
 
+// A consumer that was stopped in an outage knows nobody who is silent before it has caught up.
+func TestRestartEndsNoOutage(t *testing.T) {
+	t.Parallel()
+	for _, pause := range []time.Duration{20 * time.Second, 2 * time.Minute, 5 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newLiveFleet(t, 3, 100)
+			f.consume()
+			f.run(3 * time.Minute)
+			f.stopped = func(customer int) bool { return customer%3 != 0 && customer%10 < 4 } // none in the partition that is first
+			f.run(3 * time.Minute)
+			f.kill()
+			f.run(pause)
+			f.consume()
+			f.run(3 * time.Minute)
+			if got := f.changes(); got["outage cleared"]+got["silent raised"] > 0 || f.stores[0].fleet.raised[alarm.Outage] != 1 {
+				t.Errorf("stopped for %v: %v, outage raised %d times, want it once and no end", pause, got, f.stores[0].fleet.raised[alarm.Outage])
+			}
+			f.stopped = nil
+			f.run(time.Minute)
+			if got := f.changes(); f.stores[0].fleet.states[alarm.Outage].Active || got["silent raised"] > 0 {
+				t.Errorf("stopped for %v and all heard again: %v, want the end", pause, got)
+			}
+		})
+	}
+}
+
+// Kafka dropped all records: none comes that would say that everything is replayed.
+func TestEmptiedPartitionIsWatched(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newLiveFleet(t, 1, 1)
+		f.consume()
+		f.run(3 * time.Minute)
+		mustFlush(t, f.workers[0])
+		f.stores[0].stateFrom-- // a customer's snapshot was behind at the end
+		f.kill()
+		f.consume()
+		end := int64(len(f.logs[0]))
+		f.given[0] = int(mustClaim(t, f.workers[0], LogBounds{Start: end, End: end}))
+		f.stopped = func(int) bool { return true }
+		f.run(70 * time.Second)
+		f.want(map[string]int{"silent raised": 1})
+	})
+}
+
 func TestOutageThatStaysBecomesPersonal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,13 +14,14 @@ import (
 // fleetAlarms is what partitions of one topic share: their reports and the alarms of the fleet.
 type fleetAlarms struct {
 	reports map[int32]silence.Report
+	at      map[int32]time.Time // of the reports
 	states  map[alarm.Condition]*silence.AlarmState
 	raised  map[alarm.Condition]int
 }
 
 func newFleetAlarms() *fleetAlarms {
 	return &fleetAlarms{
-		reports: map[int32]silence.Report{}, raised: map[alarm.Condition]int{},
+		reports: map[int32]silence.Report{}, at: map[int32]time.Time{}, raised: map[alarm.Condition]int{},
 		states: map[alarm.Condition]*silence.AlarmState{alarm.Outage: {}, alarm.Lag: {}},
 	}
 }
@@ -96,11 +97,14 @@ func (m *memory) Overdue(_ context.Context, _ Claim, customers []heartbeat.Custo
 }
 
 func (m *memory) Report(_ context.Context, claim Claim, report silence.Report) (silence.Fleet, error) {
-	m.fleet.reports[claim.Number] = report
+	m.fleet.reports[claim.Number], m.fleet.at[claim.Number] = report, time.Now()
 	fleet := silence.Fleet{Outage: *m.fleet.states[alarm.Outage], Lag: *m.fleet.states[alarm.Lag]}
-	for _, r := range m.fleet.reports {
+	for number, r := range m.fleet.reports {
+		if fleet.Behind = fleet.Behind || r.Behind; time.Since(m.fleet.at[number]) > 3*time.Minute {
+			fleet.Unknown = true
+			continue
+		}
 		fleet.Heard, fleet.Watched, fleet.Turned, fleet.Silent = fleet.Heard+r.Heard, fleet.Watched+r.Watched, fleet.Turned+r.Turned, fleet.Silent+r.Silent
-		fleet.Behind = fleet.Behind || r.Behind
 	}
 	return fleet, nil
 }

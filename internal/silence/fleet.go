@@ -19,9 +19,10 @@ const (
 
 // Fleet is what all partitions of a topic say together, with the state of the fleet's alarms.
 type Fleet struct {
-	Report // sums; Behind: any
-	Outage AlarmState
-	Lag    AlarmState
+	Report       // sums; Behind: any
+	Unknown bool // a partition has not reported of late
+	Outage  AlarmState
+	Lag     AlarmState
 }
 
 // AlarmState is an alarm of the fleet as the database has it.
@@ -41,12 +42,12 @@ const (
 )
 
 // Decide returns what becomes of the fleet's alarms. Every partition decides by the same rows, so several may come to one result,
-// of which the database takes the first.
+// of which the database takes the first. An outage ends only by what all partitions know: one that is behind counts nobody.
 func (f *Fleet) Decide() (outage, lag Change) {
 	switch {
 	case !f.Outage.Active && f.beyond(f.Turned, 1):
 		outage = Raise
-	case f.Outage.Active && !f.beyond(f.Turned, 1) && !f.beyond(f.Silent, outageEase):
+	case f.Outage.Active && !f.Behind && !f.Unknown && !f.beyond(f.Turned, 1) && !f.beyond(f.Silent, outageEase):
 		outage = Clear
 	}
 	switch {

@@ -89,6 +89,8 @@ func TestOutageIsAShareOfTheFleet(t *testing.T) {
 		{"the same, raised", Fleet{Report: Report{Watched: 10, Turned: 5, Silent: 5}, Outage: AlarmState{Active: true}}, None, None, true},
 		{"half of them back", Fleet{Report: Report{Watched: 1000, Silent: 25}, Outage: AlarmState{Active: true}}, Clear, None, false},
 		{"not half of them back", Fleet{Report: Report{Watched: 1000, Silent: 26}, Outage: AlarmState{Active: true}}, None, None, true},
+		{"all back, as far as one that is behind knows", Fleet{Report: Report{Watched: 1000, Behind: true}, Outage: AlarmState{Active: true}, Lag: AlarmState{Active: true}}, None, None, true},
+		{"all back, and a partition says nothing", Fleet{Report: Report{Watched: 1000}, Unknown: true, Outage: AlarmState{Active: true}}, None, None, true},
 		{"behind", Fleet{Report: Report{Behind: true}}, None, Raise, false},
 		{"caught up", Fleet{Lag: AlarmState{Active: true}}, None, Clear, false},
 		{"another partition is behind", Fleet{Report: Report{Behind: true}, Lag: AlarmState{Active: true}}, None, None, false},

@@ -108,7 +108,8 @@ func (s *Store) Overdue(ctx context.Context, claim pipeline.Claim, customers []h
 }
 
 // A report counts for three minutes, because a partition reports at least once a minute. The flag behind counts until the partition
-// resets it. The row that the statement updates is left out of others, which does not see the update.
+// resets it, or until the topic is created again. The row that the statement updates is left out of others, which does not see the
+// update.
 const reportSQL = `
 WITH mine AS (
     UPDATE ingest_progress
@@ -121,16 +122,18 @@ WITH mine AS (
      WHERE kafka_topic = @log AND partition = @partition AND fence = @fence
     RETURNING 1),
 others AS (
-    SELECT DISTINCT ON (partition) *, reported_at > now() - interval '3 minutes' AS recent
+    SELECT DISTINCT ON (partition) *, coalesce(reported_at > now() - interval '3 minutes', false) AS recent
       FROM ingest_progress
      WHERE topic_name = @topic AND partition <> @partition
+       AND topic_id = (SELECT topic_id FROM ingest_progress WHERE kafka_topic = @log AND partition = @partition)
      ORDER BY partition, incarnation DESC)
 SELECT (SELECT count(*) FROM mine) = 1,
        @heard::bigint + coalesce(sum(customers_heard) FILTER (WHERE recent), 0),
        @watched::bigint + coalesce(sum(customers_watched) FILTER (WHERE recent), 0),
        @turned::bigint + coalesce(sum(customers_turned) FILTER (WHERE recent), 0),
        @silent::bigint + coalesce(sum(customers_silent) FILTER (WHERE recent), 0),
-       @behind OR coalesce(bool_or(behind), false)
+       @behind OR coalesce(bool_or(behind), false),
+       NOT coalesce(bool_and(recent), true)
   FROM others`
 
 const fleetAlarmsSQL = `
@@ -146,7 +149,7 @@ func (s *Store) Report(ctx context.Context, claim pipeline.Claim, report silence
 		err := conn.QueryRow(ctx, reportSQL, pgx.StrictNamedArgs{
 			"topic": claim.Topic, "log": claim.Log, "partition": claim.Number, "fence": claim.Fence,
 			"heard": report.Heard, "watched": report.Watched, "turned": report.Turned, "silent": report.Silent, "behind": report.Behind,
-		}).Scan(&mine, &fleet.Heard, &fleet.Watched, &fleet.Turned, &fleet.Silent, &fleet.Behind)
+		}).Scan(&mine, &fleet.Heard, &fleet.Watched, &fleet.Turned, &fleet.Silent, &fleet.Behind, &fleet.Unknown)
 		if err != nil {
 			return err
 		}

@@ -167,7 +167,7 @@ func TestReportsAddUpToTheFleet(t *testing.T) {
 	}
 	pgtest.Exec(t, pool, `UPDATE ingest_progress SET reported_at = now() - interval '4 minutes' WHERE partition < 2`)
 	got = report(claims[2], silence.Report{Heard: 1})
-	if want := (silence.Fleet{Report: silence.Report{Heard: 1, Behind: true}}); got != want {
+	if want := (silence.Fleet{Report: silence.Report{Heard: 1, Behind: true}, Unknown: true}); got != want {
 		t.Errorf("with old reports the fleet is %+v, want %+v: behind stands until it is taken back", got, want)
 	}
 	if _, err := store.Claim(t.Context(), claims[2].Partition, 0); err != nil {
@@ -175,6 +175,28 @@ func TestReportsAddUpToTheFleet(t *testing.T) {
 	}
 	if _, err := store.Report(t.Context(), claims[2], silence.Report{}); pipeline.KindOf(err) != pipeline.Fenced {
 		t.Errorf("a report under an old claim: %v, want it fenced", err)
+	}
+}
+
+// A topic that was created again with fewer partitions is not behind for ever in one that it no longer has.
+func TestPartitionThatIsGoneReportsNothing(t *testing.T) {
+	t.Parallel()
+	store, _ := pgtest.NewStore(t)
+	for _, id := range [][16]byte{{1}, {2}} {
+		for number := int32(2 - id[0]); number >= 0; number-- {
+			claim, err := store.Claim(t.Context(), pipeline.Partition{Topic: pgtest.Topic, TopicID: id, Number: number}, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fleet, err := store.Report(t.Context(), claim, silence.Report{Heard: 1, Behind: id[0] == 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := silence.Fleet{Report: silence.Report{Heard: 2 - int(id[0]) - int(number) + 1, Behind: id[0] == 1}}
+			if fleet != want {
+				t.Errorf("topic %d, partition %d: the fleet is %+v, want %+v", id[0], number, fleet, want)
+			}
+		}
 	}
 }
 
