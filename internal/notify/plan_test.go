@@ -121,14 +121,15 @@ func TestStormBeginsAtTenRaisesAndEndsBelowFive(t *testing.T) {
 
 func TestAtMostTenMessagesAMinute(t *testing.T) {
 	t.Parallel()
-	pending := items(alarm.High, noon, "A raised", "B raised", "C raised")
+	pending := items(alarm.High, noon, "A raised", "B raised", "C raised", "D escalated")
 	for i := range pending {
 		pending[i].Alarm.Cohort = fmt.Sprint(i)
 	}
 	pending[2].Alarm.Since = noon.Add(-time.Hour)
+	pending[3].Alarm.Since, pending[3].Told = noon.Add(-24*time.Hour), true // a repeat, each 5 minutes, of what nobody answers
 	messages := notify.Plan(notify.Sent{Messages: 9}, pending, noon.Add(time.Minute)).Messages
 	if words(messages) != "raised C[raised]" {
-		t.Errorf("messages are %q, want the tenth alone, that of the oldest alarm", words(messages))
+		t.Errorf("messages are %q, want the tenth alone, that of the oldest alarm which was not told", words(messages))
 	}
 }
 
@@ -204,7 +205,7 @@ func TestDestinationWithIncidentsGetsAMessageForEach(t *testing.T) {
 	pending = items(alarm.High, noon, "A escalated", "B raised", "C raised")
 	pending[0].Told = true
 	planned := notify.Plan(sent, pending, noon.Add(time.Minute))
-	if words(planned.Messages) != "escalated A[escalated]; digest B[raised] C[raised]" || planned.Messages[1].Key() != storm.ID || planned.After.Messages != 3 {
+	if words(planned.Messages) != "digest B[raised] C[raised]; escalated A[escalated]" || planned.Messages[0].Key() != storm.ID || planned.After.Messages != 3 {
 		t.Errorf("in a storm messages are %q, want A by itself and the others together", words(planned.Messages))
 	}
 	for left, want := range map[int]string{1: "", 0: "cleared A[cleared]"} {

@@ -10,7 +10,8 @@ import (
 )
 
 // reduce makes one entry of each alarm's items, the worst first, and returns the entries that need no message apart. Entries that
-// are held are in neither.
+// are held are in neither. Of equally bad ones those come first that the destination was not told of, so that no repeat of an old call
+// takes the place of a new one where messages are limited.
 func reduce(pending []Item) (entries, done []Entry) {
 	byAlarm := map[alarm.ID][]Item{}
 	for _, item := range pending {
@@ -26,7 +27,7 @@ func reduce(pending []Item) (entries, done []Entry) {
 		}
 	}
 	slices.SortFunc(entries, func(a, b Entry) int {
-		return cmp.Or(cmp.Compare(b.Alarm.Priority, a.Alarm.Priority), boolean(b.Type.calls(), a.Type.calls()),
+		return cmp.Or(cmp.Compare(b.Alarm.Priority, a.Alarm.Priority), boolean(b.Type.calls(), a.Type.calls()), boolean(a.told, b.told),
 			a.Alarm.Since.Compare(b.Alarm.Since), cmp.Compare(a.Alarm.Subject, b.Alarm.Subject), slices.Compare(a.Alarm.ID[:], b.Alarm.ID[:]))
 	})
 	return entries, done
