@@ -37,6 +37,7 @@ func Fold(a Alarm, e Event) (Alarm, error) {
 		a.Tier = 0
 	case SnoozeEnded:
 		a.unsnooze()
+		a.Tier = 0
 	case Escalated:
 		a.Tier = e.Tier
 	case Acknowledged:

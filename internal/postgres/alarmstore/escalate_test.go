@@ -111,6 +111,12 @@ func TestSnoozedAlarmCallsAgainAtItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := pgtest.Value[time.Time](t, pool, `SELECT max(recorded_at) FROM alarm_events`)
+	for _, after := range []time.Duration{time.Minute, 3 * time.Minute} { // to tier 2
+		if escalated, err := store.Escalate(t.Context(), began.Add(after)); escalated != 1 || err != nil {
+			t.Fatal(escalated, err)
+		}
+	}
+	began = began.Add(4 * time.Minute)
 	if _, err := store.Act(t.Context(), raise.Alarm, alarm.Action{Kind: alarm.Snoozed, Actor: "anna", Note: "electrode", For: 10 * time.Minute}, began); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +124,10 @@ func TestSnoozedAlarmCallsAgainAtItsEnd(t *testing.T) {
 		after time.Duration
 		ended int
 		raise int
-	}{{9*time.Minute + 59*time.Second, 0, 0}, {10 * time.Minute, 1, 0}, {10*time.Minute + 59*time.Second, 0, 0}, {11 * time.Minute, 0, 1}} {
+	}{
+		{9*time.Minute + 59*time.Second, 0, 0}, {10 * time.Minute, 1, 0}, {10*time.Minute + 59*time.Second, 0, 0}, {11 * time.Minute, 0, 1},
+		{12*time.Minute + 59*time.Second, 0, 0}, {13 * time.Minute, 0, 1},
+	} {
 		ended, err := store.Expire(t.Context(), began.Add(step.after))
 		if err != nil {
 			t.Fatal(err)
@@ -131,6 +140,7 @@ func TestSnoozedAlarmCallsAgainAtItsEnd(t *testing.T) {
 			t.Errorf("after %s: %d snoozes ended and %d escalated, want %d and %d", step.after, ended, escalated, step.ended, step.raise)
 		}
 	}
+	pgtest.WantRows(t, pool, `SELECT string_agg(tier::text, ' ' ORDER BY version) FROM alarm_events WHERE kind = 'escalated'`, "1 2 1 2")
 	foldAll(t, store)
 }
 

@@ -40,7 +40,7 @@ WITH due AS MATERIALIZED (
 ),
 ended AS (
     UPDATE alarms AS a
-       SET version = a.version + 1, snoozed_by = NULL, snoozed_until = NULL
+       SET version = a.version + 1, snoozed_by = NULL, snoozed_until = NULL, tier = 0
       FROM due
      WHERE a.alarm_id = due.alarm_id
     RETURNING a.alarm_id, a.version)
