@@ -61,7 +61,7 @@ func (a *Alarm) begin(e *Event) {
 		a.unacknowledge()
 		a.unsnooze()
 	}
-	if e.Kind == Reopened && !a.Acknowledged(e.At) {
+	if e.Kind == Reopened { // its end was told, so whoever acknowledged it before does not know of this
 		a.unacknowledge()
 	}
 	a.escalate(e)

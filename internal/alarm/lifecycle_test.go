@@ -200,22 +200,24 @@ func TestReopenedAlarmIsTheSameAgain(t *testing.T) {
 	if l.ID != id || l.Recurrences != 1 || l.RaisedAt != noon || l.ActiveSince != after(9) || l.Peak != 195 || l.Value != 190 {
 		t.Errorf("reopened: %+v", l.Alarm)
 	}
-	if !l.Acknowledged(after(9)) || l.Acknowledged(after(16)) {
-		t.Error("the acknowledgement of 12:01 does not last until 12:16")
+	if l.Acknowledged(after(9)) {
+		t.Error("the acknowledgement of the episode that ended lasts on: nobody is called")
 	}
+	l.must(alarm.Event{Kind: alarm.Cleared, At: after(10)})
+	l.wantPhase(alarm.Latched) // this episode must be seen as well
 }
 
-// An acknowledgement that ended before the condition came back does not count for it: its end must be seen.
-func TestReopenedAlarmNeedsAnAcknowledgementThatIsInForce(t *testing.T) {
+// While it is open, a recurrence leaves the acknowledgement alone.
+func TestRecurrenceKeepsTheAcknowledgement(t *testing.T) {
 	t.Parallel()
 	l := begin(t, alarm.High)
 	if err := l.act(alarm.Action{Kind: alarm.Acknowledged}, after(1)); err != nil {
 		t.Fatal(err)
 	}
-	l.must(alarm.Event{Kind: alarm.Cleared, At: after(15)})
-	l.must(alarm.Event{Kind: alarm.Reopened, At: after(20), Priority: alarm.High})
-	l.must(alarm.Event{Kind: alarm.Cleared, At: after(21)})
-	l.wantPhase(alarm.Latched)
+	l.must(alarm.Event{Kind: alarm.Recurred, At: after(2), Priority: alarm.High})
+	if !l.Acknowledged(after(15)) || l.Acknowledged(after(16)) {
+		t.Error("the acknowledgement of 12:01 does not last until 12:16")
+	}
 }
 
 func TestRecurrenceOfALatchedAlarmIsCounted(t *testing.T) {

@@ -35,8 +35,7 @@ target AS MATERIALIZED (
     SELECT t.event_id, t.new_id, t.subject, t.condition, t.kind, t.priority, t.at, t.since, t.opens, t.kafka_offset, t.detail,
            nullif(t.value, 0) AS value, nullif(t.peak, 0) AS peak, nullif(t.bound, 0) AS bound,
            held AS held, held.alarm_id IS NOT NULL AS known,
-           t.kind = 'worsened' OR (t.opens AND t.priority > held.priority) AS worse,
-           held.acknowledged_at IS NOT NULL AND (held.acknowledged_until IS NULL OR held.acknowledged_until > t.at) AS acknowledged
+           t.kind = 'worsened' OR (t.opens AND t.priority > held.priority) AS worse
       FROM transition AS t
       LEFT JOIN LATERAL (
            SELECT candidate.*
@@ -58,7 +57,7 @@ next AS MATERIALIZED (
            coalesce((held).alarm_id, new_id) AS alarm_id,
            coalesce((held).version, 0) + 1 AS version,
            CASE WHEN NOT opens THEN kind WHEN NOT known THEN 'raised' WHEN (held).closed_at IS NULL THEN 'recurred' ELSE 'reopened' END AS event_kind,
-           worse OR (opens AND (held).closed_at IS NOT NULL AND NOT acknowledged) AS unacknowledge,
+           worse OR (opens AND (held).closed_at IS NOT NULL) AS unacknowledge,
            opens AND NOT coalesce((held).active, false) AS begins,
            CASE WHEN opens OR kind = 'worsened' THEN greatest((held).priority, priority) ELSE (held).priority END AS next_priority
       FROM target

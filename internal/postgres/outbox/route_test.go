@@ -62,6 +62,23 @@ func TestNothingFollowsAnAcknowledgement(t *testing.T) {
 	pgtest.WantRows(t, f.pool, `SELECT count(*) FROM notification_queue`, "0")
 }
 
+// Who was told of the end must hear that it was not the end, though the acknowledgement would last longer.
+func TestReopenedAlarmCallsAgain(t *testing.T) {
+	t.Parallel()
+	f := withAlarm(t)
+	f.wantSent("ward", "raised: raised")
+	f.acknowledge("CUST_00001")
+	f.apply(f.transition("CUST_00001", alarm.Cleared, alarm.High))
+	f.settle()
+	f.wantSent("ward", "cleared: acknowledged cleared")
+	f.apply(f.transition("CUST_00001", alarm.Reopened, alarm.High))
+	f.settle()
+	f.wantSent("ward", "reopened: reopened")
+	f.escalate(time.Minute, 1)
+	f.settle()
+	f.wantSent("doctor", "escalated: escalated")
+}
+
 func TestStormIsToldInDigests(t *testing.T) {
 	t.Parallel()
 	const customers = 10_000
