@@ -139,7 +139,7 @@ type notifyRetry struct {
 	Destination string `placeholder:"NAME" help:"All of a destination that were given up; it is enabled again."`
 }
 
-// Validate wants one of both.
+// Validate requires exactly one of the two.
 func (c *notifyRetry) Validate() error {
 	if (c.ID == "") == (c.Destination == "") {
 		return errors.New("want the id of a delivery, or --destination")

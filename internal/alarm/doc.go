@@ -1,8 +1,11 @@
-// Package alarm is the lifecycle of an alarm: a condition of a subject that a person must look at. It holds the
-// vocabulary, the state of an alarm, and Fold, which turns a state and an event into the next state.
+// Package alarm is the life of an alarm: a condition of a customer, or of the fleet, that a person must look at. It defines the
+// events, the state of an alarm, and Fold, which turns a state and an event into the next state.
 //
-// It refuses to read a clock, to do I/O and to decide when a condition holds: internal/detect decides that, and
-// internal/postgres/alarmstore stores what Fold decides. Everything here is a value; nothing is shared.
+// It refuses an event that the state does not allow, and an action without an actor. It reads no clock and does no I/O, and it does not
+// decide when a condition holds: internal/detect decides that for each reading, and Detected translates its transitions.
+// internal/postgres/alarmstore stores what Fold returns, in the transaction of the readings or of the action.
+//
+// All values may be copied, and functions may be called from any goroutine; an Alarm itself has no lock.
 //
 // An alarm's state follows from its columns, and its columns from its events. The version is the number of its events.
 //

@@ -18,7 +18,7 @@ import (
 	"heartbeat/internal/suggest"
 )
 
-// AlarmStore lists alarms and acts on them. A refusal is an *alarm.Error.
+// AlarmStore lists alarms and acts on them. What it refuses it answers with an *alarm.Error.
 type AlarmStore interface {
 	List(ctx context.Context, query alarm.Query, now time.Time) ([]alarm.Alarm, error)
 	Alarm(ctx context.Context, id alarm.ID) (alarm.Alarm, error)
@@ -26,7 +26,7 @@ type AlarmStore interface {
 	Act(ctx context.Context, id alarm.ID, action alarm.Action, now time.Time) (alarm.Alarm, error)
 }
 
-// LimitStore lists and changes the limits by which readings are judged. A refusal is an *alarm.Error.
+// LimitStore lists and changes the limits by which readings are judged. What it refuses it answers with an *alarm.Error.
 type LimitStore interface {
 	Limits(ctx context.Context, query alarm.LimitQuery, now time.Time) ([]alarm.Limit, error)
 	SetLimit(ctx context.Context, limit alarm.Limit) (alarm.Limit, error)
@@ -42,7 +42,7 @@ type API struct {
 	Logger *slog.Logger
 }
 
-// Problem says what a refusal means to a client; nil for any other error.
+// Problem returns what a client is told of an *alarm.Error, and nil for any other error.
 func Problem(err error) *httpserver.Problem {
 	if refused, ok := errors.AsType[*alarm.Error](err); ok {
 		return httpserver.NewProblem(httpserver.Code(refused.Code), "%s", refused.Detail)

@@ -133,7 +133,7 @@ var errCaughtUp = errors.New("caught up")
 
 func newConsumer(client *kafka.Client, instance instanceid.ID, options ConsumeOptions, pool *postgres.Pool, limits *alarmstore.LimitCache, meter *pipeline.Meter, logger *slog.Logger) (*consumer.Consumer, error) {
 	store := ingest.NewStore(pool, owner())
-	// A consumer that imports history is behind all the time, and nobody waits for those readings.
+	// A consumer that imports history is always behind, so silence and lag would say nothing.
 	watch := !options.NoDetection && !options.Background && !options.UntilCaughtUp
 	detection := &pipeline.Detection{Settings: detect.DefaultSettings(), Limits: limits, Store: store, Watch: watch}
 	if options.NoDetection {

@@ -48,8 +48,8 @@ func Sleep(ctx context.Context, duration time.Duration) error {
 	}
 }
 
-// Repeat calls work at once and then after each interval until the context ends. After work that took long the pause is its
-// duration times the factor, where that is longer: a slow server gets the rest of the time for others.
+// Repeat calls work at once and then after each interval until the context ends. Where the duration of the work times the factor is
+// longer than the interval, the pause is that long: a slow server has time for others.
 func Repeat(ctx context.Context, interval time.Duration, factor int, work func()) {
 	for ctx.Err() == nil {
 		began := time.Now()

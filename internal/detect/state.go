@@ -104,9 +104,9 @@ func (s *State) Episode(c Condition) (e Episode, ok bool) {
 	return Episode{Active: true, Priority: phase.priority(c), Peak: heartbeat.BPM(peak)}, true
 }
 
-// SetEpisode makes the alarm of a condition what e says, the zero Episode is none. It is for a state whose readings Kafka no
-// longer has: the open alarms in the database are then the better witness. A run in progress starts over, unless there is no
-// active alarm before and after.
+// SetEpisode sets the alarm of a condition; the zero Episode is none. It is for a state whose readings Kafka no longer has: then the
+// database knows which alarms are open, and the state does not. A run in progress starts over, unless no alarm is active before and
+// after.
 func (s *State) SetEpisode(c Condition, e Episode) {
 	cleared, now := uint32(0), idle
 	switch {

@@ -1,9 +1,11 @@
-// Package dotenv reads the settings in a .env file as Docker Compose reads the same file, by its own parser.
+// Package dotenv reads the settings in a .env file with Docker Compose's own parser, so that both read the same file in the same way.
 //
-// It refuses what cannot be read the same way twice: an error names the file and the line and never shows what the line
-// holds, because most of these files hold passwords. A reference to a variable that is not set is an error, where Compose
-// warns and leaves it out: in a password it is a dollar sign that should have been quoted. Load changes the environment of the
-// process, so it is called once, at the start. It is not on the path of a reading.
+// It refuses a reference to a variable that is not set, where Compose warns and leaves it out: in a password it is a dollar sign that
+// should have been quoted. It also refuses text that is not UTF-8, and lines and files that are too large. An error names the file and
+// the line and never shows what the line holds, because most of these files hold passwords.
+//
+// Load changes the environment of the process, so cmd/heartbeat calls it once, at its start, before it reads flags. It is not on the path of
+// a reading.
 package dotenv
 
 import (

@@ -132,7 +132,7 @@ func (w *fleetWorker) customer(ctx context.Context, number int) error {
 	w.episodes = w.episodes[:0]
 	options := w.fleet.population(number)
 	options.Truth = func(e simulate.Episode) {
-		if e.Customer != 0 { // an outage is nobody's own
+		if e.Customer != 0 { // 0: an outage, which belongs to no customer
 			w.episodes = append(w.episodes, e)
 		}
 	}

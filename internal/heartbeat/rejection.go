@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Reason is the stable code of why a record is not a reading.
+// Reason is the stable code that says why a record is not a reading.
 type Reason string
 
 // The reasons, in the order in which they are looked for: a record has the first that applies.

@@ -102,7 +102,7 @@ func load(path string, withValues bool, logger *slog.Logger) (*settings, error) 
 	return &settings{file, notify.NewRouter(file), words, senders}, destination.CheckWatchdog(file.Watchdog)
 }
 
-// Check refuses a file that a notifier would refuse, with its secrets.
+// Check returns why a notifier would refuse a file or a secret that it names.
 func Check(path string, logger *slog.Logger) error {
 	_, err := load(path, false, logger)
 	return err

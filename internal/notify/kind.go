@@ -30,7 +30,7 @@ type Log struct{}
 // Webhook posts messages as Standard Webhooks.
 type Webhook struct {
 	URL     Address  `yaml:"url"`
-	Secrets []Secret `yaml:"secrets"` // the first signs; with several, each does, while a key is exchanged
+	Secrets []Secret `yaml:"secrets"` // several while a key is replaced: each signs
 	Dial    `yaml:",inline"`
 }
 

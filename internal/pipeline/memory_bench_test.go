@@ -13,7 +13,7 @@ import (
 	"heartbeat/internal/heartbeat"
 )
 
-// unknownCustomers is a store that has no states and no alarms. Nobody looks for silence.
+// unknownCustomers is a store that has no states and no alarms. Silence is not looked for.
 type unknownCustomers struct {
 	nowhere
 	SilenceStore

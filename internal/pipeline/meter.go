@@ -139,7 +139,7 @@ func (m *Meter) state(partition Partition, state State, cause error) {
 	m.metrics.retries.WithLabelValues(string(state)).Inc()
 }
 
-// withoutRepeated leaves out transitions of the fleet's alarms that another partition has told: the database has taken one of them.
+// withoutRepeated drops transitions of the fleet's alarms that another partition has announced: the database stores each once.
 func (m *Meter) withoutRepeated(transitions []alarm.Transition) []alarm.Transition {
 	if !slices.ContainsFunc(transitions, func(t alarm.Transition) bool { return t.Condition.OfFleet() }) {
 		return transitions

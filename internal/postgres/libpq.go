@@ -77,7 +77,7 @@ func blame(address string) error {
 	return nil
 }
 
-// keywords returns which keywords an address gives, so that the environment does not.
+// keywords returns the keywords that an address gives: their environment variables do not count.
 func keywords(address string) map[string]bool {
 	given := map[string]bool{}
 	parsed, err := url.Parse(address)

@@ -1,4 +1,4 @@
-// Package process runs a server as a child process that does not outlive its parent unnoticed.
+// Package process runs a server as a child process, and ends it in order or with its parent.
 //
 // A child gets a process group of its own, so that Ctrl-C in a terminal reaches the parent alone and the parent
 // stops its children in its own order. On Linux the kernel signals the child when the parent dies, however it dies;

@@ -7,7 +7,7 @@ package readmodel
 
 import "time"
 
-// Totals are the figures over the wall.
+// Totals are the figures above the wall of customers.
 type Totals struct {
 	Valid           int64 `json:"valid_records"`
 	Anomalies       int64 `json:"anomaly_records"`

@@ -6,8 +6,8 @@ import (
 	"heartbeat/internal/detect"
 )
 
-// maxStep is the longest time that passes at once. A longer one between two readings, or between two answers of the broker, says
-// that nobody looked, not that nobody was heard. Source: alarms.md §5.
+// maxStep is the longest time that counts at once. A longer gap between two readings, or between two answers of the broker, says that
+// the consumer did not look, not that the customers were silent. Source: alarms.md §5.
 const maxStep = 10 * time.Second
 
 // Clock is the lit clock of a partition. It follows the newest Kafka timestamp stored, without steps of more than maxStep. It

@@ -43,8 +43,8 @@ func (w *Watch) Add(limit time.Duration, phase Phase) {
 	w.Restore(len(w.entries)-1, limit, phase)
 }
 
-// Restore sets what was stored of a customer, as if it were heard now: how long it was silent while nobody looked is unknown. One
-// that is held back has turned silent.
+// Restore sets what was stored of a customer, as if it were heard now: how long it was silent while no consumer ran is unknown. A
+// customer that is held back counts as having turned silent.
 func (w *Watch) Restore(slot int, limit time.Duration, phase Phase) {
 	w.entries[slot].phase = phase
 	w.hear(slot, limit)

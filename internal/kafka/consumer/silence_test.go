@@ -52,8 +52,8 @@ func (forgetful) Report(_ context.Context, _ pipeline.Claim, report silence.Repo
 	return silence.Fleet{Report: report}, nil
 }
 
-// beat produces a reading of each customer each five seconds, to the partition of its number.
-func (b *bubble) beat(length time.Duration, customers ...heartbeat.CustomerID) {
+// report produces a reading of each customer each five seconds, to the partition of its number.
+func (b *bubble) report(length time.Duration, customers ...heartbeat.CustomerID) {
 	for end := time.Now().Add(length); time.Now().Before(end); time.Sleep(5 * time.Second) {
 		for _, customer := range customers {
 			event := heartbeat.Event{Customer: customer, Rate: heartbeat.BPM(70 + time.Now().Unix()/5%5), Time: time.Now()}
@@ -87,22 +87,22 @@ func TestSilenceFollowsTheBroker(t *testing.T) {
 		b.detection = &pipeline.Detection{Settings: detect.DefaultSettings(), Limits: forgetful{limits}, Store: forgetful{limits}, Watch: true}
 		stop := b.consumeAs(consumer.Config{Watch: true}, slog.New(slog.DiscardHandler))
 		defer stop()
-		b.beat(3*time.Minute, 1, 2)
+		b.report(3*time.Minute, 1, 2)
 		b.wantSilent("all are heard")
 
 		away := b.cluster.Fault(kfake.Fault{
 			Topic: topic, Partitions: []int32{1}, Keys: []kmsg.Key{kmsg.ListOffsets, kmsg.Produce}, Err: kerr.LeaderNotAvailable, Count: -1,
 		})
-		b.beat(10*time.Minute, 1, 2)
+		b.report(10*time.Minute, 1, 2)
 		b.wantSilent("the broker of partition 1 is away")
 		away.Remove()
-		b.beat(2*time.Minute, 1, 2)
+		b.report(2*time.Minute, 1, 2)
 		b.wantSilent("it is back")
 
-		b.beat(64*time.Second, 2)
+		b.report(64*time.Second, 2)
 		time.Sleep(3 * time.Second) // customer 1 was last heard 5 s before
 		b.wantSilent("customer 1 has stopped", "CUST_00001 silent raised")
-		b.beat(5*time.Second, 1, 2)
+		b.report(5*time.Second, 1, 2)
 		time.Sleep(time.Second)
 		b.wantSilent("customer 1 is back", "CUST_00001 silent raised", "CUST_00001 silent cleared")
 	})

@@ -164,8 +164,8 @@ func (p *Publisher) Abandon() { p.deadline.end() }
 // follow.
 func (p *Publisher) Close() {
 	if p.library.Flush(p.deadline.life) != nil {
-		// Abandoned. The library would still wait for answers to what is on the wire; nothing is sent after this that
-		// an unknown outcome could harm.
+		// The time is over. The library would still wait for answers to requests on the wire. Their outcome may stay unknown,
+		// because nothing is sent after them.
 		p.library.UnsafeAbortBufferedRecords()
 		_ = p.library.Flush(context.Background())
 	}

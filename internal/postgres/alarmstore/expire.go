@@ -49,10 +49,10 @@ SELECT gen_random_uuid(), alarm_id, version, 'snooze_ended', $1
   FROM ended`
 )
 
-// Expire writes down that acknowledgements and snoozes are over, so that people are called again, and returns how many. Notifiers
-// alone call it. Where none runs, nobody would be called; whoever reads an alarm compares the time with its columns. Each
-// statement is a transaction of its own and skips what is locked, so any number of processes may call it: none ends the same one twice. Now is
-// the database's clock, as Now returns it.
+// Expire records that acknowledgements and snoozes have ended, so that people are called again, and returns how many. Only notifiers
+// call it: without a notifier there is no call to make, and readers of an alarm compare its columns with the time. Each statement is a
+// transaction of its own and skips locked rows, so any number of processes may call it, and none ends the same one twice. Now is the
+// database's clock, as Now returns it.
 func (s *Store) Expire(ctx context.Context, now time.Time) (count int, err error) {
 	now = now.UTC().Truncate(time.Microsecond)
 	over := false

@@ -11,7 +11,7 @@ import (
 	"heartbeat/internal/postgres/pgtest"
 )
 
-// down is an attempt that no receiver has taken, unknown one of which nobody knows.
+// The outcomes of attempts: no receiver was reached; it refused the message; it may have taken it.
 var (
 	down    = outbox.Attempt{Error: "connection refused", Untaken: true}
 	refused = outbox.Attempt{Code: 503, Error: "the receiver answered 503", Untaken: true}

@@ -41,21 +41,21 @@ func newReindexFixture(t *testing.T) *reindexFixture {
 // readings come in the order of time, from 100 customers in turn.
 const fillSQL = `
 WITH reading AS (
-     SELECT format('CUST_%s', to_char(customer, 'FM00000')) AS customer, $1::timestamptz + beat * interval '2 seconds' AS at,
-            $2 + 100 * beat + customer AS number
-       FROM generate_series(0, $3 - 1) AS beat, generate_series(1, 100) AS customer
-      ORDER BY beat, customer),
+     SELECT format('CUST_%s', to_char(customer, 'FM00000')) AS customer, $1::timestamptz + round * interval '2 seconds' AS at,
+            $2 + 100 * round + customer AS number
+       FROM generate_series(0, $3 - 1) AS round, generate_series(1, 100) AS customer
+      ORDER BY round, customer),
      records AS (
      INSERT INTO heartbeat_records (customer_id, heart_rate, event_timestamp, kafka_topic, kafka_partition, kafka_offset)
      SELECT customer, 40 + number % 100, at, 'heartbeat-events', 0, number FROM reading)
 INSERT INTO heartbeat_anomalies (customer_id, heart_rate, anomaly_type, event_timestamp, kafka_topic, kafka_partition, kafka_offset, raw_message)
 SELECT customer, 200, 'TACHYCARDIA', at, 'heartbeat-events', 0, number, '{}' FROM reading WHERE number % 50 = 0`
 
-// fill stores a hundred readings for each beat of an hour.
-func (p *reindexFixture) fill(hour time.Time, beats int) {
+// fill stores a hundred readings at each time of an hour.
+func (p *reindexFixture) fill(hour time.Time, rounds int) {
 	p.t.Helper()
-	pgtest.Exec(p.t, p.pool, fillSQL, hour, p.offset, beats)
-	p.offset += 100 * beats
+	pgtest.Exec(p.t, p.pool, fillSQL, hour, p.offset, rounds)
+	p.offset += 100 * rounds
 }
 
 func (p *reindexFixture) mustReindex() {

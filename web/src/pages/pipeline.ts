@@ -52,7 +52,7 @@ function showPartitions(section: HTMLElement, status: PipelineStatus, { feed }: 
     rows.push(["All", "", "", "", "", "", count(status.lag), rate(status.stored_per_second), total((p) => p.stored), total((p) => p.anomalies),
       total((p) => p.dead_lettered), total((p) => p.skipped), total((p) => p.lost), unaccounted(status.unaccounted)]);
   }
-  // Someone may be in the middle of scrolling or selecting: the section stays, its table is exchanged.
+  // Someone may be in the middle of scrolling or selecting: the section stays, and its table is replaced.
   const table = grid("Partitions", ["Log", "Owner", "Progress", "Partition", "Next offset", "End offset", "Lag", "Offsets/s",
     "Records", "Anomalies", "Dead letters", "Skipped", "Lost", "Unaccounted"], rows, 3);
   const left = section.querySelector(".scroll-x")?.scrollLeft ?? 0;

@@ -15,7 +15,7 @@ import { CONDITIONS, PRIORITY_TEXT, comparison, openAlarm, peakText, statusOf, s
 export function oneAlarm(root: HTMLElement, context: Context, id: string): void {
   const { feed, clock, signal } = context;
   const head = h("div", { class: "vital vital-alarm" });
-  const pairs = h("dl", { class: "pairs panel facts" });
+  const pairs = h("dl", { class: "pairs panel alarm-details" });
   const history = h("div", {});
   const error = h("p", { class: "error", role: "alert" });
   let alarm: OpenAlarm | undefined;
@@ -33,7 +33,7 @@ export function oneAlarm(root: HTMLElement, context: Context, id: string): void 
       peakText(alarm) && h("span", { class: "vital-state muted" }, peakText(alarm)),
       h("b", { class: "vital-state" }, statusText(alarm, feed.now, clock)));
     const until = alarm.cleared_at ? Date.parse(alarm.cleared_at) : feed.now;
-    const facts: readonly (readonly [string, string | undefined])[] = [
+    const details: readonly (readonly [string, string | undefined])[] = [
       ["Condition began", clock.date(alarm.onset_at)],
       ["Raised", clock.date(alarm.raised_at)],
       ["Raised last", alarm.recurrences ? `${clock.date(alarm.active_since)}, ${alarm.recurrences + 1} times in all` : undefined],
@@ -42,7 +42,7 @@ export function oneAlarm(root: HTMLElement, context: Context, id: string): void 
       ["Assigned to", alarm.assigned_to],
       ["Last note", alarm.note],
     ];
-    replace(pairs, ...facts.flatMap(([name, text]) => (text ? [h("dt", {}, name), h("dd", {}, text)] : [])));
+    replace(pairs, ...details.flatMap(([name, text]) => (text ? [h("dt", {}, name), h("dd", {}, text)] : [])));
     buttons.show();
   };
   const load = async (): Promise<void> => {
