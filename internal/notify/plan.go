@@ -149,14 +149,34 @@ func (p *planner) groups(entries []Entry) {
 	}
 }
 
+// counted returns the incident of a storm with the alarms that the destination is to be told of in it, and how many of those nobody has
+// answered. What it was told of is counted already.
+func (g *group) counted() (incident Incident, unanswered int) {
+	incident = g.incident
+	var untold []Entry
+	for i := range g.entries {
+		if told := g.entries[i].incident; told.ID != uuid.Nil {
+			incident.Open, incident.Left = max(incident.Open, told.Open), max(incident.Left, told.Left)
+		} else {
+			untold = append(untold, g.entries[i])
+		}
+	}
+	open, unanswered := count(untold)
+	incident.Open, incident.Left = incident.Open+open, incident.Left+unanswered
+	return incident, unanswered
+}
+
 // make makes the message of a group. One that changes nothing about the incident of a storm is not made.
 func (p *planner) make(g *group) {
 	message := messageOf(g.entries, p.now)
-	message.Incident, message.Storm = g.incident, g.digest
+	unanswered := 0 // of the untold
+	if message.Storm = g.digest; g.incident.ID != uuid.Nil {
+		message.Incident, unanswered = g.counted()
+	}
 	for i := range g.entries {
 		p.Withdrawn = append(p.Withdrawn, g.entries[i].messages...)
 	}
-	if g.incident.ID != uuid.Nil && !message.Calls() && g.incident.Left > 0 {
+	if !message.Calls() && message.Incident.Left > 0 && unanswered == 0 {
 		p.Done = append(p.Done, message.Items...)
 		return
 	}

@@ -208,6 +208,16 @@ func TestDestinationWithIncidentsGetsAMessageForEach(t *testing.T) {
 	if words(planned.Messages) != "digest B[raised] C[raised]; escalated A[escalated]" || planned.Messages[0].Key() != storm.ID || planned.After.Messages != 3 {
 		t.Errorf("in a storm messages are %q, want A by itself and the others together", words(planned.Messages))
 	}
+	// One that comes and goes between two digests changes nothing about the others; one that ended unseen must be counted with them.
+	sent.Storm, sent.StormIncident.Open, sent.StormIncident.Left = true, 7, 7
+	pending = items(alarm.Medium, noon, "A raised", "A cleared")
+	if planned := notify.Plan(sent, pending, noon.Add(time.Hour)); len(planned.Messages) != 0 || len(planned.Done) != 2 {
+		t.Errorf("messages are %q, want none beside 7 alarms that nobody has answered", words(planned.Messages))
+	}
+	pending[1].Alarm.Open = true // latched
+	if planned := notify.Plan(sent, pending, noon.Add(time.Hour)); len(planned.Messages) != 1 || planned.Messages[0].Incident.Left != 8 || planned.Messages[0].State() != notify.Triggered {
+		t.Errorf("messages are %+v, want one that triggers", planned.Messages)
+	}
 	for left, want := range map[int]string{1: "", 0: "cleared A[cleared]"} {
 		pending = items(alarm.High, noon, "A cleared")
 		pending[0].Told, pending[0].Incident = true, notify.Incident{ID: storm.ID, Open: left, Left: left}

@@ -98,8 +98,28 @@ SELECT d.storm, coalesce(d.digest_at, '0001-01-01Z'), coalesce(d.planned_at, '00
 	if sent.StormIncident.ID = uuid.New(); sent.Storm && incident != nil {
 		sent.StormIncident.ID = *incident
 	}
-	return sent, disabled, plannedAt, nil
+	if sent.Storm && sent.Incidents {
+		err = p.tx.QueryRow(ctx, `WITH `+incidentSQL+`
+SELECT coalesce(max(open), 0), coalesce(max("left"), 0) FROM incident WHERE incident = @incident`, pgx.NamedArgs{
+			"destination": destination, "now": p.now, "incident": sent.StormIncident.ID,
+		}).Scan(&sent.StormIncident.Open, &sent.StormIncident.Left)
+	}
+	return sent, disabled, plannedAt, err
 }
+
+// incidentSQL counts the alarms of each incident of a storm: those that the destination was told of in it, and those in its messages.
+const incidentSQL = `
+incident AS MATERIALIZED (
+    SELECT i.incident, count(*) AS open, count(*) FILTER (WHERE ` + unanswered + `) AS "left"
+      FROM (SELECT alarm_id, incident FROM notification_told WHERE destination = @destination AND incident IS NOT NULL
+             UNION
+            SELECT q.alarm_id, d.incident
+              FROM notification_queue AS q JOIN deliveries AS d USING (delivery_id)
+             WHERE q.destination = @destination AND d.incident IS NOT NULL) AS i
+      JOIN alarms AS a USING (alarm_id)
+     WHERE a.closed_at IS NULL
+     GROUP BY i.incident
+)`
 
 // pending reads what waits for a destination: in no message, or in one that no receiver has taken and that is not leased.
 func (p *pass) pending(ctx context.Context, destination string) ([]notify.Item, error) {
@@ -109,18 +129,7 @@ WITH untaken AS MATERIALIZED (
       FROM deliveries
      WHERE destination = @destination AND state = 'pending' AND refused = attempts AND (leased_until IS NULL OR leased_until <= @now)
        FOR UPDATE SKIP LOCKED
-),
-incident AS MATERIALIZED (
-    SELECT i.incident, count(*) AS open, count(*) FILTER (WHERE `+unanswered+`) AS "left"
-      FROM (SELECT alarm_id, incident FROM notification_told WHERE destination = @destination AND incident IS NOT NULL
-             UNION
-            SELECT q.alarm_id, d.incident
-              FROM notification_queue AS q JOIN deliveries AS d USING (delivery_id)
-             WHERE q.destination = @destination AND d.incident IS NOT NULL) AS i
-      JOIN alarms AS a USING (alarm_id)
-     WHERE a.closed_at IS NULL
-     GROUP BY i.incident
-)
+),`+incidentSQL+`
 SELECT q.item_id, q.queued_at, q.kind, q.version, q.tier, q.at, q.undelivered_to, coalesce(untaken.delivery_id, @none),
        told.alarm_id IS NOT NULL, coalesce(told.incident, @none), coalesce(incident.open, 0), coalesce(incident."left", 0),`+alarmColumns+`
   FROM notification_queue AS q

@@ -209,16 +209,70 @@ func (i *incidents) count(state string) (count int) {
 	return count
 }
 
-// Each alarm is an incident of its own, those of a storm are one; each ends with its alarms.
-func TestStormIsOneIncidentThatEndsWithItsAlarms(t *testing.T) {
-	t.Parallel()
+// newIncidents returns what a PagerDuty shows that every alarm is routed to.
+func newIncidents(t *testing.T) *incidents {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
 	if err := os.WriteFile(path, []byte(strings.Repeat("k", 32)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	i := &incidents{states: map[string]string{}, fixture: newFixture(t, `
+	return &incidents{states: map[string]string{}, fixture: newFixture(t, `
 destinations: {duty: {pagerduty: {routing_key: {file: `+path+`}}}}
 routes: [{to: [duty]}]`)}
+}
+
+// An alarm that comes and goes between two digests must not resolve the incident of the others, and one that ends unseen keeps it.
+func TestIncidentOfAStormLastsAsLongAsOneOfItsAlarms(t *testing.T) {
+	t.Parallel()
+	i := newIncidents(t)
+	var customers []string
+	for n := range 12 {
+		customers = append(customers, fmt.Sprintf("CUST_1%04d", n))
+	}
+	i.raise(customers...)
+	i.settle(4, 5*time.Second)
+	want := func(state string) {
+		t.Helper()
+		if len(i.states) != 1 || i.count(state) != 1 {
+			t.Fatalf("incidents are %v, want one, state %s", i.states, state)
+		}
+	}
+	want("trigger")
+	comesAndGoes := func(customer string, priority alarm.Priority) {
+		t.Helper()
+		i.apply(i.transition(customer, alarm.Raised, priority))
+		i.apply(i.transition(customer, alarm.Cleared, priority))
+		i.settle(4, 80*time.Second)
+	}
+	comesAndGoes("CUST_20001", alarm.Medium)
+	want("trigger")
+	for _, customer := range customers {
+		i.acknowledge(customer)
+	}
+	i.raise("CUST_30001", "CUST_30002", "CUST_30003", "CUST_30004", "CUST_30005") // so that the storm goes on
+	for n := range 5 {
+		i.acknowledge(fmt.Sprintf("CUST_3000%d", n+1))
+	}
+	i.settle(2, 5*time.Second)
+	comesAndGoes("CUST_20002", alarm.Medium)
+	want("acknowledge")
+	comesAndGoes("CUST_20003", alarm.High)
+	want("trigger")
+	for _, customer := range append(customers, "CUST_30001", "CUST_30002", "CUST_30003", "CUST_30004", "CUST_30005") {
+		i.apply(i.transition(customer, alarm.Cleared, alarm.High))
+	}
+	i.settle(30, 20*time.Second)
+	want("trigger")
+	i.acknowledge("CUST_20003") // which closes it
+	i.settle(30, 20*time.Second)
+	want("resolve")
+	pgtest.WantRows(t, i.pool, `SELECT count(*) FROM notification_queue`, "0")
+}
+
+// Each alarm is an incident of its own, those of a storm are one; each ends with its alarms.
+func TestStormIsOneIncidentThatEndsWithItsAlarms(t *testing.T) {
+	t.Parallel()
+	i := newIncidents(t)
 	i.raise("CUST_00001", "CUST_00002")
 	i.settle(2, 2*time.Second)
 	if i.count("trigger") != 2 {
