@@ -27,7 +27,8 @@ type Encoder interface {
 const (
 	// maxEvents bounds the events of one pass.
 	maxEvents = 20_000
-	// maxAge is the age from which an event calls no one: a notifier that starts after a week must not send the week.
+	// maxAge is the age from which an event calls no one: a notifier that starts after a week must not send the week. Whoever was
+	// called is told of the end at any age.
 	maxAge = 24 * time.Hour
 )
 
@@ -35,7 +36,7 @@ const (
 type Routed struct {
 	Events     int  // marked as routed
 	Messages   int  // made
-	Passed     int  // events that were too old to be reported
+	Passed     int  // calls that were too old to be reported
 	FailedOver int  // alarms of which the next tier was told, because a destination could not be reached
 	Busy       bool // another process is routing: nothing was done, and whether that one succeeds is not known
 }
@@ -135,17 +136,14 @@ func (p *pass) insert(ctx context.Context, events []unrouted) error {
 		var queued, states batch
 		for i := range events {
 			e := &events[i]
-			if p.now.Sub(e.recorded) > maxAge {
-				if calling {
-					p.routed.Passed++
-				}
-				continue
-			}
 			names, calls := p.router.Route(&e.Event, p.now)
-			if calls != calling || !notify.Reports(&e.Event) {
+			switch {
+			case calls != calling || !notify.Reports(&e.Event):
 				continue
-			}
-			if !calls {
+			case calls && p.now.Sub(e.recorded) > maxAge:
+				p.routed.Passed++
+				continue
+			case !calls:
 				names = []string{""}
 			}
 			for _, name := range names {

@@ -123,6 +123,22 @@ func TestStormIsToldInDigests(t *testing.T) {
 	}
 }
 
+// A notifier that starts late calls nobody, and tells whoever was called that it is over.
+func TestOldEventsCallNobodyButEndWhatWasTold(t *testing.T) {
+	t.Parallel()
+	f := withAlarm(t)
+	f.wantSent("ward", "raised: raised")
+	f.raise("CUST_00002")
+	f.apply(f.transition("CUST_00001", alarm.Cleared, alarm.High), f.transition("CUST_00002", alarm.Cleared, alarm.High))
+	f.now = f.now.Add(25 * time.Hour)
+	if routed := f.pass(0); routed.Passed != 1 || routed.Events != 3 {
+		t.Errorf("%+v, want one call of three events passed over", routed)
+	}
+	f.pass(2 * time.Second)
+	f.wantSent("ward", "cleared: cleared")
+	pgtest.WantRows(t, f.pool, `SELECT count(*) FROM notification_queue`, "0")
+}
+
 func TestHistoryTakesTheMarkOnceAndNothingElse(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, twoTiers)
