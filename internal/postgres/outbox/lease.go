@@ -81,6 +81,25 @@ UPDATE deliveries
        leased_until = NULL, leased_by = NULL, code = nullif(@code::integer, 0), error = @error, refused = refused + @untaken::boolean::integer
  WHERE delivery_id = @id AND state = 'pending' AND leased_by = @owner AND attempts = @attempts`
 
+// endSQL queues the end of alarms for a destination that is told of them only now, because its message was given up and is sent again:
+// the end went to whoever had been told, so this destination would wait for it. A message that was not given up has its events in the
+// queue, and the end waits there as well.
+const endSQL = `
+INSERT INTO notification_queue (destination, event_id, alarm_id, version, kind, tier, at, queued_at)
+SELECT d.destination, e.event_id, a.alarm_id, e.version, e.kind, 0, e.at, $2
+  FROM deliveries AS d
+ CROSS JOIN unnest(d.alarm_ids) AS sent (alarm_id)
+  JOIN alarms AS a ON a.alarm_id = sent.alarm_id AND a.closed_at IS NOT NULL
+ CROSS JOIN LATERAL (
+       SELECT event_id, version, kind, at, routed_at
+         FROM alarm_events
+        WHERE alarm_id = a.alarm_id AND kind IN ('cleared', 'closed', 'acknowledged')
+        ORDER BY version DESC LIMIT 1) AS e
+ WHERE d.delivery_id = $1 AND d.type NOT IN ('cleared', 'acknowledged') AND e.routed_at IS NOT NULL
+   AND NOT EXISTS (SELECT FROM notification_queue AS q WHERE q.delivery_id = d.delivery_id)
+   AND NOT EXISTS (SELECT FROM notification_told AS told WHERE told.alarm_id = a.alarm_id AND told.destination = d.destination)
+    ON CONFLICT (destination, event_id) DO NOTHING`
+
 // takenSQL notes who was told of what, and forgets the events.
 const takenSQL = `
 WITH told AS (
@@ -108,6 +127,9 @@ func (s *Store) Finish(ctx context.Context, destination, owner string, delivery 
 			return err
 		}
 		if state == "sent" && tag.RowsAffected() > 0 {
+			if _, err := tx.Exec(ctx, endSQL, delivery.ID, now); err != nil {
+				return err
+			}
 			if _, err := tx.Exec(ctx, takenSQL, delivery.ID); err != nil {
 				return err
 			}

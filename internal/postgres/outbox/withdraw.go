@@ -59,7 +59,8 @@ SELECT DISTINCT ON (alarm_id, destination) alarm_id, destination, incident
 // failOverAfter is how long a call of high priority may fail until the next tier is told.
 const failOverAfter = "60 seconds"
 
-// failOver tells the next tier of alarms whose call does not arrive, once for each call, and forgets the events of dead messages.
+// failOver tells the next tier of alarms whose call does not arrive, once for each call, and forgets the events of dead messages. A dead
+// message that may have been taken counts as told, so that the end follows.
 func (p *pass) failOver(ctx context.Context) error {
 	rows, err := p.tx.Query(ctx, `
 SELECT q.destination, coalesce(max(q.tier) FILTER (WHERE q.kind = @undelivered), 0),`+alarmColumns+`
@@ -88,9 +89,16 @@ SELECT s.destination, 0,`+alarmColumns+`
 	if err := p.tellNextTier(ctx, failed); err != nil {
 		return err
 	}
-	_, err = p.tx.Exec(ctx, `
-DELETE FROM notification_queue AS q USING deliveries AS d WHERE d.delivery_id = q.delivery_id AND d.state = 'dead'`)
-	return err
+	rows, err = p.tx.Query(ctx, `
+DELETE FROM notification_queue AS q USING deliveries AS d WHERE d.delivery_id = q.delivery_id AND d.state = 'dead' RETURNING d.delivery_id`)
+	if err != nil {
+		return err
+	}
+	dead, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil || len(dead) == 0 {
+		return err
+	}
+	return p.countAsTold(ctx, `delivery_id = ANY ($1) AND attempts > refused`, dead)
 }
 
 func (p *pass) tellNextTier(ctx context.Context, failed []unrouted) error {

@@ -238,4 +238,29 @@ func TestRetriedMessageIsSentThoughItsAlarmIsClosed(t *testing.T) {
 	}
 	f.pass(0)
 	f.wantSent("ward", "raised: raised")
+	f.pass(0)
+	f.pass(time.Minute)
+	f.wantSent("ward", "cleared: cleared") // which was routed to nobody while the ward had not been told
+	pgtest.WantRows(t, f.pool, `SELECT count(*) FROM notification_queue`, "0")
+}
+
+// A message that was given up may have been taken at an earlier attempt.
+func TestEndFollowsADeadMessageThatMayHaveBeenTaken(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		first outbox.Attempt
+		want  string
+	}{"unknown": {unknown, "cleared: cleared"}, "not taken": {refused, ""}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := withAlarm(t)
+			f.attempt("ward", test.first)
+			f.now = f.now.Add(time.Minute)
+			f.attempt("ward", outbox.Attempt{Code: 400, Rejected: true, Untaken: true, Error: "the receiver answered 400"})
+			f.pass(0)
+			f.apply(f.transition("CUST_00001", alarm.Cleared, alarm.High))
+			f.settle()
+			f.wantSent("ward", test.want)
+		})
+	}
 }
