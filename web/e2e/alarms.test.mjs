@@ -140,6 +140,10 @@ INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, actor) SELECT g
     const page = await open();
     await headline(page, "No open alarm");
     await accessible(page, "no alarm");
+    await page.goto(`${system.url}/#/alarms?state=open`);
+    await page.getByText("No alarm matches.").waitFor();
+    await accessible(page, "an empty list of alarms");
+    await page.goto(`${system.url}/#/fleet`);
     for (const [from, to, text] of [[1, 5, "5 need attention"], [6, 500, "500 need attention"], [501, 10_000, "10,000 need attention"]]) {
       raise(system, { from, to, condition: "bad_signal", priority: "low", value: 35, limit: 20 });
       await headline(page, text);

@@ -21,16 +21,20 @@ export class VirtualList<T> {
   readonly #options: VirtualOptions<T>;
   readonly #scroller = h("div", { class: "virtual-scroll", tabindex: "0", role: "rowgroup" });
   readonly #spacer = h("div", { class: "virtual-spacer", role: "presentation" });
-  readonly #empty = h("p", { class: "empty" }, "Nothing yet.");
+  readonly #emptyText = h("span", {}, "Nothing yet.");
+  readonly #empty: HTMLElement;
   readonly #rows: { readonly element: HTMLElement; readonly cells: HTMLElement[] }[] = [];
   #items: readonly T[] = [];
   #height = 32;
 
   constructor(options: VirtualOptions<T>) {
     this.#options = options;
+    const grid = options.grid !== undefined;
+    // A rowgroup must have a row, so an empty table says in a row that it is empty.
+    this.#emptyText.setAttribute("role", grid ? "presentation" : "cell");
+    this.#empty = h("div", { class: "empty", role: grid ? null : "row" }, this.#emptyText);
     this.#scroller.append(this.#spacer, this.#empty);
     this.#scroller.setAttribute("aria-label", options.label);
-    const grid = options.grid !== undefined;
     const head = h("div", { class: "virtual-row virtual-head", role: grid ? null : "row", "aria-hidden": grid ? "true" : null },
       ...options.columns.map((text) => h("div", { role: grid ? null : "columnheader" }, text)));
     this.element = h("div", { class: "virtual", role: grid ? null : "table", "aria-label": grid ? null : options.label }, head, this.#scroller);
@@ -116,6 +120,6 @@ export class VirtualList<T> {
   }
 
   set emptyText(text: string) {
-    setText(this.#empty, text);
+    setText(this.#emptyText, text);
   }
 }
