@@ -26,7 +26,7 @@ type Delivery struct {
 
 // leaseSQL leases what is due. A message waits for earlier ones about the same alarm or incident, so "cleared" never comes before
 // "raised", and a digest for earlier digests, whose alarms are too many to compare. A call is not sent once its alarms are answered,
-// also if the event of the answer is not routed yet.
+// also if the event of the answer is not routed yet. A destination that has asked for a pause is sent nothing meanwhile.
 const leaseSQL = `
 UPDATE deliveries AS d
    SET leased_until = @now::timestamptz + @lease::interval, leased_by = @owner, attempts = d.attempts + 1
@@ -35,7 +35,9 @@ UPDATE deliveries AS d
          FROM deliveries AS next
         WHERE next.destination = @destination AND next.state = 'pending' AND next.next_attempt_at <= @now
           AND (next.leased_until IS NULL OR next.leased_until <= @now)
-          AND NOT EXISTS (SELECT FROM notification_destinations AS gone WHERE gone.name = next.destination AND gone.disabled_at IS NOT NULL)
+          AND NOT EXISTS (
+              SELECT FROM notification_destinations AS d
+               WHERE d.name = next.destination AND (d.disabled_at IS NOT NULL OR d.not_before > @now))
           AND NOT EXISTS (
               SELECT FROM deliveries AS earlier
                WHERE earlier.destination = next.destination AND earlier.state = 'pending' AND earlier.sequence < next.sequence
@@ -80,6 +82,11 @@ UPDATE deliveries
    SET state = @state, ended_at = CASE WHEN @state = 'pending' THEN NULL ELSE @now::timestamptz END, next_attempt_at = @next,
        leased_until = NULL, leased_by = NULL, code = nullif(@code::integer, 0), error = @error, refused = refused + @untaken::boolean::integer
  WHERE delivery_id = @id AND state = 'pending' AND leased_by = @owner AND attempts = @attempts`
+
+// pauseSQL holds all messages to a destination back.
+const pauseSQL = `
+INSERT INTO notification_destinations AS d (name, not_before) VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET not_before = greatest(d.not_before, EXCLUDED.not_before)`
 
 // endSQL queues the end of alarms for a destination that is told of them only now, because its message was given up and is sent again:
 // the end went to whoever had been told, so this destination would wait for it. A message that was not given up has its events in the
@@ -134,10 +141,13 @@ func (s *Store) Finish(ctx context.Context, destination, owner string, delivery 
 				return err
 			}
 		}
-		if attempt.Gone {
+		switch {
+		case attempt.Gone:
 			return disable(ctx, tx, destination, attempt.Error, now)
+		case attempt.Error != "" && attempt.RetryAfter > 0:
+			_, err = tx.Exec(ctx, pauseSQL, destination, now.Add(attempt.RetryAfter))
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("record attempt: %w", err)

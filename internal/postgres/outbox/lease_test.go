@@ -93,6 +93,38 @@ func TestHeldMessageIsGivenUpAndListed(t *testing.T) {
 	}
 }
 
+// Retry-After holds back every message to the destination that asked for it, and those to no other.
+func TestDestinationThatAsksForAPauseIsSentNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "destinations: {ward: {log: {}}, record: {log: {}}}\nroutes: [{to: [ward, record]}]")
+	f.raise("CUST_00001")
+	f.settle()
+	f.attempt("ward", outbox.Attempt{Code: 429, RetryAfter: time.Minute, Untaken: true, Error: "the receiver answered 429"})
+	ends := f.now.Add(time.Minute)
+	f.raise("CUST_00002")
+	f.settle()
+	f.now = ends.Add(-time.Millisecond)
+	f.wantSent("ward", "")
+	f.wantSent("record", "raised: raised, raised: raised")
+	f.now = ends.Add(time.Millisecond) // the database has microseconds
+	f.wantSent("ward", "raised: raised, raised: raised")
+}
+
+func TestOldDeliveriesAreDropped(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, twoTiers)
+	pgtest.Exec(t, f.pool, `
+INSERT INTO deliveries (delivery_id, destination, type, priority, alarm_ids, raises, body, created_at, next_attempt_at, state, ended_at)
+SELECT gen_random_uuid(), 'ward', 'raised', 'low', '{}'::uuid[], 1, '', now() - made.age, now(), made.state, now() - made.ended
+  FROM (VALUES (10001, 'sent', interval '32 days', interval '31 days'), (1, 'dead', '31 days', '29 days'), (1, 'pending', '31 days', NULL))
+       AS made (count, state, age, ended)
+ CROSS JOIN LATERAL generate_series(1, made.count)`)
+	if err := f.store.Drop(t.Context(), f.now); err != nil {
+		t.Fatal(err)
+	}
+	pgtest.WantRows(t, f.pool, `SELECT state, count(*) FROM deliveries GROUP BY 1 ORDER BY 1`, "dead 1", "pending 1")
+}
+
 func TestAnyNumberOfProcessesRouteAndLeaseOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, twoTiers)

@@ -93,14 +93,27 @@ SELECT d.name,
 // keep is how long deliveries that have ended are listed.
 const keep = 30 * 24 * time.Hour
 
+// dropAtOnce is how many deliveries one statement drops, so that none takes long or holds many locks.
+const dropAtOnce = 10_000
+
 // Drop removes deliveries that ended long ago.
 func (s *Store) Drop(ctx context.Context, now time.Time) error {
-	_, err := s.pool.Exec(ctx, `
-DELETE FROM deliveries WHERE state <> 'pending' AND ended_at < $1`, now.Add(-keep))
-	if err != nil {
-		return fmt.Errorf("drop old deliveries: %w", err)
+	for {
+		tag, err := s.pool.Exec(ctx, `
+DELETE FROM deliveries
+ WHERE delivery_id IN (
+       SELECT delivery_id
+         FROM deliveries
+        WHERE created_at < $1 AND state <> 'pending' AND ended_at < $1
+        ORDER BY created_at, sequence
+        LIMIT $2)`, now.Add(-keep), dropAtOnce)
+		if err != nil {
+			return fmt.Errorf("drop old deliveries: %w", err)
+		}
+		if tag.RowsAffected() < dropAtOnce {
+			return nil
+		}
 	}
-	return nil
 }
 
 // DropUnknown removes what is left of alarms that are gone.
