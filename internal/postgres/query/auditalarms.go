@@ -9,7 +9,7 @@ import (
 
 // A transition's time is the earlier of the reading's own time and its Kafka timestamp, which the reading's own may be ten minutes
 // ahead of. Readings older than what retention dropped cannot be looked up. Silence names the latest reading before it, which may have
-// been late by any time, and conditions of the fleet come from no reading.
+// been late by any time: it is looked up only where retention has dropped nothing. Conditions of the fleet come from no reading.
 const alarmContradictionsQuery = `
 WITH kept AS (
     SELECT coalesce(max(up_to) FILTER (WHERE table_name IN ('heartbeat_records', 'heartbeat_anomalies')), '-infinity') AS since
@@ -49,7 +49,7 @@ SELECT t.kafka_topic, t.kafka_partition, t.kafka_offset, t.kind || ' of alarm ' 
 UNION ALL
 SELECT t.kafka_topic, t.kafka_partition, t.kafka_offset, t.kind || ' of alarm ' || t.alarm_id || ' after a reading that is not stored'
   FROM transition AS t, kept
- WHERE t.since >= kept.since AND t.kind IN ('raised', 'recurred', 'reopened') AND t.condition = 'silent'
+ WHERE kept.since = '-infinity' AND t.kind IN ('raised', 'recurred', 'reopened') AND t.condition = 'silent'
    AND NOT EXISTS (
        SELECT 1 FROM heartbeat_records AS r
         WHERE r.customer_id = t.subject AND r.kafka_topic = t.kafka_topic AND r.kafka_partition = t.kafka_partition AND r.kafka_offset = t.kafka_offset)

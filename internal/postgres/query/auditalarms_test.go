@@ -21,6 +21,9 @@ func TestAuditFindsAlarmsThatContradictTheirHistory(t *testing.T) {
 		"offset not stored": {`UPDATE ingest_progress SET next_offset = 1, anomalies = 0, state_from = 0`, "by a reading that is not below next_offset"},
 		"reading is gone":   {`DELETE FROM heartbeat_anomalies WHERE kafka_offset = 1`, "by a reading that is not stored"},
 		"the latest reading before a silence is gone": {`DELETE FROM heartbeat_records WHERE kafka_offset = 0`, "after a reading that is not stored"},
+		"retention dropped the latest reading before a silence, which was late": {
+			`DELETE FROM heartbeat_records WHERE kafka_offset = 0;
+			 INSERT INTO retired_rows VALUES ('heartbeat_records', 'heartbeat-events', 2, 1, '2000-01-01')`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
