@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/detect"
@@ -234,6 +235,59 @@ func (d *detection) finishReplay(ctx context.Context) error {
 	}
 	d.compared, d.asOf = true, nil
 	return nil
+}
+
+// watchAll adds customers that were stored before the claim and not heard since: the only customer of a partition must be missed
+// too. It is called until all are watched.
+func (d *detection) watchAll(ctx context.Context) error {
+	for count := 0; !d.silence.loaded && count < statesPerWatch; count += statesAtOnce {
+		stored, err := d.Store.PartitionStates(ctx, d.claim, d.silence.loadedUpTo, statesAtOnce)
+		if err != nil {
+			return err
+		}
+		var page []heartbeat.CustomerID
+		for i := range stored {
+			if d.add(&stored[i]) {
+				page = append(page, stored[i].Customer)
+			}
+		}
+		if err := d.compare(ctx, page); err != nil {
+			return err
+		}
+		if d.silence.loaded = len(stored) < statesAtOnce; d.silence.loaded {
+			d.compareHeard()
+		} else {
+			d.silence.loadedUpTo = stored[len(stored)-1].Customer
+		}
+	}
+	return nil
+}
+
+// compareHeard tells the customers who left with the others' last readings from those who left before.
+func (d *detection) compareHeard() {
+	var newest detect.Time
+	for slot := range d.states.count {
+		newest = max(newest, d.states.at(slot).Heard())
+	}
+	for slot := range d.states.count {
+		d.silence.Absent(int(slot), time.Duration(newest-d.states.at(slot).Heard())*time.Microsecond)
+	}
+}
+
+// add starts to watch a stored customer who is not in memory yet. It returns false for a state of a later version, which this binary
+// cannot read: that customer is watched from the next reading on.
+func (d *detection) add(stored *DetectorState) (known bool) {
+	var state detect.State
+	if state.UnmarshalBinary(stored.Encoded) != nil {
+		return false
+	}
+	slot, added := d.states.slot(stored.Customer)
+	if !added {
+		return true
+	}
+	*d.states.at(slot) = state
+	d.silence.Add(state.SilentAfter(), stored.Silent)
+	return true
 }
 
 // evaluate advances the states by a batch and gives it the transitions. Keep or undo must follow.

@@ -59,7 +59,7 @@ type silenceWatch struct {
 	reportedAt time.Time
 	fleet      silence.Fleet // of the last report
 
-	overdue, held []int // slots
+	slots silence.Slots
 }
 
 // endedSilence is the phase of a customer before it was heard.
@@ -134,46 +134,6 @@ func (s *silenceWatch) takeBack() {
 	s.keep()
 }
 
-// watchAll adds customers that were stored before the claim and not heard since: the only customer of a partition must be missed
-// too. It is called until all are watched.
-func (d *detection) watchAll(ctx context.Context) error {
-	for count := 0; !d.silence.loaded && count < statesPerWatch; count += statesAtOnce {
-		stored, err := d.Store.PartitionStates(ctx, d.claim, d.silence.loadedUpTo, statesAtOnce)
-		if err != nil {
-			return err
-		}
-		var page []heartbeat.CustomerID
-		for i := range stored {
-			if d.add(&stored[i]) {
-				page = append(page, stored[i].Customer)
-			}
-		}
-		if err := d.compare(ctx, page); err != nil {
-			return err
-		}
-		if d.silence.loaded = len(stored) < statesAtOnce; !d.silence.loaded {
-			d.silence.loadedUpTo = stored[len(stored)-1].Customer
-		}
-	}
-	return nil
-}
-
-// add starts to watch a stored customer who is not in memory yet. It returns false for a state of a later version, which this binary
-// cannot read: that customer is watched from the next reading on.
-func (d *detection) add(stored *DetectorState) (known bool) {
-	var state detect.State
-	if state.UnmarshalBinary(stored.Encoded) != nil {
-		return false
-	}
-	slot, added := d.states.slot(stored.Customer)
-	if !added {
-		return true
-	}
-	*d.states.at(slot) = state
-	d.silence.Add(state.SilentAfter(), stored.Silent)
-	return true
-}
-
 // Watch decides who is silent, and whether the consumer is behind. The broker was asked at asked and answered that the log ends at
 // end. Watch returns true once everything before end is stored, because silence is decided only then; until then the caller repeats
 // the call about once a second. It fails only with the context's error, or with an error of kind Fenced.
@@ -207,9 +167,34 @@ func (w *Worker) Watch(ctx context.Context, end int64, asked time.Time) (reached
 	if !s.loaded {
 		return true, nil // its report would be one of a part
 	}
-	report, overdue, held := s.Look(s.overdue[:0], s.held[:0])
-	s.overdue, s.held = overdue, held
+	report := s.Look(&s.slots)
+	if len(s.slots.Turned) > 0 {
+		if err := w.checkTurned(ctx); err != nil {
+			return true, err
+		}
+		report = s.Look(&s.slots)
+	}
 	return true, w.decide(ctx, report, 0)
+}
+
+// checkTurned forgets those of the customers who turned silent whose readings come from elsewhere: where partitions are added, half of a
+// fleet may move at once, which is no outage.
+func (w *Worker) checkTurned(ctx context.Context) error {
+	d := w.detection
+	turned := d.silence.slots.Turned
+	known, err := w.overdue(ctx, turned[:min(len(turned), silentAtOnce)])
+	if err != nil {
+		return err
+	}
+	for i := range known {
+		slot, _ := d.states.slot(known[i].Customer)
+		if known[i].Elsewhere {
+			d.silence.Forget(int(slot))
+		} else {
+			d.silence.Checked(int(slot))
+		}
+	}
+	return nil
 }
 
 // beginBehind reports lag when the first records of a claim have waited for longer than BehindAfter. Both the time since the last
@@ -236,7 +221,7 @@ func (w *Worker) beginBehind(ctx context.Context, records []heartbeat.Record) er
 func (w *Worker) fallBehind(ctx context.Context, by time.Duration) error {
 	s := &w.detection.silence
 	s.behind, s.since = true, time.Now()
-	s.overdue, s.held = s.overdue[:0], s.held[:0]
+	s.slots = silence.Slots{}
 	report := s.reported
 	report.Behind, report.Turned = true, 0
 	w.logger.Warn("partition is behind: no silence is decided until it has caught up", "behind", by.Round(time.Second))
@@ -248,7 +233,7 @@ func (w *Worker) decide(ctx context.Context, report silence.Report, behind time.
 	s := &w.detection.silence
 	due := time.Since(s.reportedAt) >= reportEvery
 	changed := report.Turned != s.reported.Turned || report.Silent != s.reported.Silent || report.Behind != s.reported.Behind
-	if !due && !changed && len(s.overdue)+len(s.held) == 0 && !s.fleet.Outage.Active && !s.fleet.Lag.Active {
+	if !due && !changed && len(s.slots.Overdue)+len(s.slots.Held) == 0 && !s.fleet.Outage.Active && !s.fleet.Lag.Active {
 		return nil
 	}
 	err := w.persist(ctx, func() (err error) {
@@ -278,11 +263,14 @@ func (w *Worker) decide(ctx context.Context, report silence.Report, behind time.
 		Value: int32(behind.Seconds()), Limit: int32(silence.BehindAfter.Seconds()), Detail: fmt.Sprintf("partition %d", w.partition.Number),
 	})
 	phase := silence.Silent
-	slots := s.overdue
+	slots := s.slots.Overdue
 	if s.fleet.HoldsBack(outage) {
 		phase = silence.Held
 	} else {
-		slots = append(slots, s.held...)
+		if s.fleet.MayFollow() {
+			slots = slices.DeleteFunc(slots, s.Turned)
+		}
+		slots = append(slots, s.slots.Held...)
 	}
 	slots = slots[:min(len(slots), silentAtOnce)]
 	if slots, err = w.addSilent(ctx, batch, slots, phase); err != nil {
@@ -327,15 +315,7 @@ func (w *Worker) addSilent(ctx context.Context, batch *Batch, slots []int, phase
 		return nil, nil
 	}
 	d := w.detection
-	customers := make([]heartbeat.CustomerID, len(slots))
-	for i, slot := range slots {
-		customers[i] = d.states.customers[slot]
-	}
-	var known []OverdueCustomer
-	err = w.persist(ctx, func() (err error) {
-		known, err = d.Store.Overdue(ctx, w.claim, customers)
-		return err
-	})
+	known, err := w.overdue(ctx, slots)
 	if err != nil {
 		return nil, err
 	}
@@ -350,6 +330,20 @@ func (w *Worker) addSilent(ctx context.Context, batch *Batch, slots []int, phase
 		w.addOne(batch, &known[i], d.states.at(slot), phase, d.silence.Phase(int(slot)))
 	}
 	return added, nil
+}
+
+// overdue reads what bears on the silence of the customers in slots.
+func (w *Worker) overdue(ctx context.Context, slots []int) (known []OverdueCustomer, err error) {
+	d := w.detection
+	customers := make([]heartbeat.CustomerID, len(slots))
+	for i, slot := range slots {
+		customers[i] = d.states.customers[slot]
+	}
+	err = w.persist(ctx, func() (err error) {
+		known, err = d.Store.Overdue(ctx, w.claim, customers)
+		return err
+	})
+	return known, err
 }
 
 func (w *Worker) addOne(batch *Batch, known *OverdueCustomer, state *detect.State, phase, before silence.Phase) {

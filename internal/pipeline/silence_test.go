@@ -24,6 +24,7 @@ type liveFleet struct {
 	customers int
 	stopped   func(customer int) bool // nil: none
 	event     func(at time.Time) string
+	partition func(customer int) int
 
 	logs    [][]heartbeat.Record
 	stores  []*memory
@@ -41,6 +42,7 @@ func newLiveFleet(t *testing.T, partitions, customers int) *liveFleet {
 		store.fleet = shared
 		f.stores = append(f.stores, store)
 	}
+	f.partition = func(customer int) int { return customer % partitions }
 	f.workers, f.given = make([]*Worker, partitions), make([]int, partitions)
 	return f
 }
@@ -94,7 +96,7 @@ func (f *liveFleet) produce() {
 		if f.stopped != nil && f.stopped(i) {
 			continue
 		}
-		p := i % len(f.logs)
+		p := f.partition(i)
 		now := time.Now().UTC()
 		at := now.Format(time.RFC3339Nano)
 		if f.event != nil {
@@ -265,106 +267,6 @@ func TestOnlyCustomerOfAPartitionIsFoundSilent(t *testing.T) {
 			f.want(map[string]int{"silent raised": 1, "silent cleared": 1})
 		})
 	}
-}
-
-func TestThirdOfTheFleetLostIsOnePage(t *testing.T) {
-	t.Parallel()
-	for _, restart := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			f := newLiveFleet(t, 3, 1000)
-			f.consume()
-			f.run(3 * time.Minute)
-			f.stopped = func(customer int) bool { return customer%10 < 3 }
-			f.run(5 * time.Minute)
-			f.want(map[string]int{"outage raised": f.changes()["outage raised"]})
-			if restart {
-				f.kill()
-				f.consume()
-				f.run(time.Minute)
-			}
-			f.want(map[string]int{"outage raised": f.changes()["outage raised"]})
-			if f.stores[0].fleet.raised[alarm.Outage] != 1 {
-				t.Errorf("outage raised %d times, want once", f.stores[0].fleet.raised[alarm.Outage])
-			}
-			silent := 0
-			for _, store := range f.stores {
-				silent += len(store.silent)
-			}
-			if silent != 300 {
-				t.Errorf("%d customers are stored as silent, want 300", silent)
-			}
-			f.stopped = func(customer int) bool { return customer%100 == 0 } // ten stay away
-			f.run(2 * time.Minute)
-			got := f.changes()
-			if got["outage cleared"] == 0 || got["silent raised"] != 10 || got["silent cleared"] != 0 {
-				t.Errorf("after the outage: %v, want its end and 10 silent", got)
-			}
-			f.stopped = nil
-			f.run(time.Minute)
-			if got := f.changes(); got["silent raised"] != 10 || got["silent cleared"] != 10 || f.stores[0].fleet.states[alarm.Outage].Active {
-				t.Errorf("in the end: %v, want 10 silent raised and cleared", got)
-			}
-		})
-	}
-}
-
-// A consumer that was stopped in an outage knows nobody who is silent before it has caught up.
-func TestRestartEndsNoOutage(t *testing.T) {
-	t.Parallel()
-	for _, pause := range []time.Duration{20 * time.Second, 2 * time.Minute, 5 * time.Minute} {
-		synctest.Test(t, func(t *testing.T) {
-			f := newLiveFleet(t, 3, 100)
-			f.consume()
-			f.run(3 * time.Minute)
-			f.stopped = func(customer int) bool { return customer%3 != 0 && customer%10 < 4 } // none in the partition that is first
-			f.run(3 * time.Minute)
-			f.kill()
-			f.run(pause)
-			f.consume()
-			f.run(3 * time.Minute)
-			if got := f.changes(); got["outage cleared"]+got["silent raised"] > 0 || f.stores[0].fleet.raised[alarm.Outage] != 1 {
-				t.Errorf("stopped for %v: %v, outage raised %d times, want it once and no end", pause, got, f.stores[0].fleet.raised[alarm.Outage])
-			}
-			f.stopped = nil
-			f.run(time.Minute)
-			if got := f.changes(); f.stores[0].fleet.states[alarm.Outage].Active || got["silent raised"] > 0 {
-				t.Errorf("stopped for %v and all heard again: %v, want the end", pause, got)
-			}
-		})
-	}
-}
-
-// Kafka dropped all records: none comes that would say that everything is replayed.
-func TestEmptiedPartitionIsWatched(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newLiveFleet(t, 1, 1)
-		f.consume()
-		f.run(3 * time.Minute)
-		mustFlush(t, f.workers[0])
-		f.stores[0].stateFrom-- // a customer's snapshot was behind at the end
-		f.kill()
-		f.consume()
-		end := int64(len(f.logs[0]))
-		f.given[0] = int(mustClaim(t, f.workers[0], LogBounds{Start: end, End: end}))
-		f.stopped = func(int) bool { return true }
-		f.run(70 * time.Second)
-		f.want(map[string]int{"silent raised": 1})
-	})
-}
-
-func TestOutageThatStaysBecomesPersonal(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newLiveFleet(t, 1, 100)
-		f.consume()
-		f.run(3 * time.Minute)
-		f.stopped = func(customer int) bool { return customer < 30 }
-		f.run(15 * time.Minute)
-		f.want(map[string]int{"outage raised": 1})
-		f.run(3 * time.Minute)
-		f.want(map[string]int{"outage raised": 1, "outage cleared": 1, "silent raised": 30})
-	})
 }
 
 func TestSignalLostWhileActiveIsStale(t *testing.T) {

@@ -82,7 +82,7 @@ func (m *memory) PartitionStates(_ context.Context, _ Claim, after heartbeat.Cus
 
 func (m *memory) Overdue(_ context.Context, _ Claim, customers []heartbeat.CustomerID) (overdue []OverdueCustomer, err error) {
 	for _, customer := range customers {
-		o := OverdueCustomer{Customer: customer}
+		o := OverdueCustomer{Customer: customer, Elsewhere: m.elsewhere != nil && m.elsewhere(customer)}
 		open := map[alarm.Condition]bool{}
 		for _, t := range m.transitions {
 			if t.Subject == customer.String() {

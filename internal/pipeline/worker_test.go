@@ -41,6 +41,7 @@ type memory struct {
 	silent      map[heartbeat.CustomerID]bool
 	fleet       *fleetAlarms
 	storedAt    time.Time
+	elsewhere   func(heartbeat.CustomerID) bool // nil: none
 
 	fault     func(batch *Batch) (apply bool, err error) // nil: none
 	readFault func() error                               // nil: none

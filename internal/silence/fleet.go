@@ -8,6 +8,9 @@ const (
 	outageLeast   = 5
 	// outageEase divides the share at which an outage ends. Own choice: no flapping at the limit.
 	outageEase = 2
+	// outageNear divides the share at which personal alarms wait, because an outage may follow: of devices that report once a minute a
+	// third is not 5 % before 10 s. Own choice.
+	outageNear = 5
 )
 
 // A consumer that is behind by BehindAfter has lag, which ends once the consumer is behind by CaughtUpWithin at most. Sources:
@@ -63,6 +66,9 @@ func (f *Fleet) Decide() (outage, lag Change) {
 func (f *Fleet) beyond(customers, ease int) bool {
 	return customers*ease >= outageLeast && 100*ease*customers > OutagePercent*f.Watched
 }
+
+// MayFollow reports whether so many turned silent that an outage may follow.
+func (f *Fleet) MayFollow() bool { return f.Turned >= outageLeast && f.beyond(f.Turned, outageNear) }
 
 // HoldsBack reports whether personal alarms are held back, given what becomes of the outage.
 func (f *Fleet) HoldsBack(outage Change) bool {

@@ -62,13 +62,18 @@ func TestReadingAtTheVeryMicrosecondOfTheLimit(t *testing.T) {
 		var w Watch
 		w.Add(time.Minute, Heard)
 		w.lit = time.Minute + late
-		got, overdue, _ := w.Look(nil, nil)
-		if found := len(overdue) == 1; got != want || found != (late > hold) {
+		var slots Slots
+		w.Look(&slots)
+		for _, slot := range slots.Turned {
+			w.Checked(slot)
+		}
+		got := w.Look(&slots)
+		if found := len(slots.Overdue) == 1; got != want || found != (late > hold) {
 			t.Errorf("%v after the limit: %+v, found %t; want %+v, %t", late, got, found, want, late > hold)
 		}
 		w.Hear(0, time.Minute)
-		if got, overdue, _ := w.Look(nil, nil); got.Silent+got.Turned+len(overdue) > 0 {
-			t.Errorf("%v after the limit and heard then: %+v, %v", late, got, overdue)
+		if got := w.Look(&slots); got.Silent+got.Turned+len(slots.Overdue)+len(slots.Turned) > 0 {
+			t.Errorf("%v after the limit and heard then: %+v, %v", late, got, slots)
 		}
 	}
 }
@@ -102,6 +107,27 @@ func TestOutageIsAShareOfTheFleet(t *testing.T) {
 	}
 }
 
+func TestPersonalAlarmsWaitForAnOutageThatMayFollow(t *testing.T) {
+	t.Parallel()
+	for fleet, want := range map[Report]bool{
+		{Watched: 10, Turned: 4}:    false,
+		{Watched: 10, Turned: 5}:    true,
+		{Watched: 1000, Turned: 10}: false,
+		{Watched: 1000, Turned: 11}: true,
+	} {
+		if got := (&Fleet{Report: fleet}).MayFollow(); got != want {
+			t.Errorf("%+v: an outage may follow: %t, want %t", fleet, got, want)
+		}
+	}
+	var w Watch
+	w.Add(time.Minute, Heard)
+	for late, want := range map[time.Duration]bool{turnedWithin: true, turnedWithin + time.Microsecond: false} {
+		if w.lit = time.Minute + late; w.Turned(0) != want {
+			t.Errorf("%v after its limit it turned silent of late: %t, want %t", late, !want, want)
+		}
+	}
+}
+
 // BenchmarkLook goes through the customers of a large partition, as a worker does each second.
 func BenchmarkLook(b *testing.B) {
 	const customers = 1_000_000
@@ -109,9 +135,10 @@ func BenchmarkLook(b *testing.B) {
 	for range customers {
 		w.Add(time.Minute, Heard)
 	}
+	var slots Slots
 	b.ReportAllocs()
 	for b.Loop() {
-		w.Look(nil, nil)
+		w.Look(&slots)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/customers, "ns/customer")
 }

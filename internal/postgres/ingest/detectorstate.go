@@ -78,7 +78,7 @@ func scanDetectorState(row pgx.CollectableRow) (state pipeline.DetectorState, er
 		return state, err
 	}
 	switch {
-	case silent && raised:
+	case raised:
 		state.Silent = silence.Silent
 	case silent:
 		state.Silent = silence.Held

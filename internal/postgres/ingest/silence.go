@@ -57,7 +57,7 @@ SELECT customer_id, state, kafka_offset, silence.since IS NOT NULL, false
   FROM detector_states
   LEFT JOIN (SELECT customer_id, since FROM silences) AS silence USING (customer_id)
  WHERE kafka_topic = @log AND kafka_partition = @partition AND customer_id > @after
-   AND (silence.since IS NULL OR NOT ` + silenceIsRaised + `)
+   AND NOT ` + silenceIsRaised + `
  ORDER BY customer_id
  LIMIT @limit`
 
