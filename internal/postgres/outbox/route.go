@@ -52,7 +52,7 @@ func (s *Store) Route(ctx context.Context, router *notify.Router, encoder Encode
 			return err
 		}
 		pass := pass{tx: tx, router: router, encoder: encoder, now: now, routed: &routed}
-		for _, step := range [...]func(context.Context) error{pass.queue, pass.withdrawAnswered, pass.failOver, pass.makeMessages} {
+		for _, step := range [...]func(context.Context) error{pass.queue, pass.withdrawAnswered, pass.makeMessages, pass.failOver} {
 			if err := step(ctx); err != nil {
 				return err
 			}

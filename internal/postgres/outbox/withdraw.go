@@ -60,16 +60,20 @@ SELECT DISTINCT ON (alarm_id, destination) alarm_id, destination, incident
 const failOverAfter = "60 seconds"
 
 // failOver tells the next tier of alarms whose call does not arrive, once for each call, and forgets the events of dead messages. A dead
-// message that may have been taken counts as told, so that the end follows.
+// message that may have been taken counts as told, so that the end follows. It runs after messages were made: what is in none and old by
+// then has no place among those of a minute. In a storm it waits for its digest.
 func (p *pass) failOver(ctx context.Context) error {
 	rows, err := p.tx.Query(ctx, `
 SELECT q.destination, coalesce(max(q.tier) FILTER (WHERE q.kind = @undelivered), 0),`+alarmColumns+`
   FROM notification_queue AS q
-  JOIN deliveries AS d USING (delivery_id)
+  JOIN notification_destinations AS n ON n.name = q.destination
   JOIN alarms AS a ON a.alarm_id = q.alarm_id
- WHERE NOT q.failed_over AND d.calls AND a.priority = 'high' AND `+unanswered+`
-   AND (d.state = 'dead' OR d.created_at <= @now::timestamptz - @wait::interval
-        OR (d.attempts > 0 AND d.leased_until IS NULL AND q.queued_at <= @now::timestamptz - @wait::interval))
+  LEFT JOIN deliveries AS d USING (delivery_id)
+ WHERE NOT q.failed_over AND a.priority = 'high' AND `+unanswered+`
+   AND CASE WHEN q.delivery_id IS NULL
+            THEN NOT n.storm AND q.kind NOT IN ('acknowledged', 'cleared', 'closed') AND q.queued_at <= @now::timestamptz - @wait::interval
+            ELSE d.calls AND (d.state = 'dead' OR d.created_at <= @now::timestamptz - @wait::interval
+                 OR (d.attempts > 0 AND d.leased_until IS NULL AND q.queued_at <= @now::timestamptz - @wait::interval)) END
  GROUP BY q.destination, a.alarm_id
  UNION ALL
 SELECT s.destination, 0,`+alarmColumns+`
@@ -126,11 +130,11 @@ func (p *pass) tellNextTier(ctx context.Context, failed []unrouted) error {
 	}
 	for _, sql := range [...]string{
 		`UPDATE notification_queue AS q SET failed_over = true FROM unnest($1::text[], $2::uuid[]) AS f (destination, alarm_id)
-          WHERE q.destination = f.destination AND q.alarm_id = f.alarm_id AND q.delivery_id IS NOT NULL`,
+          WHERE q.destination = f.destination AND q.alarm_id = f.alarm_id AND (q.delivery_id IS NOT NULL OR q.queued_at <= $3::timestamptz - $4::interval)`,
 		`UPDATE notification_states AS s SET failed_over = true FROM unnest($1::text[], $2::uuid[]) AS f (destination, alarm_id)
-          WHERE s.destination = f.destination AND s.alarm_id = f.alarm_id`,
+          WHERE s.destination = f.destination AND s.alarm_id = f.alarm_id AND s.routed_at <= $3::timestamptz - $4::interval`,
 	} {
-		if _, err := p.tx.Exec(ctx, sql, destinations, alarms); err != nil {
+		if _, err := p.tx.Exec(ctx, sql, destinations, alarms, p.now, failOverAfter); err != nil {
 			return err
 		}
 	}

@@ -191,6 +191,35 @@ func TestHighThatFailsForAMinuteGoesToTheNextTier(t *testing.T) {
 	f.wantSent("doctor", "")
 }
 
+func TestHighWithoutAPlaceForAMinuteGoesToTheNextTier(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, twoTiers)
+	crowd := func() { // all messages of a minute
+		t.Helper()
+		pgtest.Exec(t, f.pool, `
+INSERT INTO deliveries (delivery_id, destination, type, priority, alarm_ids, raises, body, created_at, next_attempt_at, state, ended_at)
+SELECT gen_random_uuid(), 'ward', 'cleared', 'high', '{}'::uuid[], 0, '', at, at, 'sent', at
+  FROM generate_series(1, 10), (VALUES ('`+f.now.Format(time.RFC3339Nano)+`'::timestamptz)) AS made (at)`)
+	}
+	f.raise("CUST_00001")
+	f.pass(0)
+	crowd()
+	f.pass(50 * time.Second)
+	crowd()
+	if routed := f.pass(10*time.Second - time.Millisecond); routed.FailedOver != 0 || routed.Messages != 0 {
+		t.Errorf("%+v before its time", routed)
+	}
+	if routed := f.pass(time.Millisecond); routed.FailedOver != 1 || routed.Messages != 0 {
+		t.Errorf("%+v, want one alarm for the next tier", routed)
+	}
+	if routed := f.pass(2 * time.Second); routed.FailedOver != 0 {
+		t.Errorf("%+v, want it told once", routed)
+	}
+	f.wantSent("doctor", "escalated: escalated")
+	f.pass(time.Minute)
+	f.wantSent("ward", "raised: raised")
+}
+
 func TestNextTierIsToldOnceAndOnlyOfWhatNobodyAnswered(t *testing.T) {
 	t.Parallel()
 	const threeTiers = `
