@@ -31,7 +31,7 @@ console: ## Build the web console where Node is installed
 	@scripts/build-console
 
 .PHONY: test
-test: build ## Run the tests against the embedded broker and a real PostgreSQL (15 min)
+test: build ## Run the tests against the embedded broker and a real PostgreSQL (9 min)
 	scripts/require go kcat psql java mvn nginx
 	scripts/fetch-kafka
 	scripts/fetch-kafka-clients
