@@ -146,8 +146,7 @@ func (r *reference) find(t *alarm.Transition) (found *held) {
 
 func (h *held) raise(t *alarm.Transition) {
 	worse := t.Priority > h.Priority
-	expired := !h.acknowledged(t.At)
-	if worse || !h.ClosedAt.IsZero() && expired {
+	if worse || !h.ClosedAt.IsZero() {
 		h.forgetAcknowledgement()
 	}
 	if worse {
