@@ -86,10 +86,13 @@ func view(t *testing.T, url string) *viewer {
 	return v
 }
 
+// awaitAtMost is no measurement: a busy machine takes minutes for 10,000 alarms with the race detector.
+const awaitAtMost = 5 * time.Minute
+
 // await returns once the viewer sees a change.
 func (v *viewer) await(t *testing.T, what string, wanted func(change) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), awaitAtMost)
 	defer cancel()
 	for {
 		select {
@@ -101,7 +104,7 @@ func (v *viewer) await(t *testing.T, what string, wanted func(change) bool) {
 				return
 			}
 		case <-ctx.Done():
-			t.Fatalf("waited a minute for %s", what)
+			t.Fatalf("waited %v for %s", awaitAtMost, what)
 		}
 	}
 }
