@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"heartbeat/internal/testkit/apachekafka"
+	"heartbeat/internal/testkit/prerequisite"
 )
 
 var (
@@ -84,10 +85,7 @@ func apacheOnly(t *testing.T) {
 	if onApache() {
 		return
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs Apache Kafka: make test-kafka runs it")
-	}
-	t.Skip("needs Apache Kafka: make test-kafka runs it")
+	prerequisite.Missing(t, "needs Apache Kafka: make test-kafka runs it")
 }
 
 // stopAndWantNothingLost stops the load and checks that all of it is stored, without a dead letter or an incident.

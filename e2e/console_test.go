@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"heartbeat/internal/testkit/freeport"
 )
 
 // console is a running `serve`.
@@ -15,7 +17,7 @@ type console struct {
 // serve starts the console on the consumers' database.
 func (f *fixture) serve(more ...string) *console {
 	f.t.Helper()
-	address := fmt.Sprintf("127.0.0.1:%d", unusedPort(f.t))
+	address := freeport.Address(f.t)
 	database := f.database
 	if f.consumerDatabase != "" {
 		database = f.consumerDatabase

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"heartbeat/internal/port"
+	"heartbeat/internal/testkit/freeport"
 )
 
 // failoverWithin is how long the first reading may take to be stored after the new primary accepts writes.
@@ -53,7 +53,7 @@ func startStandby(t testing.TB, primary *postgresServer) *postgresServer {
 func startCopy(t testing.TB, primary *postgresServer, dir string) *postgresServer {
 	t.Helper()
 	copied := &postgresServer{options: primary.options}
-	copied.options.Dir, copied.options.Port = dir, unusedPort(t)
+	copied.options.Dir, copied.options.Port = dir, freeport.Port(t)
 	programs := value[string](t, connect(t, primary.url("postgres")), `SELECT setting FROM pg_config() WHERE name = 'BINDIR'`)
 	server := exec.Command(filepath.Join(programs, "postgres"), "-D", filepath.Join(dir, "data"), "-c", "port="+strconv.Itoa(copied.options.Port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "hot_standby=on", "-c", "max_connections=200")
@@ -81,15 +81,6 @@ func startCopy(t testing.TB, primary *postgresServer, dir string) *postgresServe
 		return ""
 	})
 	return copied
-}
-
-func unusedPort(t testing.TB) int {
-	t.Helper()
-	chosen, err := port.Choose(0, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return chosen
 }
 
 // promote makes the standby a primary, and returns once it accepts writes.

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"heartbeat/internal/port"
 	"heartbeat/internal/testkit/apachekafka"
 	"heartbeat/internal/testkit/certificates"
+	"heartbeat/internal/testkit/freeport"
 )
 
 const saslPassword = "a secret, with = and 'quotes'"
@@ -189,7 +189,7 @@ func TestApacheACLsInReadiness(t *testing.T) {
 		"KAFKA_SASL_USERNAME=consumer", "KAFKA_SASL_PASSWORD_FILE=" + config.Security.PasswordFile,
 	}
 	allow(t, admin, "consumer", kadm.NewACLs().Topics(config.Topic).Operations(kadm.OpDescribe, kadm.OpRead))
-	address := fmt.Sprintf("127.0.0.1:%d", unusedPort(t))
+	address := freeport.Address(t)
 	f.produce("--max-events", "500", "--rate", "5000", "--seed", "78").succeed(waitTimeout)
 	consumer := start(t, command{arguments: []string{"consume", "--metrics-address", address}, environment: environment})
 	const group = "allow this user Read on the consumer group"

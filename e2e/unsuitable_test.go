@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"heartbeat/internal/testkit/freeport"
 	"heartbeat/internal/testkit/pgbouncer"
 )
 
@@ -14,7 +15,7 @@ func (f *fixture) databaseRoles() [][]string {
 	return [][]string{
 		{"migrate"},
 		append([]string{"consume", "--group", f.group, "--metrics-address", "none"}, kafka...),
-		append([]string{"serve", "--group", f.group, "--listen", fmt.Sprintf("127.0.0.1:%d", unusedPort(f.t))}, kafka...),
+		append([]string{"serve", "--group", f.group, "--listen", freeport.Address(f.t)}, kafka...),
 		append([]string{"verify"}, kafka...),
 		append([]string{"doctor", "--group", f.group}, kafka...),
 		{"deadletter", "list"}, {"partitions"}, {"user", "list"}, {"alarm", "list"}, {"limits", "list"},

@@ -16,6 +16,7 @@ import (
 	embedded "heartbeat/internal/embedded/broker"
 	"heartbeat/internal/embedded/datadir"
 	"heartbeat/internal/embedded/pgserver"
+	"heartbeat/internal/testkit/freeport"
 )
 
 // unprivilegedUser is a user without rights, for tests that run as root.
@@ -31,7 +32,7 @@ type system struct {
 
 func newSystem(t testing.TB) *system {
 	t.Helper()
-	return &system{t: t, dir: openDir(t), kafka: unusedPort(t), postgres: unusedPort(t)}
+	return &system{t: t, dir: openDir(t), kafka: freeport.Port(t), postgres: freeport.Port(t)}
 }
 
 // openDir returns a directory that any user may enter and that is removed after the test run.

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/testkit/freeport"
 )
 
 // errorLine matches an error in Grafana's log.
 var errorLine = regexp.MustCompile(`(?m)^.*(level|lvl)=(error|eror|crit).*$`)
 
 func TestGrafanaLoadsTheFilesAndAnswersEveryPanel(t *testing.T) {
-	directory, prometheus := t.TempDir(), freeAddress(t)
+	directory, prometheus := t.TempDir(), freeport.Address(t)
 	config := filepath.Join(directory, "prometheus.yaml")
 	writeScrapes(t, config, startRoles(t, directory))
 	launch(t, nil, "prometheus", "--config.file="+config, "--storage.tsdb.path="+filepath.Join(directory, "series"), "--web.listen-address="+prometheus, "--log.level=error")

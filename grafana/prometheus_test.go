@@ -18,8 +18,9 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"heartbeat/internal/embedded/broker"
-	"heartbeat/internal/port"
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/testkit/freeport"
+	"heartbeat/internal/testkit/prerequisite"
 )
 
 // scrape is a job of deploy/prometheus/prometheus.yaml.
@@ -40,14 +41,8 @@ func isFailureMetric(expression string) bool {
 // pipeline dashboard.
 func TestPrometheusAnswersThePipelineDashboard(t *testing.T) {
 	t.Parallel()
-	prometheus, err := exec.LookPath("prometheus")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("prometheus is missing: apt-get install prometheus")
-	}
-	directory, own := t.TempDir(), freeAddress(t)
+	prometheus := prerequisite.Program(t, "prometheus", "prometheus")
+	directory, own := t.TempDir(), freeport.Address(t)
 	config := filepath.Join(directory, "prometheus.yaml")
 	writeScrapes(t, config, startRoles(t, directory))
 	launch(t, nil, prometheus, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(directory, "series"), "--web.listen-address="+own, "--log.level=error")
@@ -72,7 +67,7 @@ func startRoles(t *testing.T, directory string) map[string]string {
 	if err := os.WriteFile(filepath.Join(directory, "token"), []byte(token), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	produce, consume, serve, notify := freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
+	produce, consume, serve, notify := freeport.Address(t), freeport.Address(t), freeport.Address(t), freeport.Address(t)
 	environment := []string{
 		"KAFKA_BOOTSTRAP_SERVERS=" + broker.Address(), "DATABASE_URL=" + pgtest.URL(pgtest.Database(t)),
 		"HEARTBEAT_TOKEN_FILE=" + filepath.Join(directory, "token"), "LOG_LEVEL=WARNING",
@@ -188,13 +183,4 @@ func launch(t *testing.T, environment []string, program string, args ...string) 
 			t.Logf("%s: %v\n%s", program, err, said.String())
 		}
 	})
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	chosen, err := port.Choose(0, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port.Address(chosen)
 }

@@ -23,6 +23,7 @@ import (
 
 	"heartbeat/grafana"
 	"heartbeat/internal/postgres/schema"
+	"heartbeat/internal/testkit/freeport"
 )
 
 // homeVariable names the directory of an installed Grafana 9.4 to 12, such as /usr/share/grafana.
@@ -94,7 +95,7 @@ func startGrafana(t *testing.T, pool *pgxpool.Pool, prometheus string) *grafanaS
 	if err := schema.ApplyRoles(t.Context(), pool, map[schema.Role]string{schema.GrafanaRole: "read-only"}); err != nil {
 		t.Fatal(err)
 	}
-	g := &grafanaServer{t: t, address: freeAddress(t), log: &outputBuffer{}, hook: &webhook{}}
+	g := &grafanaServer{t: t, address: freeport.Address(t), log: &outputBuffer{}, hook: &webhook{}}
 	hook := httptest.NewServer(g.hook)
 	t.Cleanup(hook.Close)
 	host, port, _ := strings.Cut(g.address, ":")

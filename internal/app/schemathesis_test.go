@@ -20,6 +20,7 @@ import (
 	"heartbeat/internal/simulate"
 	"heartbeat/internal/simulator"
 	"heartbeat/internal/testkit/fakekafka"
+	"heartbeat/internal/testkit/prerequisite"
 )
 
 const topic = "heartbeat-events"
@@ -36,10 +37,7 @@ func TestEveryRouteWithstandsGeneratedRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(program); errors.Is(err, os.ErrNotExist) {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("Schemathesis is missing: run scripts/fetch-schemathesis")
-		}
-		t.Skip("Schemathesis is missing: run scripts/fetch-schemathesis")
+		prerequisite.Missing(t, "Schemathesis is missing: run scripts/fetch-schemathesis")
 	}
 	const token = "a long enough token"
 	cluster := fakekafka.Start(t, kfake.SeedTopics(3, topic))

@@ -23,6 +23,7 @@ import (
 	"heartbeat/internal/simulate"
 	"heartbeat/internal/simulator"
 	"heartbeat/internal/testkit/fakekafka"
+	"heartbeat/internal/testkit/freeport"
 )
 
 const topic = "heartbeat-events"
@@ -128,7 +129,7 @@ func TestDoctorNamesTheTrouble(t *testing.T) {
 	t.Run("nothing listens at the broker's address", func(t *testing.T) {
 		t.Parallel()
 		p := newEnvironment(t, pgtest.Database(t))
-		p.kafka.Brokers = []string{closedPort(t)}
+		p.kafka.Brokers = []string{freeport.Address(t)}
 		p.find("broker port", doctor.Failure, p.kafka.Brokers[0], "KAFKA_BOOTSTRAP_SERVERS")
 	})
 	t.Run("blanks around the brokers' addresses", func(t *testing.T) {
@@ -166,7 +167,7 @@ func TestDoctorNamesTheTrouble(t *testing.T) {
 	})
 	t.Run("the broker advertises an address that cannot be reached", func(t *testing.T) {
 		t.Parallel()
-		closed, open := closedPort(t), ""
+		closed, open := freeport.Address(t), ""
 		p := newEnvironment(t, pgtest.Database(t), kfake.SeedTopics(3, topic), kfake.ListenFn(func(network, address string) (net.Listener, error) {
 			listener, err := net.Listen(network, address)
 			if err != nil {
@@ -247,7 +248,7 @@ func TestDoctorNamesTheTrouble(t *testing.T) {
 	t.Run("nothing listens at the database's address", func(t *testing.T) {
 		t.Parallel()
 		p := newEnvironment(t, pgtest.Database(t))
-		p.database.URL = "postgres://heartbeat_user@" + closedPort(t) + "/heartbeat_db"
+		p.database.URL = "postgres://heartbeat_user@" + freeport.Address(t) + "/heartbeat_db"
 		p.find("database", doctor.Failure, "POSTGRES_PORT")
 	})
 	t.Run("the schema is missing", func(t *testing.T) {
@@ -278,15 +279,4 @@ type misnamed struct {
 func (m misnamed) Addr() net.Addr {
 	addr, _ := net.ResolveTCPAddr("tcp", m.address)
 	return addr
-}
-
-// closedPort is an address at which nothing listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }

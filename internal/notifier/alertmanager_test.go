@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,8 @@ import (
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/pgtest"
+	"heartbeat/internal/testkit/freeport"
+	"heartbeat/internal/testkit/prerequisite"
 )
 
 // alertmanager is a real one, without memory of an earlier one.
@@ -29,35 +30,13 @@ type alertmanager struct {
 	stop    func()
 }
 
-func alertmanagerProgram(t *testing.T) string {
-	t.Helper()
-	program, err := exec.LookPath("prometheus-alertmanager")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("Alertmanager is missing: apt-get install prometheus-alertmanager")
-	}
-	return program
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 func startAlertmanager(t *testing.T, address string) *alertmanager {
 	t.Helper()
 	directory := t.TempDir()
 	config := filepath.Join(directory, "alertmanager.yaml")
 	write(t, config, "route: {receiver: none}\nreceivers: [{name: none}]\n")
 	ctx, cancel := context.WithCancel(context.Background())
-	process := exec.CommandContext(ctx, alertmanagerProgram(t), "--config.file="+config, "--storage.path="+filepath.Join(directory, "data"),
+	process := exec.CommandContext(ctx, prerequisite.Program(t, "prometheus-alertmanager", "prometheus-alertmanager"), "--config.file="+config, "--storage.path="+filepath.Join(directory, "data"),
 		"--web.listen-address="+address, "--cluster.listen-address=", "--log.level=error")
 	process.Stderr = os.Stderr
 	if err := process.Start(); err != nil {
@@ -110,10 +89,10 @@ func openAlarms(t *testing.T, pool *pgxpool.Pool) []string {
 // knew.
 func TestRealAlertmanagerShowsExactlyTheOpenAlarms(t *testing.T) {
 	t.Parallel()
-	alertmanagerProgram(t)
+	prerequisite.Program(t, "prometheus-alertmanager", "prometheus-alertmanager")
 	pool := pgtest.Database(t)
 	clock := &clock{store: alarmstore.New(pool)}
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	path := filepath.Join(t.TempDir(), "notify.yaml")
 	write(t, path, fmt.Sprintf("destinations: {am: {alertmanager: {url: 'http://%s', allow: [127.0.0.1]}}}\nroutes: [{to: [am]}]", address))
 	for range 2 { // any number of notifiers

@@ -16,7 +16,8 @@ import (
 
 	"heartbeat/internal/httpserver"
 	"heartbeat/internal/live"
-	"heartbeat/internal/port"
+	"heartbeat/internal/testkit/freeport"
+	"heartbeat/internal/testkit/prerequisite"
 	"heartbeat/internal/web"
 )
 
@@ -29,13 +30,7 @@ type proxied struct {
 // behindNginx runs a server and an nginx before it. directives stand in nginx's location; %s there is the server's URL.
 func behindNginx(t *testing.T, location, directives string, change func(*web.Options)) proxied {
 	t.Helper()
-	program, err := exec.LookPath("nginx")
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal("nginx is missing: apt-get install nginx-light")
-	}
-	if err != nil {
-		t.Skip("nginx is missing: apt-get install nginx-light")
-	}
+	program := prerequisite.Program(t, "nginx", "nginx-light")
 	fleet := live.New(live.Options{})
 	observe(fleet, 42, 75)
 	server := newServer(t, func(o *web.Options) {
@@ -55,10 +50,7 @@ func behindNginx(t *testing.T, location, directives string, change func(*web.Opt
 		<-done
 		<-done
 	})
-	number, err := port.Choose(0, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	address := freeport.Address(t)
 	dir := t.TempDir()
 	config := fmt.Sprintf(`
 daemon off; master_process off; pid %[1]s/pid; error_log stderr;
@@ -67,7 +59,7 @@ http {
   access_log off;
   client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
   server { listen %[2]s; location %[3]s { %[4]s } }
-}`, dir, port.Address(number), location, fmt.Sprintf(directives, "http://"+listener.Addr().String()))
+}`, dir, address, location, fmt.Sprintf(directives, "http://"+listener.Addr().String()))
 	file := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -85,8 +77,8 @@ http {
 			t.Logf("nginx said: %s", output.String())
 		}
 	})
-	awaitListener(t, port.Address(number))
-	return proxied{t, "http://" + port.Address(number)}
+	awaitListener(t, address)
+	return proxied{t, "http://" + address}
 }
 
 func awaitListener(t *testing.T, address string) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -22,6 +21,7 @@ import (
 
 	"heartbeat/internal/port"
 	"heartbeat/internal/testkit/child"
+	"heartbeat/internal/testkit/prerequisite"
 )
 
 const topic = "heartbeat-events"
@@ -360,13 +360,7 @@ func size(b *Broker) (bytes int64) {
 
 func TestOtherClientsReadTheTopic(t *testing.T) {
 	t.Parallel()
-	kcat, err := exec.LookPath("kcat")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("kcat is not installed")
-	}
+	kcat := prerequisite.Program(t, "kcat", "kcat")
 	b := startTestBroker(t, Options{Dir: filepath.Join(t.TempDir(), "broker")})
 	client := connect(t, b.Address())
 	createTopic(t, client, nil)

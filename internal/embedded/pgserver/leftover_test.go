@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"testing"
 
-	"heartbeat/internal/port"
 	"heartbeat/internal/testkit/child"
+	"heartbeat/internal/testkit/freeport"
 )
 
 func TestPostgresOfAKilledRunIsReplaced(t *testing.T) {
@@ -47,11 +47,7 @@ func leaveBehind(t *testing.T, options Options) int {
 	if !ok {
 		t.Fatal("no server of this version on this machine")
 	}
-	free, err := port.Choose(0, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(filepath.Join(found.dir, "postgres"), c.arguments(free)...)
+	cmd := exec.Command(filepath.Join(found.dir, "postgres"), c.arguments(freeport.Port(t))...)
 	cmd.Dir, cmd.Env = options.Dir, serverEnv()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: c.account.credential()}
 	if err := cmd.Start(); err != nil {

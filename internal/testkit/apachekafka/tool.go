@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"heartbeat/internal/testkit/prerequisite"
 )
 
 // Classes of Kafka's tools.
@@ -59,13 +61,9 @@ func Require(t testing.TB) {
 	if err == nil {
 		_, err = exec.LookPath("java")
 	}
-	if err == nil {
-		return
+	if err != nil {
+		prerequisite.Missing(t, "%v", err)
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
 }
 
 // findJars returns the directory of the jars: the one given, or the one in the repository that we are run in.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"heartbeat/internal/port"
+	"heartbeat/internal/testkit/freeport"
+	"heartbeat/internal/testkit/prerequisite"
 )
 
 const (
@@ -28,16 +30,13 @@ const (
 func Start(t testing.TB, database, mode string) (address string) {
 	t.Helper()
 	if _, err := os.Stat(binary); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("PgBouncer is missing: apt-get install pgbouncer")
-		}
-		t.Skip("PgBouncer is missing")
+		prerequisite.Missing(t, "PgBouncer is missing: apt-get install pgbouncer")
 	}
 	server, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	number := unusedPort(t)
+	number := freeport.Port(t)
 	arguments := []string{configure(t, server, number, mode)}
 	if os.Getuid() == 0 { // PgBouncer refuses to run as root
 		if _, err := user.Lookup("postgres"); err != nil {
@@ -87,16 +86,6 @@ pool_mode = %s
 		}
 	}
 	return settings
-}
-
-func unusedPort(t testing.TB) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(port.Host, "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }
 
 func waitFor(t testing.TB, address string) {
