@@ -43,12 +43,23 @@ func (c *benchCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	if c.Report != "" {
-		if err := writeReport(c.Report, result.WriteMarkdown); err != nil {
+	return writeMeasured(env, result, c.Report, c.JSON)
+}
+
+// measured is the result of a command that measures.
+type measured interface {
+	WriteMarkdown(w io.Writer, command string) error
+	WriteTable(w io.Writer) error
+}
+
+// writeMeasured prints a result, and writes it as a document too where a file is named.
+func writeMeasured(env *environment, result measured, report string, asJSON bool) error {
+	if report != "" {
+		if err := writeReport(report, result.WriteMarkdown); err != nil {
 			return err
 		}
 	}
-	if c.JSON {
+	if asJSON {
 		return writeJSON(env.stdout, result)
 	}
 	return result.WriteTable(env.stdout)

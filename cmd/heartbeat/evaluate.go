@@ -105,15 +105,7 @@ func (c *evaluateCommand) Run(ctx context.Context, env *environment) error {
 	if err != nil {
 		return err
 	}
-	if c.Report != "" {
-		if err := writeReport(c.Report, result.WriteMarkdown); err != nil {
-			return err
-		}
-	}
-	if c.JSON {
-		return writeJSON(env.stdout, result)
-	}
-	return result.WriteTable(env.stdout)
+	return writeMeasured(env, result, c.Report, c.JSON)
 }
 
 func (c *evaluateCommand) judgeReadings(ctx context.Context, env *environment) error {
