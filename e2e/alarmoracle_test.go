@@ -284,10 +284,10 @@ func auditAlarms(t testing.TB, pool *pgxpool.Pool, want *alarmOracle) (alarms in
 	return alarms
 }
 
-// auditSilences checks that nobody was found silent who was heard again within the shortest limit.
+// auditSilences checks that no customer was found silent who was heard again within the shortest limit.
 func (o *alarmOracle) auditSilences(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
-	d := differences{t: t, what: "P12, nobody is found silent who is heard"}
+	d := differences{t: t, what: "P12, no customer is found silent who is heard"}
 	scan(t, pool, `
 SELECT a.subject, e.kafka_offset
   FROM alarm_events AS e

@@ -120,7 +120,7 @@ func TestOutputThatTakesNothingStopsNoRole(t *testing.T) {
 	p.cmd.Stdout, p.cmd.Stderr = writer, writer
 	p.start()
 	writer.Close()
-	await(t, "the process has sent events though nobody reads its output", func() bool {
+	await(t, "the process has sent events while its output is not read", func() bool {
 		info, err := os.Stat(acks)
 		return err == nil && info.Size() > 1<<20
 	})

@@ -201,7 +201,7 @@ func TestReopenedAlarmIsTheSameAgain(t *testing.T) {
 		t.Errorf("reopened: %+v", l.Alarm)
 	}
 	if l.Acknowledged(after(9)) {
-		t.Error("the acknowledgement of the episode that ended lasts on: nobody is called")
+		t.Error("the acknowledgement of the episode that ended lasts on: no call is sent")
 	}
 	l.must(alarm.Event{Kind: alarm.Cleared, At: after(10)})
 	l.wantPhase(alarm.Latched) // this episode must be seen as well

@@ -206,7 +206,7 @@ UNION ALL SELECT gen_random_uuid(), alarm_id, 2, 'cleared', cleared_at, cleared_
 	if ill.High <= 200 || all.Evidence.LeftOut < 239 || all.Evidence.Lowest < 70 || all.Evidence.Highest > 80 {
 		t.Errorf("with the alarm left out %+v, before %+v", all, ill)
 	}
-	if nobody := suggested(43); slices.ContainsFunc(nobody.Suggestions, func(s suggest.Suggestion) bool { return s.Enough }) {
-		t.Errorf("for a customer without readings %+v is suggested", nobody)
+	if unknown := suggested(43); slices.ContainsFunc(unknown.Suggestions, func(s suggest.Suggestion) bool { return s.Enough }) {
+		t.Errorf("for a customer without readings %+v is suggested", unknown)
 	}
 }

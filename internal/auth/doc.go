@@ -4,7 +4,7 @@
 //
 // It refuses a request whose sender it cannot tell, and guesses that come too fast from one address or for one name. It keeps no users:
 // its Store does. A result of the Store counts for cacheTime, so a change takes effect within seconds, and for staleTime while the Store
-// does not answer, so an outage of the database signs nobody out.
+// does not answer, so an outage of the database ends no session.
 //
 // An Authenticator is shared by all requests, and what it remembers is bounded. It wraps the routes of internal/web and
 // internal/alarmapi; no reading passes through it.

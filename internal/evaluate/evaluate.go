@@ -15,7 +15,7 @@ type Options struct {
 	Delays bool // also with other delays before a raise, on the same readings
 	Sweeps bool // also fleets with other intervals, artefacts and losses
 
-	Progress func(what string, done, all int) // customers; called by one goroutine at a time; nil: nobody
+	Progress func(what string, done, all int) // customers; called by one goroutine at a time; nil: none
 }
 
 // Validate names what a fleet cannot have.

@@ -11,7 +11,7 @@ import (
 // writeTimeout is how long whoever logs waits for an output that takes no text.
 const writeTimeout = time.Second
 
-// Writer writes to an output that may stop taking text, such as a terminal after Ctrl-S or a pipe that nobody reads. A
+// Writer writes to an output that may stop taking text, such as a terminal after Ctrl-S or a pipe that is not read. A
 // write waits for it once. From then on text is dropped and counted until the output takes some again, and a line says how much was lost:
 // neither readings nor an orderly shutdown may wait for a log. A Writer may be shared.
 type Writer struct {

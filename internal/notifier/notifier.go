@@ -212,7 +212,7 @@ func (n *Notifier) route(ctx context.Context, now time.Time) error {
 		n.logger.Warn("calls of high priority do not arrive, the next tier is told", "count", routed.FailedOver)
 	}
 	if routed.Passed > 0 {
-		n.logger.Warn("events over a day old call nobody", "count", routed.Passed)
+		n.logger.Warn("events over a day old send no call", "count", routed.Passed)
 	}
 	if !routed.Busy { // else the other process may fail each time: only a pass of one's own proves that routing works
 		n.routed.Store(int64(time.Since(n.began)))

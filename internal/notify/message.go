@@ -93,7 +93,7 @@ func count(entries []Entry) (open, left int) {
 	return open, left
 }
 
-// Calls reports whether the message asks somebody to look at an alarm that nobody has answered.
+// Calls reports whether the message asks for an answer to an alarm that has none.
 func (m *Message) Calls() bool {
 	for i := range m.Entries {
 		if m.Entries[i].calls() {

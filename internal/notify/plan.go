@@ -149,7 +149,7 @@ func (p *planner) groups(entries []Entry) {
 	}
 }
 
-// counted returns the incident of a storm with the alarms that the destination is to be told of in it, and how many of those nobody has
+// counted returns the incident of a storm with the alarms that the destination is to be told of in it, and how many of those are not
 // answered. What it was told of is counted already.
 func (g *group) counted() (incident Incident, unanswered int) {
 	incident = g.incident

@@ -126,7 +126,7 @@ func TestAtMostTenMessagesAMinute(t *testing.T) {
 		pending[i].Alarm.Cohort = fmt.Sprint(i)
 	}
 	pending[2].Alarm.Since = noon.Add(-time.Hour)
-	pending[3].Alarm.Since, pending[3].Told = noon.Add(-24*time.Hour), true // a repeat, each 5 minutes, of what nobody answers
+	pending[3].Alarm.Since, pending[3].Told = noon.Add(-24*time.Hour), true // a repeat, each 5 minutes, of what is not answered
 	messages := notify.Plan(notify.Sent{Messages: 9}, pending, noon.Add(time.Minute)).Messages
 	if words(messages) != "raised C[raised]" {
 		t.Errorf("messages are %q, want the tenth alone, that of the oldest alarm which was not told", words(messages))
@@ -212,7 +212,7 @@ func TestDestinationWithIncidentsGetsAMessageForEach(t *testing.T) {
 	sent.Storm, sent.StormIncident.Open, sent.StormIncident.Left = true, 7, 7
 	pending = items(alarm.Medium, noon, "A raised", "A cleared")
 	if planned := notify.Plan(sent, pending, noon.Add(time.Hour)); len(planned.Messages) != 0 || len(planned.Done) != 2 {
-		t.Errorf("messages are %q, want none beside 7 alarms that nobody has answered", words(planned.Messages))
+		t.Errorf("messages are %q, want none beside 7 unanswered alarms", words(planned.Messages))
 	}
 	pending[1].Alarm.Open = true // latched
 	if planned := notify.Plan(sent, pending, noon.Add(time.Hour)); len(planned.Messages) != 1 || planned.Messages[0].Incident.Left != 8 || planned.Messages[0].State() != notify.Triggered {

@@ -51,7 +51,7 @@ func TestThirdOfTheFleetLostIsOnePage(t *testing.T) {
 	}
 }
 
-// A consumer that was stopped in an outage knows nobody who is silent before it has caught up.
+// A consumer that was stopped in an outage knows no silent customer before it has caught up.
 func TestRestartEndsNoOutage(t *testing.T) {
 	t.Parallel()
 	for _, pause := range []time.Duration{20 * time.Second, 2 * time.Minute, 5 * time.Minute} {
@@ -104,7 +104,7 @@ func TestCustomersWhoMoveAreNotSilent(t *testing.T) {
 	})
 }
 
-// Customers leave one by one, each with three minutes to be missed in. A restart begins that time anew for all of them.
+// Customers leave one by one, each with three minutes to be missed in. After a restart that time starts again for all of them.
 func TestRestartMakesNoOutageOfThoseWhoLeftBefore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestOutageJustBeforeARestartIsFound(t *testing.T) {
 		f.consume()
 		f.run(2 * time.Minute)
 		if got := f.changes(); got["silent raised"] > 0 || f.stores[0].fleet.raised[alarm.Outage] != 1 {
-			t.Errorf("%v, outage raised %d times, want it once and nobody's alarm", got, f.stores[0].fleet.raised[alarm.Outage])
+			t.Errorf("%v, outage raised %d times, want it once and no personal alarm", got, f.stores[0].fleet.raised[alarm.Outage])
 		}
 	})
 }
@@ -174,7 +174,7 @@ func TestThirdOfASlowFleetLostIsOnePage(t *testing.T) {
 			f.stopped = func(customer int) bool { return customer%10 < 3 }
 			f.run(8 * time.Minute)
 			if got := f.changes(); got["silent raised"] > 0 || f.stores[0].fleet.raised[alarm.Outage] != 1 {
-				t.Errorf("each %v: %v, outage raised %d times, want it once and nobody's alarm", interval, got, f.stores[0].fleet.raised[alarm.Outage])
+				t.Errorf("each %v: %v, outage raised %d times, want it once and no personal alarm", interval, got, f.stores[0].fleet.raised[alarm.Outage])
 			}
 		})
 	}

@@ -45,7 +45,7 @@ const (
 )
 
 // Decide returns what becomes of the fleet's alarms. Every partition decides by the same rows, so several may come to one result,
-// of which the database takes the first. An outage ends only by what all partitions know: one that is behind counts nobody.
+// of which the database takes the first. An outage ends only by what all partitions know: one that is behind counts no customer.
 func (f *Fleet) Decide() (outage, lag Change) {
 	switch {
 	case !f.Outage.Active && f.beyond(f.Turned, 1):

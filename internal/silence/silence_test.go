@@ -86,7 +86,7 @@ func TestOutageIsAShareOfTheFleet(t *testing.T) {
 		outage, lag Change
 		holds       bool
 	}{
-		{"nobody", Fleet{Report: Report{Watched: 1000}}, None, None, false},
+		{"no silence", Fleet{Report: Report{Watched: 1000}}, None, None, false},
 		{"exactly 5 %", Fleet{Report: Report{Watched: 1000, Turned: 50, Silent: 50}}, None, None, false},
 		{"over 5 %", Fleet{Report: Report{Watched: 1000, Turned: 51, Silent: 51}}, Raise, None, true},
 		{"four of ten", Fleet{Report: Report{Watched: 10, Turned: 4, Silent: 4}}, None, None, false},

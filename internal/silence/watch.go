@@ -57,7 +57,7 @@ func (w *Watch) Restore(slot int, limit time.Duration, phase Phase) {
 }
 
 // Absent says for how long a restored customer was not heard at the claim, compared with the others: those who left one by one must not
-// seem to leave at once because their time begins anew.
+// seem to leave at once because their time starts again.
 func (w *Watch) Absent(slot int, length time.Duration) {
 	if length > turnedWithin {
 		w.entries[slot].gone = true

@@ -72,7 +72,7 @@ func (b *bubble) wantSilent(what string, want ...string) {
 	}
 }
 
-// The only customer of a partition is found silent without any further record, and nobody while the partition's broker is away.
+// The only customer of a partition is found silent without any further record, and none while the partition's broker is away.
 func TestSilenceFollowsTheBroker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

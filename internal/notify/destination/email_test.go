@@ -125,7 +125,7 @@ func TestMailFaults(t *testing.T) {
 		code   int
 	}{
 		"a server without TLS":       {plain, toBoth, 0},
-		"a recipient that is not":    {secure, "to: [ward@example.org, nobody@example.org]", 550},
+		"a recipient that is not":    {secure, "to: [ward@example.org, unknown@example.org]", 550},
 		"a wrong password":           {secure, toBoth + ", user: heartbeat, password: {variable: WARD_SECRET}", 535},
 		"a certificate of no one":    {&mailServer{address: secure.address, caFile: plain.caFile}, toBoth, 0},
 		"TLS where there is none":    {plain, toBoth + ", tls: tls", 0},

@@ -138,7 +138,7 @@ func (s *mailSession) Mail(from string, _ *smtp.MailOptions) error {
 }
 
 func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
-	if to == "nobody@example.org" {
+	if to == "unknown@example.org" {
 		return &smtp.SMTPError{Code: 550, Message: "no such user"}
 	}
 	s.mail.to = append(s.mail.to, to)

@@ -92,7 +92,7 @@ func TestPagerDutyTakesEachStepOfAnIncident(t *testing.T) {
 		{raise, "trigger"},
 		{message(notify.Escalated, raise.Entries[0].Alarm), "trigger"},
 		{message(notify.Acknowledged, alarmOf(func(a *notify.Alarm) { a.Acknowledged = true })), "acknowledge"},
-		{message(notify.Cleared, alarmOf(func(a *notify.Alarm) { a.ClearedAt = noon })), "trigger"}, // ended, and nobody has seen it
+		{message(notify.Cleared, alarmOf(func(a *notify.Alarm) { a.ClearedAt = noon })), "trigger"}, // ended, not seen
 		{message(notify.Cleared, alarmOf(func(a *notify.Alarm) { a.Open = false })), "resolve"},
 	} {
 		if result := send(t, sender, step.message); result.Err != nil || result.Code != http.StatusAccepted {

@@ -67,7 +67,7 @@ func TestAlarmsEscalateByTheTimeSinceTheyWereRecorded(t *testing.T) {
 	foldAll(t, store)
 }
 
-// An alarm that nobody answers for weeks gets an event each 5 minutes. The timer looks each second, so it must not read them all.
+// An alarm that is not answered for weeks gets an event each 5 minutes. The timer looks each second, so it must not read them all.
 func TestEscalationReadsTheEndOfAHistoryOnly(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.Database(t)

@@ -107,7 +107,7 @@ UPDATE detection_limits SET ends_at = now() - interval '1 hour', ended_by = 'ann
 			"event gone":            `SET heartbeat.dropping_closed_alarms = 'on'; DELETE FROM alarm_events`,
 			"alarm gone":            `SET heartbeat.dropping_closed_alarms = 'on'; DELETE FROM alarms`,
 			"event of the detector": `INSERT INTO alarm_events (event_id, alarm_id, version, kind, at, kafka_topic) VALUES (gen_random_uuid(), gen_random_uuid(), 1, 'raised', now(), 'log')`,
-			"alarm of nobody":       `INSERT INTO alarms (alarm_id) VALUES (gen_random_uuid())`,
+			"alarm with no subject": `INSERT INTO alarms (alarm_id) VALUES (gen_random_uuid())`,
 			"closed while active":   `UPDATE alarms SET closed_at = now(), closed_by = 'anna' WHERE active`,
 			"closed ones dropped":   `SELECT drop_closed_alarms(now() - interval '2 hours')`,
 			"triggers silenced":     `SET session_replication_role = replica`,

@@ -26,7 +26,7 @@ func (m *alarmModel) repartition() {
 	m.count("changes of partitions", 1)
 }
 
-// lose lets retention drop a part of a partition's log that no state contains yet, and perhaps readings that nobody has stored,
+// lose lets retention drop a part of a partition's log that no state contains yet, and perhaps readings that are not stored,
 // before another worker claims the partition. All its customers then report and are stored again: a state that is not loaded
 // under this claim would lose the doubt about it.
 func (m *alarmModel) lose() {

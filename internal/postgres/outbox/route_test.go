@@ -123,7 +123,7 @@ func TestStormIsToldInDigests(t *testing.T) {
 	}
 }
 
-// A notifier that starts late calls nobody, and tells whoever was called that it is over.
+// A notifier that starts late sends no calls, and reports the end to each destination that was called.
 func TestOldEventsCallNobodyButEndWhatWasTold(t *testing.T) {
 	t.Parallel()
 	f := withAlarm(t)

@@ -145,7 +145,7 @@ func TestOneProcessPostsAtATime(t *testing.T) {
 	if got, _ := f.post("late"); got != "1" {
 		t.Fatalf("posted %q after the lease", got)
 	}
-	if err := f.store.FinishPost(t.Context(), "am", "nobody", first, outbox.Attempt{Code: 200}, f.now); err != nil {
+	if err := f.store.FinishPost(t.Context(), "am", "another", first, outbox.Attempt{Code: 200}, f.now); err != nil {
 		t.Fatal(err)
 	}
 	pgtest.WantRows(t, f.pool, `SELECT posting_by, posted IS NULL FROM notification_destinations, notification_states`, "late true")

@@ -234,7 +234,7 @@ routes: [{to: [ward]}, {to: [doctor], tier: 1}, {to: [chief], tier: 2}]`
 	f.settle()
 	leased := f.lease("doctor")
 	if len(leased) != 1 || strings.Contains(string(leased[0].Body), "CUST_00002") {
-		t.Fatalf("the doctor gets %v, want the alarm that nobody answered", leased)
+		t.Fatalf("the doctor gets %v, want the unanswered alarm", leased)
 	}
 	f.finish("doctor", &leased[0], gone)
 	f.settle()
@@ -269,7 +269,7 @@ func TestRetriedMessageIsSentThoughItsAlarmIsClosed(t *testing.T) {
 	f.wantSent("ward", "raised: raised")
 	f.pass(0)
 	f.pass(time.Minute)
-	f.wantSent("ward", "cleared: cleared") // which was routed to nobody while the ward had not been told
+	f.wantSent("ward", "cleared: cleared") // which was routed to no destination while the ward had not been told
 	pgtest.WantRows(t, f.pool, `SELECT count(*) FROM notification_queue`, "0")
 }
 
