@@ -36,13 +36,19 @@ test: build ## Run the tests against the embedded broker and a real PostgreSQL (
 	scripts/fetch-kafka
 	scripts/fetch-kafka-clients
 	scripts/fetch-schemathesis
+	@$(MAKE) --no-print-directory test-timed
 	@echo 'testing the packages, the whole system and the console at the same time; the output of each comes at its end'
 	@$(AT_ONCE) test-packages test-system test-console
+
+# These tests measure how soon an action takes effect and reaches other screens: they run before all others.
+.PHONY: test-timed
+test-timed:
+	go test -race -vet=off -tags synctests -count=1 -timeout $(TIMEOUT) ./internal/app
 
 # The console's tests measure how soon something is on the screen: the others give way to them.
 .PHONY: test-packages
 test-packages:
-	nice -n 10 go test -race -vet=off -tags synctests -count=1 -p 4 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/bench|internal/testkit/apachekafka)$$')
+	nice -n 10 go test -race -vet=off -tags synctests -count=1 -p 4 -timeout $(TIMEOUT) $$(go list ./... | grep -vE '/(e2e|internal/app|internal/bench|internal/testkit/apachekafka)$$')
 	cd deploy && nice -n 10 go test -count=1 ./...
 
 .PHONY: test-system
