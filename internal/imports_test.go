@@ -15,6 +15,7 @@ var allowed = map[string][]string{
 	"internal/backoff":        {},
 	"internal/heartbeat":      {},
 	"internal/detect":         {"internal/heartbeat"},
+	"internal/format":         {"internal/heartbeat"},
 	"internal/silence":        {"internal/detect"},
 	"internal/alarm":          {"internal/heartbeat", "internal/detect"},
 	"internal/alarmfeed":      {"internal/alarm", "internal/backoff"},

@@ -4,6 +4,9 @@ import "time"
 
 const timestampForm = "a date and time with an offset, such as 2026-02-20T10:00:00.123456+00:00"
 
+// ParseTimestamp reads a time as the timestamp of an event has it.
+func ParseTimestamp(text string) (time.Time, bool) { return parseTimestamp([]byte(text)) }
+
 // parseTimestamp reads an RFC 3339 date and time with an offset, 'T' or one space between the two, and returns it in
 // UTC. Digits finer than a microsecond are cut off. Leap seconds are refused: no clock here can tell them from the
 // next second. time.Parse is more lenient in some places, such as a comma before the fraction, and slower.
