@@ -79,6 +79,9 @@ func outcomeOfFields(fields map[string]any, kafkaTime time.Time, retention time.
 		return outcome{Reason: "timestamp_out_of_range", Customer: known}
 	}
 	class, bpm := classify(string(rate))
+	if fields["contact"] == false { // measured in the air
+		class, bpm = "INVALID", 0
+	}
 	return outcome{Class: class, BPM: bpm, Customer: known, Micros: at.UnixMicro()}
 }
 

@@ -10,7 +10,7 @@ const (
 	Normal      Class = iota // 40 to 180 bpm inclusive
 	Bradycardia              // above 0 and below 40
 	Tachycardia              // above 180 up to 300 inclusive
-	Invalid                  // 0 and below, or above 300: no heart does that, a sensor does
+	Invalid                  // 0 and below, or above 300: no heart does that, a sensor does; or measured without contact with the skin, stored as 0
 )
 
 // AnomalyClasses are the classes that raise an alert, in the order in which they are reported.

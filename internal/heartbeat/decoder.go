@@ -28,6 +28,7 @@ type Decoder struct {
 	// Retention refuses events that are older than this before their record's Kafka timestamp. Zero refuses none.
 	Retention time.Duration
 
+	told    *Device // of the latest reading
 	json    jsontext.Decoder
 	source  bytes.Buffer // what json reads: the one kind of reader that it does not copy
 	scratch []byte       // the last string that had escapes, without them
@@ -36,6 +37,7 @@ type Decoder struct {
 // Decode returns the reading that the record carries, or why it carries none. The result depends on nothing but the
 // record and Retention.
 func (d *Decoder) Decode(record Record) (Reading, *Rejection) {
+	d.told = nil
 	if rejection := checkSize(record.Value); rejection != nil {
 		return Reading{}, rejection
 	}
@@ -44,6 +46,9 @@ func (d *Decoder) Decode(record Record) (Reading, *Rejection) {
 	}
 	return d.strict(record)
 }
+
+// Device returns what the reading that Decode returned last says of its device, nil where it says nothing.
+func (d *Decoder) Device() *Device { return d.told }
 
 // strict is ready for any bytes.
 func (d *Decoder) strict(record Record) (Reading, *Rejection) {
@@ -76,7 +81,8 @@ func checkSize(value []byte) *Rejection {
 
 // fields are the members of the event's object as they stand in the record's value, nil where there are none.
 type fields struct {
-	customer, rate, timestamp jsontext.Value
+	customer, rate, timestamp         jsontext.Value
+	deviceID, battery, contact, steps jsontext.Value // optional, and of any type
 }
 
 var (
@@ -134,7 +140,7 @@ func (d *Decoder) end() error {
 	}
 }
 
-// named returns the field of that name, or nil for one that is none of ours.
+// named returns the field of that name, or nil for an unknown one.
 func (f *fields) named(name []byte) *jsontext.Value {
 	switch string(name) {
 	case "customer_id":
@@ -143,6 +149,14 @@ func (f *fields) named(name []byte) *jsontext.Value {
 		return &f.rate
 	case "timestamp":
 		return &f.timestamp
+	case "device_id":
+		return &f.deviceID
+	case "battery":
+		return &f.battery
+	case "contact":
+		return &f.contact
+	case "steps":
+		return &f.steps
 	default:
 		return nil
 	}
@@ -178,6 +192,10 @@ func (d *Decoder) read(event fields, kafka time.Time) (Reading, *Rejection) {
 	// The number is well-formed, so the only error there can be is of one beyond the range of a double: an infinite rate.
 	rate, _ := strconv.ParseFloat(string(event.rate), 64)
 	class, bpm := Classify(rate)
+	d.told = d.device(&event)
+	if event.touch() == NoContact {
+		class, bpm = Invalid, 0
+	}
 	return Reading{Customer: customer, Class: class, BPM: bpm, Time: at}, nil
 }
 

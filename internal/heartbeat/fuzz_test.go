@@ -54,7 +54,8 @@ func checkScan(t fataler, decoder *Decoder, value []byte) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, value := range append(slices.Concat(values, scraps), good, extra("note", `"\ud83d\ude00"`), extra("note", `"\ud800"`),
+	for _, value := range append(slices.Concat(values, scraps), good, extra("note", `"\ud83d\ude00"`), extra("note", `"\ud800"`), extra("contact", "false"),
+		extra("device_id", `"w-7","battery":0.71,"contact":true,"steps":12`),
 		with("customer_id", `"CUST_100000"`), with("heart_rate", "1e999"), with("heart_rate", `"75"`), with("timestamp", "null"),
 		with("timestamp", `"2026-02-20 10:00:00.5-00:30"`), good+good, good[:40], "["+good+"]", extra("a", `{"b":1,"\u0062":2}`)) {
 		f.Add([]byte(value), kafka.UnixMilli(), int64(0))

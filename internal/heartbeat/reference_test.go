@@ -63,6 +63,9 @@ func referenceReading(members map[string]json.RawMessage, kafka time.Time, reten
 	}
 	double, _ := strconv.ParseFloat(rate, 64)
 	class, bpm := Classify(double)
+	if string(members["contact"]) == "false" {
+		class, bpm = Invalid, 0
+	}
 	return Reading{Customer: CustomerID(number), Class: class, BPM: bpm, Time: moment}, ""
 }
 

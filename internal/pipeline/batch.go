@@ -39,7 +39,7 @@ func (b *Batch) add(decoder *heartbeat.Decoder, record *heartbeat.Record) {
 		b.DeadLetters = append(b.DeadLetters, heartbeat.NewDeadLetter(*record, rejection))
 		return
 	}
-	b.Readings = append(b.Readings, Reading{Reading: reading, Offset: record.Offset, Kafka: kafkaTime(record), Raw: record.Value})
+	b.Readings = append(b.Readings, Reading{Reading: reading, Offset: record.Offset, Kafka: kafkaTime(record), Raw: record.Value, Device: decoder.Device()})
 }
 
 // kafkaTime returns the Kafka timestamp of a record, 0 where it has none.

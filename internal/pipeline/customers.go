@@ -70,7 +70,9 @@ func (c *customers) take(readings []Reading, now time.Time) {
 		} else if used, newest := timeUsed(&reading.Reading, reading.Kafka), held.TimeUsed(); used < newest || used == newest && reading.Offset < held.Offset {
 			continue
 		}
-		c.latest[reading.Customer] = CustomerState{Reading: reading.Reading, Offset: reading.Offset, Kafka: reading.Kafka}
+		c.latest[reading.Customer] = CustomerState{
+			Reading: reading.Reading, Offset: reading.Offset, Kafka: reading.Kafka, Device: held.Device.Update(reading.Device),
+		}
 	}
 }
 

@@ -69,15 +69,17 @@ type Batch struct {
 type Reading struct {
 	heartbeat.Reading
 	Offset int64
-	Kafka  detect.Time // the record's Kafka timestamp; 0: it has none
-	Raw    []byte      // the original JSON text
+	Kafka  detect.Time       // the record's Kafka timestamp; 0: it has none
+	Raw    []byte            // the original JSON text
+	Device *heartbeat.Device // nil: the reading says nothing of its device
 }
 
 // CustomerState is the latest reading of a customer by the time used; of two at one time the later offset.
 type CustomerState struct {
 	heartbeat.Reading
 	Offset int64
-	Kafka  detect.Time // the record's Kafka timestamp; 0: it has none
+	Kafka  detect.Time       // the record's Kafka timestamp; 0: it has none
+	Device *heartbeat.Device // what the customer's readings said of their device since the last stored state; nil: nothing
 }
 
 // TimeUsed is the time by which a reading is newer than another: the earlier of its own time and its Kafka timestamp. A

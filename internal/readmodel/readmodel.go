@@ -74,6 +74,12 @@ type Customer struct {
 	Class     string    `json:"class"`
 	EventTime time.Time `json:"event_timestamp"`
 	SeenTime  time.Time `json:"last_seen_at"`
+
+	// What the customer's latest device says of itself, null where it says nothing.
+	Device  *string  `json:"device_id"` // empty: a device without an id
+	Battery *float64 `json:"battery"`   // 0 to 1
+	Contact *bool    `json:"contact"`   // with the skin
+	Steps   *int64   `json:"steps"`
 }
 
 // Sample is one stored reading of a customer.

@@ -77,6 +77,25 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
     assert.ok(took.toSorted((a, b) => a - b).at(-2) < 1000, `took ${took} ms`); // one may meet other work of the machine
   });
 
+  test("a customer's page shows the device, at a phone's width too", async () => {
+    const send = (rate, fields) => system.produce(JSON.stringify({ ...JSON.parse(reading("CUST_20043", rate)), ...fields }));
+    send(75, { device_id: "<i>w-7</i>", battery: 0.71, contact: true, steps: 1200 });
+    const stored = async () => (await system.get("customers/CUST_20043")).stored;
+    await until("the device to be stored", async () => (await stored().catch(() => null))?.battery === 0.71);
+    const page = await open({ hash: "#/customer/CUST_20043", viewport: { width: 390, height: 844 } });
+    const device = page.getByRole("status", { name: "Device" });
+    await device.waitFor();
+    assert.match(await device.innerText(), /Device <i>w-7<\/i>\s+last seen .+ ago\s+battery 71 %\s+on the skin\s+1,200 steps/);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page scrolls sideways");
+    send(200, { device_id: "<i>w-7</i>", battery: 0.1, contact: false });
+    await until("the loss of contact to be stored", async () => (await stored()).contact === false);
+    assert.equal((await stored()).class, "INVALID");
+    await page.reload();
+    await device.getByText("no contact with the skin").waitFor();
+    assert.match(await device.innerText(), /battery 10 %, low/);
+    assert.equal(await page.locator(".vital-rate").innerText(), "0");
+  });
+
   test("the wall changes by itself", async () => {
     const page = await open({ hash: "#/fleet?order=id" });
     const picture = () => page.locator(".wall-canvas").screenshot();

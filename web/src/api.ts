@@ -102,10 +102,18 @@ export interface AlertPage {
   readonly next: string | null;
 }
 
+/** What a customer's latest device says of itself; null: nothing. */
+export interface Device {
+  readonly device_id: string | null;
+  readonly battery: number | null;
+  readonly contact: boolean | null;
+  readonly steps: number | null;
+}
+
 export interface Customer {
   readonly customer_id: string;
   readonly live: { readonly heart_rate: number; readonly state: string; readonly event_timestamp: string; readonly since: string } | null;
-  readonly stored: { readonly heart_rate: number; readonly class: string; readonly event_timestamp: string; readonly last_seen_at: string } | null;
+  readonly stored: { readonly heart_rate: number; readonly class: string; readonly event_timestamp: string; readonly last_seen_at: string } & Device | null;
 }
 
 export interface Readings {

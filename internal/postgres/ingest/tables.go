@@ -36,8 +36,9 @@ var (
 	upsertTables = [...]upsertTable{
 		{
 			statement: "put_customers", sql: putCustomersSQL,
-			types: []uint32{pgtype.TextOID, pgtype.TimestamptzOID, pgtype.Int8OID, pgtype.Int4OID, pgtype.TextOID, pgtype.TimestamptzOID},
-			rows:  func(batch *pipeline.Batch) int { return len(batch.Customers) }, encode: encodeCustomers,
+			types: []uint32{pgtype.TextOID, pgtype.TimestamptzOID, pgtype.Int8OID, pgtype.Int4OID, pgtype.TextOID, pgtype.TimestamptzOID,
+				pgtype.TextOID, pgtype.Float8OID, pgtype.BoolOID, pgtype.Int8OID},
+			rows: func(batch *pipeline.Batch) int { return len(batch.Customers) }, encode: encodeCustomers,
 		},
 		{
 			statement: "put_detector_states", sql: putDetectorStatesSQL,

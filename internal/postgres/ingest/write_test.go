@@ -75,6 +75,31 @@ SELECT kafka_topic, partition, topic_id::text, topic_name, incarnation, first_of
 	pgtest.WantRows(t, pool, `SELECT * FROM vw_pipeline_summary ORDER BY metric`, `anomaly_records 3`, `valid_records 2`)
 }
 
+func TestCustomerStateKeepsWhatLaterReadingsOmitOfTheDevice(t *testing.T) {
+	t.Parallel()
+	store, pool := pgtest.NewStore(t)
+	claim := pgtest.MustClaim(t, store, pgtest.Partition, 0)
+	for offset, step := range []struct {
+		device *heartbeat.Device
+		want   string
+	}{
+		{nil, `<nil> <nil> <nil> <nil>`},
+		{&heartbeat.Device{ID: "w-7", Battery: 0.75, Contact: heartbeat.InContact, Steps: 12}, `w-7 0.75 true 12`},
+		{&heartbeat.Device{ID: "w-7", Battery: -1, Contact: heartbeat.NoContact, Steps: -1}, `w-7 0.75 false 12`},
+		{nil, `w-7 0.75 false 12`},
+		{&heartbeat.Device{ID: "w-8", Battery: -1, Steps: 0}, `w-8 <nil> <nil> 0`},
+		{&heartbeat.Device{Battery: 0, Steps: -1}, ` 0 <nil> <nil>`},
+	} {
+		at := int64(offset)
+		state := pipeline.CustomerState{Reading: pgtest.Reading(at, 7, 60, pgtest.Noon.Add(time.Duration(at)*time.Second)).Reading, Offset: at, Device: step.device}
+		pgtest.MustWrite(t, store, claim, &pipeline.Batch{From: 0, To: 0, Customers: []pipeline.CustomerState{state}})
+		pgtest.WantRows(t, pool, `SELECT device_id, battery, contact, steps FROM customer_state`, step.want)
+	}
+	late := pipeline.CustomerState{Reading: pgtest.Reading(9, 7, 60, pgtest.Noon).Reading, Offset: 9, Device: &heartbeat.Device{ID: "old", Battery: 1, Steps: -1}}
+	pgtest.MustWrite(t, store, claim, &pipeline.Batch{From: 0, To: 0, Customers: []pipeline.CustomerState{late}})
+	pgtest.WantRows(t, pool, `SELECT device_id, battery FROM customer_state`, ` 0`)
+}
+
 // A record's bytes and a rejection's words may be anything.
 func TestWriteStoresWhateverBytesADeadLetterHas(t *testing.T) {
 	t.Parallel()

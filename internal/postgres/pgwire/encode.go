@@ -44,6 +44,14 @@ func AppendInt64(b []byte, v int64) []byte {
 // AppendFloat64 appends a double precision.
 func AppendFloat64(b []byte, v float64) []byte { return AppendInt64(b, int64(math.Float64bits(v))) }
 
+// AppendBool appends a boolean.
+func AppendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 0, 0, 0, 1, 1)
+	}
+	return append(b, 0, 0, 0, 1, 0)
+}
+
 // AppendTime appends a timestamptz.
 func AppendTime(b []byte, t time.Time) []byte { return AppendInt64(b, t.UnixMicro()-Epoch) }
 

@@ -114,8 +114,6 @@ func (d *Dashboard) Anomalies(ctx context.Context, query readmodel.AnomalyQuery)
 	return collect[readmodel.Anomaly](rows, err, "read anomalies")
 }
 
-const fleetQuery = `SELECT customer_id, heart_rate, class, event_timestamp, last_seen_at FROM customer_state`
-
 // Fleet returns the newest stored reading of every customer, in no order. Their times are those used: a clock that was ahead must
 // not hide the next readings.
 func (d *Dashboard) Fleet(ctx context.Context) ([]heartbeat.Reading, error) {
@@ -164,7 +162,10 @@ func (d *Dashboard) Silences(ctx context.Context) (map[heartbeat.CustomerID]time
 
 // Customer returns the newest stored reading of one customer, or readmodel.ErrNotFound.
 func (d *Dashboard) Customer(ctx context.Context, id string) (readmodel.Customer, error) {
-	rows, err := d.pool.Query(ctx, fleetQuery+` WHERE customer_id = @id`, pgx.NamedArgs{"id": id})
+	rows, err := d.pool.Query(ctx, `
+SELECT customer_id, heart_rate, class, event_timestamp, last_seen_at, device_id, battery, contact, steps
+  FROM customer_state
+ WHERE customer_id = @id`, pgx.NamedArgs{"id": id})
 	return collectOne[readmodel.Customer](rows, err, "read customer")
 }
 

@@ -9,6 +9,7 @@ import { amend, go, href } from "../router";
 import { State, customerName, info, parseCustomer, stateOf, stateOfClass } from "../state";
 import { symbol } from "../glyph";
 import { customerAlarms } from "./customer/alarms";
+import { customerDevice } from "./customer/device";
 import { customerLimits } from "./customer/limits";
 import { Trace } from "./customer/trace";
 
@@ -89,7 +90,7 @@ function show(root: HTMLElement, context: Context, id: number): void {
   replace(
     root,
     h("div", { class: "toolbar" }, h("h1", {}, name), finder(name), picker, h("span", { class: "spacer" }), h("span", { class: "search" }, h("span", { class: "muted" }, "Download"), downloads)),
-    now, customerAlarms(context, name, (moments) => trace.moments(moments)), error, note, trace.element,
+    now, customerDevice(context, name), customerAlarms(context, name, (moments) => trace.moments(moments)), error, note, trace.element,
     customerLimits(context, name, (low, high) => trace.limits(low, high)),
   );
   void first(name, now, context).then(vital);
