@@ -36,6 +36,7 @@ test: build ## Run the tests against the embedded broker and a real PostgreSQL (
 	scripts/fetch-kafka
 	scripts/fetch-kafka-clients
 	scripts/fetch-schemathesis
+	scripts/fetch-parquet-readers
 	@$(MAKE) --no-print-directory test-timed
 	@echo 'testing the packages, the whole system and the console at the same time; the output of each comes at its end'
 	@$(AT_ONCE) test-packages test-system test-console
@@ -65,7 +66,8 @@ test-unit: ## Run the tests that start no server (2 min)
 
 .PHONY: test-long
 test-long: ## Run the long tests: fault scenarios on the embedded broker, the benchmark, 10^4 races and 10^5 steps of alarms
-	scripts/require go
+	scripts/require go java mvn
+	scripts/fetch-fhir-validator
 	@$(AT_ONCE) test-long-packages test-long-system
 
 # The fault scenarios measure how long nothing is stored: the others give way to them.

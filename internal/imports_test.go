@@ -33,13 +33,15 @@ var allowed = map[string][]string{
 	"internal/kafka/producer": {"internal/heartbeat", "internal/kafka"},
 	"internal/readmodel":      {},
 	"internal/audit":          {"internal/progress"},
+	"internal/parquetfile":    {"internal/readmodel"},
+	"internal/export":         {"internal/parquetfile", "internal/readmodel"},
 	"internal/live":           {"internal/heartbeat"},
 	"internal/httpserver":     {"internal/port"},
 	"internal/progress":       {},
 	"internal/status":         {"internal/backoff", "internal/progress", "internal/readmodel"},
 	"internal/stream":         {"internal/httpserver", "internal/live", "internal/status"},
 	"internal/alarmapi":       {"internal/alarm", "internal/auth", "internal/users", "internal/heartbeat", "internal/httpserver", "internal/suggest"},
-	"internal/web":            {"internal/auth", "internal/users", "internal/alarm", "internal/alarmapi", "internal/heartbeat", "internal/httpserver", "internal/live", "internal/progress", "internal/readmodel", "internal/status", "internal/stream"},
+	"internal/web":            {"internal/auth", "internal/export", "internal/users", "internal/alarm", "internal/alarmapi", "internal/heartbeat", "internal/httpserver", "internal/live", "internal/progress", "internal/readmodel", "internal/status", "internal/stream"},
 	"internal/users":          {},
 	"internal/auth":           {"internal/backoff", "internal/httpserver", "internal/users"},
 	"internal/port":           {},
@@ -77,6 +79,7 @@ var allowed = map[string][]string{
 var owners = map[string][]string{
 	"github.com/twmb/franz-go/pkg/kfake": {"internal/embedded/broker", "internal/testkit/fakekafka"},
 	"github.com/twmb/franz-go":           {"internal/kafka", "internal/embedded/broker", "internal/testkit/fakekafka"},
+	"github.com/parquet-go/parquet-go":   {"internal/parquetfile"},
 	"github.com/jackc/pgx":               {"internal/postgres", "internal/bench/probe"},
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"heartbeat/internal/postgres/pgtest"
 )
 
@@ -26,6 +28,11 @@ VALUES ('`+activeID+`', 1, 'CUST_00042', 'rate_high', 'high', 'high', true, '202
         195, 199, 180, 'log', 0, 1, 1, NULL),
        ('`+closedID+`', 2, 'CUST_00043', 'rate_low', 'low', 'low', false, '2026-03-01 12:00Z', '2026-03-01 12:00Z', '2026-03-01 12:00Z',
         '2026-03-01 12:05Z', '2026-03-01 12:05Z', 35, 33, 40, 'log', 0, 2, 2, 3)`)
+	return commandsOn(t, pool)
+}
+
+// commandsOn returns a function that runs commands on a database.
+func commandsOn(t *testing.T, pool *pgxpool.Pool) func(args ...string) (code int, stdout, stderr string) {
 	return func(args ...string) (int, string, string) {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), append(args, "--database", pgtest.URL(pool)), &stdout, &stderr)

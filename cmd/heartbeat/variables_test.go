@@ -46,6 +46,8 @@ func commandLines(t *testing.T) map[string][]string {
 			if err := os.WriteFile(line[len(line)-1], []byte("[]"), 0o600); err != nil {
 				t.Fatal(err)
 			}
+		case "export":
+			line = append(line, "--all")
 		case "evaluate": // the rest of it takes minutes, and no server
 			line = append(line, "--stored", "--from", "2026-02-20T10:00:00Z", "--to", "2026-02-20T11:00:00Z")
 		}

@@ -179,3 +179,22 @@ type Feed struct {
 	Since     time.Time // when that began
 	Detail    string    // why not, for a person
 }
+
+// Reading is a stored reading with the record that it came from.
+type Reading struct {
+	Customer  string
+	BPM       int32 // the stored integer
+	EventTime time.Time
+	Class     string
+	Topic     string // label of the log
+	Partition int32
+	Offset    int64
+}
+
+// Page asks for the readings of one customer from From on and before To, in order of event time, topic, partition and offset.
+type Page struct {
+	Customer string
+	From, To time.Time
+	After    *Reading // the last reading of the page before; nil for the first page
+	Limit    int
+}

@@ -3,7 +3,7 @@
 --
 --   heartbeat_owner      owns the schema; only migrate acts as it
 --   heartbeat_ingest     stores readings: consume, deadletter
---   heartbeat_dashboard  reads what the console shows and signs people in: serve, verify
+--   heartbeat_dashboard  reads what the console shows and signs people in: serve, verify, export
 --   heartbeat_operator   does that, acts on alarms and sets limits: serve
 --   heartbeat_notify     escalates alarms and delivers messages: notify
 --   heartbeat_grafana    reads what dashboards show, and no message as it came from a device
