@@ -198,7 +198,9 @@ func (d *stateDecoder) rate(c *rateState, last Time) {
 	head := d.byte()
 	c.phase = phase(head & phaseBits)
 	if head&runBit != 0 {
-		c.since = last - Time(d.number("since", uint64(last)))
+		if c.since = last - Time(d.number("since", uint64(last))); c.since == 0 {
+			d.fail("since") // zero means that there is no run
+		}
 		c.count = d.byte()
 	}
 	if head&(runBit|phaseBits) != 0 {
