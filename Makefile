@@ -124,6 +124,11 @@ soak: ## Run fault scenarios in rounds against Apache Kafka and add the results 
 mutants: ## Put thirteen defects into copies of the product; the fault suite must find each (15 min)
 	go test -race -tags mutants -count=1 -timeout 0 -v ./e2e -args -suite mutants
 
+.PHONY: fuzz
+fuzz: ## Fuzz every parser for FUZZTIME each (30s), two at once
+	scripts/require go
+	FUZZTIME='$(or $(FUZZTIME),30s)' scripts/fuzz
+
 .PHONY: check
 check: lint test test-long test-kafka ## The gate: lint and every test
 
