@@ -75,3 +75,64 @@ func FuzzOpenMHealth(f *testing.F) {
 		checkReader(t, OpenMHealth, input)
 	})
 }
+
+func FuzzApple(f *testing.F) {
+	for _, text := range []string{export(appleRecord), export(appleRecord)[:700], "<HealthData><Record a='>'/></HealthData>", "<!DOCTYPE [ ]>", "<![CDATA[", "<!--->"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) { checkReader(t, Apple, input) })
+}
+
+func FuzzFitbit(f *testing.F) {
+	for _, text := range []string{fitbitExport, fitbitIntraday, "[[", "{}"} {
+		f.Add([]byte(text))
+	}
+	berlin := zone(f, "Europe/Berlin")
+	f.Fuzz(func(t *testing.T, input []byte) {
+		checkReader(t, fitbit(Options{Zone: berlin, Name: "2026-10-25.json"}), input)
+	})
+}
+
+func FuzzHealthConnect(f *testing.F) {
+	for _, text := range []string{healthConnect, "[" + healthConnect + "]", "[[", "{}"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) { checkReader(t, HealthConnect, input) })
+}
+
+func FuzzCSV(f *testing.F) {
+	for _, text := range []string{
+		"customer_id,heart_rate,timestamp\nCUST_00042,72.5,2026-02-20T10:00:00Z\n", "\ufeffheart_rate;timestamp\r\n\"72,5\";\"2026-10-25 02:30:00\"\r\n",
+		"heart_rate|timestamp\n72|1771581600\n", "heart_rate,timestamp\n\"",
+	} {
+		f.Add([]byte(text), uint8(0))
+		f.Add([]byte(text), uint8(7))
+	}
+	berlin := zone(f, "Europe/Berlin")
+	f.Fuzz(func(t *testing.T, input []byte, choice uint8) {
+		options := Options{DecimalComma: choice&1 != 0, TimeFormat: [...]TimeFormat{RFC3339, UnixSecond, UnixMilli, RFC3339}[choice>>1&3]}
+		if choice&8 != 0 {
+			options.Zone = berlin
+		}
+		checkReader(t, csvWith(options), input)
+	})
+}
+
+func FuzzNDJSON(f *testing.F) {
+	for _, text := range []string{`{"customer_id":"CUST_00042","heart_rate":72.5,"timestamp":"2026-02-20T10:00:00Z"}` + "\n{", "\n\n", "[1]"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) { checkReader(t, NDJSON, input) })
+}
+
+// Whatever a file is, it is recognised as nothing or as a format whose reader then reads it.
+func FuzzRecognise(f *testing.F) {
+	for _, text := range []string{export(), fitbitExport, fitbitIntraday, healthConnect, heartRateObservation, bareBody, "heart_rate;timestamp\n", `{"heart_rate":1}`, "[["} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, input []byte) {
+		if name := Recognise(input, Options{}); name != "" {
+			checkReader(t, func(r io.Reader) Items { return Read(name, r, Options{}) }, input)
+		}
+	})
+}

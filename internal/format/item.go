@@ -3,6 +3,7 @@ package format
 import (
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,16 +35,18 @@ const (
 	Cancelled            heartbeat.Reason = "cancelled"             // never measured
 	NoValue              heartbeat.Reason = "no_value"              // the device says why it has none
 	DescriptiveStatistic heartbeat.Reason = "descriptive_statistic" // an average, minimum or other figure of many readings
+	LowConfidence        heartbeat.Reason = "low_confidence"        // the device does not trust its own value
 
 	WrongUnit         heartbeat.Reason = "wrong_unit"
 	NotExact          heartbeat.Reason = "not_exact"          // a value with < or >
+	NoSuchTime        heartbeat.Reason = "no_such_time"       // a local time that daylight saving skips
 	TransactionFailed heartbeat.Reason = "transaction_failed" // another entry of the same transaction has a fault
 )
 
 // Fault reports whether a reason says that something is wrong with the input, rather than that it is nothing to store.
 func Fault(reason heartbeat.Reason) bool {
 	switch reason {
-	case NotHeartRate, EnteredInError, Cancelled, NoValue, DescriptiveStatistic:
+	case NotHeartRate, EnteredInError, Cancelled, NoValue, DescriptiveStatistic, LowConfidence:
 		return false
 	default:
 		return true
@@ -67,6 +70,18 @@ func readTime(field, text string) (time.Time, *heartbeat.Rejection) {
 	default:
 		return at, reject(heartbeat.BadTimestamp, "%s is %s, want %s", field, quote(text), timeForm)
 	}
+}
+
+// readDecimal reads a number that a file has as text: digits, possibly with a sign and a fraction.
+func readDecimal(field, text string) (float64, *heartbeat.Rejection) {
+	if text == "" {
+		return 0, reject(heartbeat.MissingField, "%s is missing", field)
+	}
+	number, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.Trim(text, "+-.0123456789") != "" {
+		return 0, reject(heartbeat.WrongType, "%s is %s, want a number", field, quote(text))
+	}
+	return number, nil
 }
 
 // maxNameBytes bounds what is kept of a device's or a person's name.

@@ -24,15 +24,16 @@ type jsonSource struct {
 	input   *boundedReader
 }
 
-// boundedReader bounds how much the decoder holds and has not returned yet.
+// boundedReader bounds how much a decoder holds and has not returned yet.
 type boundedReader struct {
 	reader         io.Reader
+	most           int64
 	read, returned int64
 }
 
 func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.read-b.returned > maxValueBytes {
-		return 0, fmt.Errorf("a value is larger than %d MiB", maxValueBytes>>20)
+	if b.read-b.returned > b.most {
+		return 0, fmt.Errorf("a value is larger than %d MiB", b.most>>20)
 	}
 	n, err := b.reader.Read(p)
 	b.read += int64(n)
@@ -40,7 +41,7 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 }
 
 func newJSONSource(r io.Reader) *jsonSource {
-	input := &boundedReader{reader: withoutBOM(r)}
+	input := &boundedReader{reader: withoutBOM(r), most: maxValueBytes}
 	return &jsonSource{
 		decoder: jsontext.NewDecoder(input, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
 		input:   input,

@@ -81,6 +81,18 @@ func TestLargeDocumentsAreReadInConstantMemory(t *testing.T) {
 	if samples != 50_001 {
 		t.Errorf("a large array has %d samples, want 50001", samples)
 	}
+	samples, leftOut = readInMemory(t, Apple(between(appleHead, appleRecord+`<Record type="HKQuantityTypeIdentifierStepCount" value="1"/>`, 50_000, "</HealthData>")))
+	if samples != 50_000 || leftOut != 50_000 {
+		t.Errorf("a large export has %d samples and %d other records, want 50000 of each", samples, leftOut)
+	}
+	samples, _ = readInMemory(t, CSV(between("heart_rate,timestamp\n", "72,2026-02-20T10:00:00Z\n", 50_000, ""), Options{}))
+	if samples != 50_000 {
+		t.Errorf("a large CSV file has %d samples, want 50000", samples)
+	}
+	samples, _ = readInMemory(t, HealthConnect(between(`{"samples":[`, `{"time":"2025-05-21T08:43:00Z","beatsPerMinute":79},`, 50_000, `{}]}`)))
+	if samples != 50_000 {
+		t.Errorf("a large record has %d samples, want 50000", samples)
+	}
 }
 
 func TestValuesTooLargeAreRefused(t *testing.T) {
