@@ -22,7 +22,9 @@ import (
 	"heartbeat/internal/postgres/alarmstore"
 	"heartbeat/internal/postgres/ingest"
 	"heartbeat/internal/postgres/partition"
+	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/probeserver"
+	"heartbeat/internal/progress"
 )
 
 // ConsumeOptions set up the consumer role.
@@ -176,5 +178,25 @@ func dropAlarms(ctx context.Context, store *alarmstore.Store, retention time.Dur
 func maintain(ctx context.Context, maintainer *partition.Maintainer, logger *slog.Logger) {
 	if err := maintainer.Maintain(ctx); err != nil && ctx.Err() == nil {
 		logger.Warn("table partitions not maintained, trying again in a minute", "error", err)
+	}
+}
+
+const caughtUpEvery = 200 * time.Millisecond
+
+// awaitCaughtUp returns once everything is stored that the topic holds now, by whichever member of the group.
+func awaitCaughtUp(ctx context.Context, client *kafka.Client, pool *postgres.Pool) error {
+	target, err := client.Topic(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		if rows, err := query.ListProgress(ctx, pool); err == nil {
+			if lag, _ := progress.Lag(progress.Compare(target, rows)); lag == 0 {
+				return nil
+			}
+		}
+		if err := backoff.Sleep(ctx, caughtUpEvery); err != nil {
+			return err
+		}
 	}
 }
