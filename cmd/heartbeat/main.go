@@ -46,6 +46,7 @@ type commands struct {
 	Notify     notifyCommand      `cmd:"" help:"Escalate alarms and tell people: log, webhooks, Alertmanager, PagerDuty and e-mail."`
 	User       userCommand        `cmd:"" help:"Add, list, disable and enable users of the console, and set their passwords."`
 	Export     exportCommand      `cmd:"" help:"Write stored readings to a file: CSV, NDJSON, FHIR or Parquet."`
+	Device     deviceCommand      `cmd:"" help:"Add, list and revoke what sends readings over HTTP, and rotate its tokens."`
 	Verify     verifyCommand      `cmd:"" help:"Prove that everything is stored, and stored once."`
 	Evaluate   evaluateCommand    `cmd:"" help:"Measure how many alarms are false, how many episodes are missed, and how late alarms are."`
 	Doctor     doctorCommand      `cmd:"" help:"Examine broker, topic, database, schema, clock and consumer, and say what to do."`

@@ -14,7 +14,7 @@ type migrateCommand struct {
 	postgresFlags `group:"PostgreSQL"`
 
 	Status bool `help:"Show which migrations are applied, and change nothing."`
-	Roles  bool `help:"Then create the roles heartbeat_owner, _ingest, _dashboard, _operator, _notify and _grafana and grant each what it needs. Those with a password in HEARTBEAT_INGEST_PASSWORD, HEARTBEAT_DASHBOARD_PASSWORD, HEARTBEAT_OPERATOR_PASSWORD, HEARTBEAT_NOTIFY_PASSWORD or HEARTBEAT_GRAFANA_PASSWORD, or in the file that one of these with _FILE names, may sign in with it."`
+	Roles  bool `help:"Then create the roles heartbeat_owner, _ingest, _dashboard, _operator, _notify, _gateway and _grafana and grant each what it needs. Those with a password in HEARTBEAT_INGEST_PASSWORD, HEARTBEAT_DASHBOARD_PASSWORD, HEARTBEAT_OPERATOR_PASSWORD, HEARTBEAT_NOTIFY_PASSWORD, HEARTBEAT_GATEWAY_PASSWORD or HEARTBEAT_GRAFANA_PASSWORD, or in the file that one of these with _FILE names, may sign in with it."`
 }
 
 // rolePasswords names the variables of the roles' passwords.
@@ -23,6 +23,7 @@ var rolePasswords = map[schema.Role]string{
 	schema.DashboardRole: "HEARTBEAT_DASHBOARD_PASSWORD",
 	schema.OperatorRole:  "HEARTBEAT_OPERATOR_PASSWORD",
 	schema.NotifyRole:    "HEARTBEAT_NOTIFY_PASSWORD",
+	schema.GatewayRole:   "HEARTBEAT_GATEWAY_PASSWORD",
 	schema.GrafanaRole:   "HEARTBEAT_GRAFANA_PASSWORD",
 }
 

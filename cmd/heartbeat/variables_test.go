@@ -41,6 +41,8 @@ func commandLines(t *testing.T) map[string][]string {
 		switch name {
 		case "limits set":
 			line = append(line, "--fleet", "--high", "170")
+		case "device add":
+			line = append(line, "--all")
 		case "limits try":
 			line[len(line)-1] = filepath.Join(t.TempDir(), "limits.json")
 			if err := os.WriteFile(line[len(line)-1], []byte("[]"), 0o600); err != nil {

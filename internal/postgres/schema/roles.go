@@ -26,6 +26,7 @@ const (
 	DashboardRole Role = "heartbeat_dashboard" // serve, verify
 	OperatorRole  Role = "heartbeat_operator"  // serve, for what people do to alarms and limits
 	NotifyRole    Role = "heartbeat_notify"    // notify
+	GatewayRole   Role = "heartbeat_gateway"   // ingest
 	GrafanaRole   Role = "heartbeat_grafana"
 )
 

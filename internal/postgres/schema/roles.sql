@@ -6,6 +6,7 @@
 --   heartbeat_dashboard  reads what the console shows and signs people in: serve, verify, export
 --   heartbeat_operator   does that, acts on alarms and sets limits: serve
 --   heartbeat_notify     escalates alarms and delivers messages: notify
+--   heartbeat_gateway    reads who may send readings over HTTP, and whose: ingest
 --   heartbeat_grafana    reads what dashboards show, and no message as it came from a device
 --
 -- The tables that are partitioned by time belong to heartbeat_ingest: partitions come and go while it stores, and only the
@@ -17,7 +18,7 @@ DECLARE
     role text;
 BEGIN
     FOREACH role IN ARRAY ARRAY['heartbeat_owner', 'heartbeat_ingest', 'heartbeat_dashboard', 'heartbeat_operator', 'heartbeat_notify',
-                                   'heartbeat_grafana'] LOOP
+                                   'heartbeat_gateway', 'heartbeat_grafana'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
@@ -64,14 +65,14 @@ BEGIN
            AND (SELECT relname FROM pg_class AS root WHERE root.oid = coalesce(pg_partition_root(class.oid), class.oid))
                = ANY (string_to_array(current_setting('heartbeat.objects'), ',')) -- others are not ours
     LOOP
-        EXECUTE format('REVOKE ALL ON %s FROM heartbeat_owner, heartbeat_ingest, heartbeat_dashboard, heartbeat_operator, heartbeat_notify, heartbeat_grafana', object.name);
+        EXECUTE format('REVOKE ALL ON %s FROM heartbeat_owner, heartbeat_ingest, heartbeat_dashboard, heartbeat_operator, heartbeat_notify, heartbeat_gateway, heartbeat_grafana', object.name);
         IF object.relowner <> object.owner::regrole THEN
             EXECUTE format('ALTER %s %s OWNER TO %I', CASE object.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, object.name, object.owner);
         END IF;
         -- The owner needs all rights, which the REVOKE above removed.
         EXECUTE format('GRANT ALL ON %s TO %I', object.name, object.owner);
-        -- Nothing that is read for a person needs the sessions, or who read whose data.
-        IF object.name NOT IN ('console_users'::regclass, 'console_sessions'::regclass, 'audited_reads'::regclass) THEN
+        -- Nothing that is read for a person needs the sessions, who read whose data, or the hashes of tokens.
+        IF object.name NOT IN ('console_users'::regclass, 'console_sessions'::regclass, 'audited_reads'::regclass, 'devices'::regclass) THEN
             EXECUTE format('GRANT SELECT ON %s TO heartbeat_dashboard, heartbeat_operator', object.name);
         END IF;
     END LOOP;
@@ -116,6 +117,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON notification_queue, notification_states 
 GRANT SELECT, INSERT, DELETE ON notification_told TO heartbeat_notify;
 GRANT SELECT, INSERT, UPDATE, DELETE ON deliveries TO heartbeat_notify;
 
+-- Gateways: the tokens and the cohorts. Devices change through the device command alone, which acts as the owner.
+GRANT SELECT ON devices, cohort_members, schema_migrations TO heartbeat_gateway;
+
 -- Signing in. Users, their roles and passwords change through the user command alone, which acts as the owner.
 GRANT SELECT ON console_users TO heartbeat_dashboard, heartbeat_operator;
 GRANT UPDATE (last_sign_in_at) ON console_users TO heartbeat_dashboard, heartbeat_operator;
@@ -139,5 +143,6 @@ GRANT SELECT (dead_letter_id, kafka_topic, kafka_partition, kafka_offset, kafka_
 
 -- A second safeguard against writes, and a limit for expensive queries.
 ALTER ROLE heartbeat_dashboard SET default_transaction_read_only = on;
+ALTER ROLE heartbeat_gateway SET default_transaction_read_only = on;
 ALTER ROLE heartbeat_grafana SET default_transaction_read_only = on;
 ALTER ROLE heartbeat_grafana SET statement_timeout = '10s';
