@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"internal/stream":         {"internal/httpserver", "internal/live", "internal/status"},
 	"internal/alarmapi":       {"internal/alarm", "internal/auth", "internal/users", "internal/heartbeat", "internal/httpserver", "internal/suggest"},
 	"internal/web":            {"internal/auth", "internal/export", "internal/users", "internal/alarm", "internal/alarmapi", "internal/heartbeat", "internal/httpserver", "internal/live", "internal/progress", "internal/readmodel", "internal/status", "internal/stream"},
+	"internal/ingestapi":      {"internal/device", "internal/format", "internal/heartbeat", "internal/httpserver", "internal/kafka/producer"},
 	"internal/users":          {},
 	"internal/auth":           {"internal/backoff", "internal/httpserver", "internal/users"},
 	"internal/port":           {},

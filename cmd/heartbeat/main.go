@@ -43,6 +43,7 @@ type commands struct {
 	Deadletter deadletterCommand  `cmd:"" help:"List, show and replay records that are not readings."`
 	Alarm      alarmCommand       `cmd:"" help:"List alarms, and acknowledge, snooze, assign and close them."`
 	Limits     limitsCommand      `cmd:"" help:"List, set, end, try and suggest the limits by which readings are judged."`
+	Ingest     ingestCommand      `cmd:"" help:"Take readings of devices and gateways over HTTP."`
 	Notify     notifyCommand      `cmd:"" help:"Escalate alarms and tell people: log, webhooks, Alertmanager, PagerDuty and e-mail."`
 	User       userCommand        `cmd:"" help:"Add, list, disable and enable users of the console, and set their passwords."`
 	Export     exportCommand      `cmd:"" help:"Write stored readings to a file: CSV, NDJSON, FHIR or Parquet."`

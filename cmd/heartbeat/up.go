@@ -45,6 +45,8 @@ type upCommand struct {
 	credentialFlags `group:"PostgreSQL"`
 	schemaFlags     `group:"PostgreSQL"`
 
+	IngestListen string `env:"HEARTBEAT_INGEST_LISTEN" placeholder:"HOST:PORT" group:"Devices" help:"Where readings are taken over HTTP (${env}); without it 127.0.0.1:8090 or the next free port. Beyond loopback each request needs a device's token, see heartbeat device."`
+
 	consoleFlags `group:"Console"`
 }
 
@@ -125,6 +127,7 @@ func (c *upCommand) Run(ctx context.Context, env *environment) error {
 		Retention:         c.Retention,
 		NoDetection:       c.NoDetection,
 		NotifyFile:        c.NotifyFile,
+		IngestAddress:     c.IngestListen,
 		ConsoleAddress:    c.Listen,
 		Console:           console,
 		Version:           version,

@@ -23,6 +23,7 @@ func (u *up) banner() {
 	brokers, database := strings.Join(u.options.Kafka.Addresses(), ","), u.options.Database
 	b.WriteString("\n  Heartbeat is up\n\n")
 	line("Console", "http://%s", u.console.Addr())
+	line("Ingest", "http://%s/api/v1/readings", u.ingest.Addr())
 	line("Kafka", "%s, topic %s%s", brokers, u.options.Kafka.Topic, u.note(u.ownBroker,
 		": an embedded stand-in for development; use Apache Kafka in production"))
 	if u.ownDatabase {

@@ -47,6 +47,7 @@ type UpOptions struct {
 	NoDetection bool   // raise no alarms
 	NotifyFile  string // of destinations and routes; empty: messages go into the log
 
+	IngestAddress  string // empty: the default one, whose port gives way when it is taken
 	ConsoleAddress string // empty: the default one, whose port gives way when it is taken
 	Console        ConsoleOptions
 
@@ -85,7 +86,7 @@ type up struct {
 
 	ownBroker, ownDatabase bool
 	before                 query.Totals // what was stored when we began
-	console                net.Listener
+	console, ingest        net.Listener
 }
 
 func (u *up) later(cleanup func() error) { u.cleanup = append(u.cleanup, cleanup) }
@@ -113,6 +114,10 @@ func (u *up) start(ctx context.Context) error {
 		return err
 	}
 	u.later(func() error { u.console.Close(); return nil }) // for a start that does not get as far as serving
+	if u.ingest, err = ListenIngest(u.options.IngestAddress); err != nil {
+		return err
+	}
+	u.later(func() error { u.ingest.Close(); return nil })
 	if err := u.servers(ctx); err != nil {
 		return err
 	}
@@ -211,7 +216,12 @@ func (u *up) run(ctx context.Context) error {
 	roles.Go(func() error { return unlessStopped(storing, Notify(storing, u.notify())) })
 	u.banner()
 	produced := make(chan error, 1)
-	go func() { produced <- unlessStopped(producing, simulator.Run(producing, u.produce())) }()
+	go func() {
+		sources, producing := errgroup.WithContext(producing)
+		sources.Go(func() error { return unlessStopped(producing, simulator.Run(producing, u.produce())) })
+		sources.Go(func() error { return unlessStopped(producing, Ingest(producing, u.takeReadings())) })
+		produced <- sources.Wait()
+	}()
 
 	var failure error
 	select {
@@ -222,7 +232,7 @@ func (u *up) run(ctx context.Context) error {
 	case failure = <-produced:
 		produced <- nil
 	}
-	u.logger.Info("stopping: producer first, then the consumer once it has caught up")
+	u.logger.Info("stopping: producer and ingest first, then the consumer once it has caught up")
 	stopProducing()
 	failure = errors.Join(failure, <-produced)
 	if failure == nil && ended.Err() == nil {
@@ -248,6 +258,13 @@ func (u *up) produce() simulator.Options {
 	options := u.options.Produce
 	options.Kafka, options.Registry, options.Logger = u.options.Kafka, u.options.Registry, u.options.Logger
 	return options
+}
+
+func (u *up) takeReadings() IngestOptions {
+	return IngestOptions{
+		Listener: u.ingest, Kafka: u.options.Kafka, Database: u.options.Database, Retention: u.options.Retention,
+		Registry: u.options.Registry, Logger: u.options.Logger,
+	}
 }
 
 func (u *up) consume() ConsumeOptions {

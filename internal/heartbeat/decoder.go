@@ -81,8 +81,8 @@ func checkSize(value []byte) *Rejection {
 
 // fields are the members of the event's object as they stand in the record's value, nil where there are none.
 type fields struct {
-	customer, rate, timestamp         jsontext.Value
-	deviceID, battery, contact, steps jsontext.Value // optional, and of any type
+	customer, rate, timestamp              jsontext.Value
+	deviceID, battery, contact, steps, seq jsontext.Value // optional, and of any type
 }
 
 var (
@@ -157,6 +157,8 @@ func (f *fields) named(name []byte) *jsontext.Value {
 		return &f.contact
 	case "steps":
 		return &f.steps
+	case "seq":
+		return &f.seq
 	default:
 		return nil
 	}

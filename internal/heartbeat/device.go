@@ -15,6 +15,7 @@ type Device struct {
 	Battery float64 // share of the charge, 0 to 1; negative: not said
 	Contact Contact // with the skin
 	Steps   int64   // as the device counts them; negative: not said
+	Seq     int64   // number that the device gave to this reading; negative: not said
 }
 
 // Contact says whether a sensor touches the skin.
@@ -54,10 +55,10 @@ func (d *Device) Update(later *Device) *Device {
 
 // device returns what the fields say of the device, nil where they say nothing.
 func (d *Decoder) device(event *fields) *Device {
-	if event.deviceID == nil && event.battery == nil && event.contact == nil && event.steps == nil {
+	if event.deviceID == nil && event.battery == nil && event.contact == nil && event.steps == nil && event.seq == nil {
 		return nil
 	}
-	device := Device{Battery: -1, Contact: event.touch(), Steps: -1}
+	device := Device{Battery: -1, Contact: event.touch(), Steps: wholeNumber(event.steps), Seq: wholeNumber(event.seq)}
 	if event.deviceID.Kind() == jsontext.KindString {
 		if id := d.unquote(event.deviceID); printable(id) {
 			device.ID = string(id)
@@ -66,13 +67,19 @@ func (d *Decoder) device(event *fields) *Device {
 	if charge, err := strconv.ParseFloat(string(event.battery), 64); err == nil && charge >= 0 && charge <= 1 {
 		device.Battery = charge
 	}
-	if steps, err := strconv.ParseInt(string(event.steps), 10, 64); err == nil && steps >= 0 {
-		device.Steps = steps
-	}
-	if device == (Device{Battery: -1, Steps: -1}) {
+	if device == (Device{Battery: -1, Steps: -1, Seq: -1}) {
 		return nil
 	}
 	return &device
+}
+
+// wholeNumber returns a number of 0 or more, -1 where the value is none.
+func wholeNumber(value jsontext.Value) int64 {
+	n, err := strconv.ParseInt(string(value), 10, 64)
+	if err != nil || n < 0 {
+		return -1
+	}
+	return n
 }
 
 func (f *fields) touch() Contact {

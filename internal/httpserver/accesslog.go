@@ -13,22 +13,29 @@ func LogRequests(logger *slog.Logger, inner http.Handler) http.Handler {
 			inner.ServeHTTP(w, r)
 			return
 		}
-		began, recorded := time.Now(), &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		began, recorded := time.Now(), NewStatusRecorder(w)
 		inner.ServeHTTP(recorded, r)
-		logger.Debug("request served", "method", r.Method, "path", r.URL.Path, "status", recorded.status,
+		logger.Debug("request served", "method", r.Method, "path", r.URL.Path, "status", recorded.Status,
 			"took", time.Since(began), "remote", r.RemoteAddr)
 	})
 }
 
-// statusRecorder remembers the status of a response. Unwrap lets a response controller reach the connection.
-type statusRecorder struct {
+// StatusRecorder remembers the status of a response. Unwrap lets a response controller reach the connection.
+type StatusRecorder struct {
 	http.ResponseWriter
-	status int
+	Status int
 }
 
-func (s *statusRecorder) WriteHeader(status int) {
-	s.status = status
+// NewStatusRecorder returns a recorder of what is written to w.
+func NewStatusRecorder(w http.ResponseWriter) *StatusRecorder {
+	return &StatusRecorder{ResponseWriter: w, Status: http.StatusOK}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (s *StatusRecorder) WriteHeader(status int) {
+	s.Status = status
 	s.ResponseWriter.WriteHeader(status)
 }
 
-func (s *statusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }
+// Unwrap implements what http.ResponseController looks for.
+func (s *StatusRecorder) Unwrap() http.ResponseWriter { return s.ResponseWriter }

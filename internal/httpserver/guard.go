@@ -1,6 +1,7 @@
 package httpserver
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 type Guard struct {
 	Responder Responder
 	Hosts     []string // names, with or without a port, under which a reverse proxy offers the role
+	Advice    string   // how other names than localhost are let in; empty: that of the console
 	AnyHost   bool     // every client must sign in, so a page of another site gains nothing from a name of its own
 }
 
@@ -23,12 +25,12 @@ func (g Guard) Wrap(inner http.Handler) http.Handler {
 	checked := g.Responder.Wrap(func(w http.ResponseWriter, r *http.Request) error {
 		secure(w.Header())
 		if !g.AnyHost && !localName(r.Host) && !g.named(r.Host) {
-			return NewProblem(HostNotAllowed, "this console answers to localhost only, not to %q: start it with --allowed-host %s, "+
-				"or set a token in HEARTBEAT_TOKEN", r.Host, hostName(r.Host))
+			advice := cmp.Or(g.Advice, "start it with --allowed-host "+hostName(r.Host)+", or set a token in HEARTBEAT_TOKEN")
+			return NewProblem(HostNotAllowed, "this server answers to localhost only, not to %q: %s", r.Host, advice)
 		}
 		if origins.Check(r) != nil && !g.namedOrigin(r) {
 			return NewProblem(CrossOrigin, "the page that sent this is of %s and the request is for the host %s, so it is refused as a "+
-				"write from another site. Behind a reverse proxy, let it pass on the Host header, or start the console with --allowed-host %s",
+				"write from another site. Behind a reverse proxy, let it pass on the Host header, or start it with --allowed-host %s",
 				originText(r), r.Host, originHost(r))
 		}
 		inner.ServeHTTP(w, r)

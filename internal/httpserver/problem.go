@@ -36,6 +36,13 @@ const (
 	BrokerUnavailable Code = "broker_unavailable"
 	NotOffered        Code = "not_offered"
 
+	// Of readings sent by devices.
+	NothingValid  Code = "nothing_valid"
+	OtherCustomer Code = "other_customer"
+	KeyUnderWay   Code = "idempotency_key_under_way"
+	KeyReused     Code = "idempotency_key_reused"
+	TooBusy       Code = "too_busy"
+
 	// Of alarms and limits.
 	AlarmNotFound   Code = "alarm_not_found"
 	AlarmClosed     Code = "alarm_closed"
@@ -51,7 +58,7 @@ const (
 	LimitEnded      Code = "limit_ended"
 )
 
-// Codes lists every code.
+// Codes lists the codes of the console's API.
 func Codes() []Code {
 	return []Code{
 		BadRequest, Unauthorized, WrongToken, WrongCredentials, SessionExpired, UntrustedProxy, UserNotAdmitted, RoleRequired, CrossOrigin, HostNotAllowed, NotFound, MethodNotAllowed, TooLarge, BodyTimeout,
@@ -63,18 +70,20 @@ func Codes() []Code {
 
 func (c Code) status() int {
 	switch c {
-	case BadRequest, ReasonRequired, ActorRequired, SnoozeTooLong, TextTooLong, LimitOutOfRange:
+	case BadRequest, NothingValid, ReasonRequired, ActorRequired, SnoozeTooLong, TextTooLong, LimitOutOfRange:
 		return http.StatusBadRequest
 	case Unauthorized, SessionExpired, UntrustedProxy:
 		return http.StatusUnauthorized
-	case WrongToken, WrongCredentials, UserNotAdmitted, RoleRequired, CrossOrigin:
+	case WrongToken, WrongCredentials, UserNotAdmitted, RoleRequired, CrossOrigin, OtherCustomer:
 		return http.StatusForbidden
 	case HostNotAllowed:
 		return http.StatusMisdirectedRequest
 	case NotFound, AlarmNotFound, LimitNotFound:
 		return http.StatusNotFound
-	case AlarmClosed, AlarmActive, VersionConflict, LimitOverlap, LimitEnded:
+	case AlarmClosed, AlarmActive, VersionConflict, LimitOverlap, LimitEnded, KeyUnderWay:
 		return http.StatusConflict
+	case KeyReused:
+		return http.StatusUnprocessableEntity
 	case MethodNotAllowed:
 		return http.StatusMethodNotAllowed
 	case TooLarge:

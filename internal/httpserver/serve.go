@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +15,14 @@ const shutdownGrace = 3 * time.Second
 // Serve answers on a listener until the context ends, then gives requests under way a moment. Streams end at once, since
 // their context is the given one.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
+	return ServeTLS(ctx, listener, handler, nil, logger)
+}
+
+// streamsPerConnection bounds the requests under way on one connection of HTTP/2.
+const streamsPerConnection = 32
+
+// ServeTLS is Serve with TLS, unless encryption is nil.
+func ServeTLS(ctx context.Context, listener net.Listener, handler http.Handler, encryption *tls.Config, logger *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -24,9 +33,17 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		ConnContext:       withConnection,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		TLSConfig:         encryption,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: streamsPerConnection},
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }() // ends with Shutdown or Close below
+	go func() { // ends with Shutdown or Close below
+		if encryption == nil {
+			ended <- server.Serve(listener)
+		} else {
+			ended <- server.ServeTLS(listener, "", "")
+		}
+	}()
 	select {
 	case err := <-ended:
 		return err

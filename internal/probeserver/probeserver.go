@@ -30,6 +30,7 @@ const (
 	defaultConsumer = "127.0.0.1:9464"
 	defaultProducer = "127.0.0.1:9465"
 	defaultNotifier = "127.0.0.1:9466"
+	defaultIngest   = "127.0.0.1:9467"
 )
 
 // Listen listens at once, so that a port in use is an error before any work begins. ready returns why the role cannot
@@ -60,6 +61,8 @@ func listen(address string) (net.Listener, error) {
 		return port.Listen(9465, false)
 	case defaultNotifier:
 		return port.Listen(9466, false)
+	case defaultIngest:
+		return port.Listen(9467, false)
 	default:
 		return net.Listen("tcp", address)
 	}

@@ -10,12 +10,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/kafka"
 )
 
 // PublisherConfig is a kafka.Config with what producing adds to it. The zero values are good.
 type PublisherConfig struct {
 	kafka.Config
+	Role            string        // of the client in metrics, "producer" when empty
 	Compression     Compression   // Gzip when empty
 	Linger          time.Duration // how long the first record of a batch waits for others, 5 ms when zero
 	DeliveryTimeout time.Duration // after which a record without an acknowledgement fails, 2 min when zero
@@ -55,7 +57,7 @@ func NewPublisher(ctx context.Context, config PublisherConfig) (*Publisher, erro
 	if err != nil {
 		return nil, fmt.Errorf("set up Kafka producer: %w", err)
 	}
-	client, err := kafka.ConnectAs(ctx, config.Config, "producer", config.options(codecs)...)
+	client, err := kafka.ConnectAs(ctx, config.Config, config.Role, config.options(codecs)...)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +71,8 @@ func NewPublisher(ctx context.Context, config PublisherConfig) (*Publisher, erro
 // Message is a record to publish. Kafka's default partitioner places it by its key.
 type Message struct {
 	Key, Value []byte
-	Time       time.Time // the record's Kafka timestamp
+	Time       time.Time           // the record's Kafka timestamp
+	ID         *heartbeat.RecordID // goes into the header; nil: the record has none
 }
 
 // Outcome is what became of a published record.
@@ -107,6 +110,9 @@ func (p *Publisher) Publish(ctx context.Context, messages ...Message) error {
 	pending.Add(len(messages))
 	for i, message := range messages {
 		records[i] = kgo.Record{Key: message.Key, Value: message.Value, Timestamp: message.Time}
+		if message.ID != nil {
+			records[i].Headers = []kgo.RecordHeader{{Key: heartbeat.RecordIDHeader, Value: message.ID[:]}}
+		}
 		p.library.Produce(ctx, &records[i], func(_ *kgo.Record, err error) {
 			failures[i] = err
 			pending.Done()
@@ -157,6 +163,9 @@ func (p *Publisher) deliveryError(cause error) error {
 	return fmt.Errorf("deliver event to topic %s: %w", p.client.Config().Topic, kafka.Advise(p.deadline.explain(cause)))
 }
 
+// Ping returns nil once a broker answers.
+func (p *Publisher) Ping(ctx context.Context) error { return p.library.Ping(ctx) }
+
 // Abandon gives up what is not acknowledged yet, so that Publish, Send and Close no longer wait for it.
 func (p *Publisher) Abandon() { p.deadline.end() }
 
@@ -174,6 +183,9 @@ func (p *Publisher) Close() {
 }
 
 func (c PublisherConfig) withPublisherDefaults() PublisherConfig {
+	if c.Role == "" {
+		c.Role = "producer"
+	}
 	if c.Compression == "" {
 		c.Compression = Gzip
 	}
