@@ -78,7 +78,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 		return errors.Join(err, options.Listener.Close())
 	}
 	server, err := web.New(web.Options{
-		Fleet: hub, Store: dashboard, Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Alarms: alarms, AlarmStore: alarmStore, LimitStore: alarmStore,
+		Fleet: hub, Store: dashboard, Readings: query.NewReadings(pool), Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Alarms: alarms, AlarmStore: alarmStore, LimitStore: alarmStore,
 		Deliveries: outbox.New(pool),
 		Logger:     options.Logger, Registry: options.Registry,
 		Pool: options.Customers, Version: options.Version, Auth: access, MaxViewers: options.Console.MaxViewers,

@@ -174,20 +174,6 @@ func TestAlertPagesJoinWithoutGapOrOverlap(t *testing.T) {
 	}
 }
 
-func TestReadingsAsCSVAreAFile(t *testing.T) {
-	t.Parallel()
-	w := get(newServer(t, nil), "/api/v1/customers/CUST_00042/readings?format=csv&from=2026-02-20T11:00:00Z&to=2026-02-20T13:00:00Z")
-	want := "customer_id,event_timestamp,heart_rate,class\r\n" +
-		"CUST_00042,2026-02-20T12:00:01.123456Z,200,TACHYCARDIA\r\n" +
-		"CUST_00042,2026-02-20T12:00:00.123456Z,75,NORMAL\r\n"
-	if diff := cmp.Diff(want, w.Body.String()); diff != "" {
-		t.Errorf("CSV (-want +got):\n%s", diff)
-	}
-	if got := w.Header().Get("Content-Disposition"); got != `attachment; filename="CUST_00042_20260220T110000Z.csv"` {
-		t.Errorf("Content-Disposition is %q", got)
-	}
-}
-
 func TestTraceSaysWhenItIsTruncated(t *testing.T) {
 	t.Parallel()
 	server := newServer(t, nil)

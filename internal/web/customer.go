@@ -2,9 +2,7 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"heartbeat/internal/httpserver"
@@ -15,7 +13,6 @@ const (
 	longestTrace   = 31 * 24 * time.Hour
 	longestMinutes = 7 * 24 * time.Hour
 	maxSamples     = 20_000
-	maxExport      = 100_000
 )
 
 type customerBody struct {
@@ -54,20 +51,14 @@ type readingsBody struct {
 	Readings  []readmodel.Sample `json:"readings"`  // newest first
 }
 
-// readings returns the raw trace, as JSON or, for a spreadsheet, as CSV.
+// readings returns the newest of the raw trace.
 func (s *Server) readings(w http.ResponseWriter, r *http.Request) error {
 	id, err := customerIn(r)
 	if err != nil {
 		return err
 	}
 	q := newQuery(r)
-	format := q.OneOf("format", "json", "csv")
-	download := q.OneOf("download", "1", "0") == "1"
-	fallback, most := 2000, maxSamples
-	if format == "csv" || download {
-		fallback, most = maxExport, maxExport
-	}
-	limit := q.Limit(fallback, most)
+	limit := q.Limit(2000, maxSamples)
 	from, to := q.span(time.Hour, longestTrace)
 	if q.Err != nil {
 		return q.Err
@@ -78,40 +69,7 @@ func (s *Server) readings(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body := readingsBody{ID: trace.Customer, From: from, To: to, Truncated: len(samples) > limit, Readings: samples[:min(len(samples), limit)]}
-	if format == "csv" || download {
-		attach(w, body, format)
-	}
-	if format == "csv" {
-		return body.writeCSV(w)
-	}
 	return httpserver.WriteJSON(w, body)
-}
-
-func attach(w http.ResponseWriter, body readingsBody, format string) {
-	if format == "" {
-		format = "json"
-	}
-	name := fmt.Sprintf("%s_%s.%s", body.ID, body.From.Format("20060102T150405Z"), format)
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-}
-
-// writeCSV writes one line for each reading. No field can hold a comma, a quote or a formula.
-func (b readingsBody) writeCSV(w http.ResponseWriter) error {
-	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	text := []byte("customer_id,event_timestamp,heart_rate,class\r\n")
-	for _, sample := range b.Readings {
-		text = append(text, b.ID...)
-		text = append(text, ',')
-		text = sample.EventTime.UTC().AppendFormat(text, "2006-01-02T15:04:05.000000Z")
-		text = append(text, ',')
-		text = strconv.AppendInt(text, int64(sample.BPM), 10)
-		text = append(text, ',')
-		text = append(text, sample.Class...)
-		text = append(text, "\r\n"...)
-	}
-	_, _ = w.Write(text) // a client that left is no failure of ours
-	return nil
 }
 
 type minutesBody struct {

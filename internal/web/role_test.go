@@ -71,7 +71,8 @@ var table = map[string]users.Role{
 	"GET /metrics": users.Viewer, "GET /api/v1/me": users.Viewer, "GET /api/v1/stream": users.Viewer, "GET /api/v1/totals": users.Viewer,
 	"GET /api/v1/fleet": users.Viewer, "GET /api/v1/trends": users.Viewer, "GET /api/v1/alerts": users.Viewer,
 	"GET /api/v1/customers/{id}": users.Viewer, "GET /api/v1/customers/{id}/readings": users.Viewer, "GET /api/v1/customers/{id}/minutes": users.Viewer,
-	"GET /api/v1/pipeline": users.Viewer, "GET /api/v1/tables": users.Viewer, "GET /api/v1/incidents": users.Viewer,
+	"GET /api/v1/customers/{id}/export": users.Viewer,
+	"GET /api/v1/pipeline":              users.Viewer, "GET /api/v1/tables": users.Viewer, "GET /api/v1/incidents": users.Viewer,
 	"GET /api/v1/dead-letters": users.Viewer, "GET /api/v1/dead-letters/{id}": users.Viewer, "POST /api/v1/dead-letters/{id}/replay": users.Operator,
 	"GET /api/v1/deliveries": users.Viewer, "POST /api/v1/deliveries/{id}/retry": users.Operator, "POST /api/v1/destinations/{name}/retry": users.Operator,
 	"GET /api/v1/alarms": users.Viewer, "GET /api/v1/alarms/{id}": users.Viewer, "POST /api/v1/alarms/{id}": users.Operator,
@@ -259,7 +260,7 @@ func TestReadsOfOnePersonAreAuditedWhereAsked(t *testing.T) {
 		store := newPeople()
 		server := newServer(t, func(o *web.Options) { behindProxy(o); o.Auth.Store, o.Auth.AuditReads = store, on })
 		for _, target := range []string{
-			"/api/v1/customers/CUST_00042", "/api/v1/customers/CUST_00042/readings?format=csv", "/api/v1/customers/CUST_00042/minutes",
+			"/api/v1/customers/CUST_00042", "/api/v1/customers/CUST_00042/readings", "/api/v1/customers/CUST_00042/export", "/api/v1/customers/CUST_00042/minutes",
 			"/api/v1/alerts?customer=CUST_00042", "/api/v1/alerts", "/api/v1/fleet", "/api/v1/alarms?subject=CUST_00042", "/api/v1/alarms", "/api/v1/alarms/" + heldID,
 		} {
 			r := httptest.NewRequest(http.MethodGet, target, nil)
@@ -271,7 +272,7 @@ func TestReadsOfOnePersonAreAuditedWhereAsked(t *testing.T) {
 		}
 		var want []string
 		if on {
-			for _, route := range []string{"/customers/{id}", "/customers/{id}/readings", "/customers/{id}/minutes", "/alerts", "/alarms", "/alarms/{id}"} {
+			for _, route := range []string{"/customers/{id}", "/customers/{id}/readings", "/customers/{id}/export", "/customers/{id}/minutes", "/alerts", "/alarms", "/alarms/{id}"} {
 				want = append(want, "viewer proxy CUST_00042 GET /api/v1"+route)
 			}
 		}

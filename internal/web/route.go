@@ -29,7 +29,7 @@ type route struct {
 	person func(*http.Request) string // names the one person whose data is read; nil for none
 	long   bool                       // the response goes on until the viewer leaves
 	large  bool                       // takes a large body
-	free   bool                       // takes no request slot: probes, and the stream, which has a limit of its own
+	free   bool                       // takes no request slot: probes, and the stream and exports, which have limits of their own
 	handle httpserver.Handler
 }
 
@@ -49,7 +49,8 @@ func (s *Server) routes() []route {
 		{method: "GET", path: apiPrefix + "/trends", role: users.Viewer, query: []string{"range"}, handle: s.trends},
 		{method: "GET", path: apiPrefix + "/alerts", role: users.Viewer, query: []string{"before", "customer", "type", "limit"}, person: inQuery("customer"), handle: s.alerts},
 		{method: "GET", path: apiPrefix + "/customers/{id}", role: users.Viewer, person: inPath("id"), handle: s.customer},
-		{method: "GET", path: apiPrefix + "/customers/{id}/readings", role: users.Viewer, query: []string{"from", "to", "limit", "format", "download"}, person: inPath("id"), handle: s.readings},
+		{method: "GET", path: apiPrefix + "/customers/{id}/readings", role: users.Viewer, query: []string{"from", "to", "limit"}, person: inPath("id"), handle: s.readings},
+		{method: "GET", path: apiPrefix + "/customers/{id}/export", role: users.Viewer, query: []string{"from", "to", "format"}, person: inPath("id"), free: true, long: true, handle: s.export},
 		{method: "GET", path: apiPrefix + "/customers/{id}/minutes", role: users.Viewer, query: []string{"from", "to"}, person: inPath("id"), handle: s.minutes},
 		{method: "GET", path: apiPrefix + "/pipeline", role: users.Viewer, handle: s.pipeline},
 		{method: "GET", path: apiPrefix + "/tables", role: users.Viewer, handle: s.tables},

@@ -15,16 +15,18 @@ import (
 
 	"heartbeat/internal/alarmapi"
 	"heartbeat/internal/auth"
+	"heartbeat/internal/export"
 	"heartbeat/internal/httpserver"
 	"heartbeat/internal/readmodel"
 	"heartbeat/internal/status"
 	"heartbeat/internal/stream"
 )
 
-// Options are what a Server is made of. Fleet, Store, AlarmStore, LimitStore and Deliveries are required.
+// Options are what a Server is made of. Fleet, Store, Readings, AlarmStore, LimitStore and Deliveries are required.
 type Options struct {
 	Fleet      Fleet
 	Store      Store
+	Readings   export.Pages  // for exports
 	Broker     status.Broker // nil: end offsets, and so lag, are unknown
 	Feed       status.Feed   // nil: the Fleet is fed by this very process
 	Replayer   Replayer      // nil: replay is not offered
@@ -68,6 +70,8 @@ func (o Options) validate() error {
 		return errors.New("set up console: Fleet is missing")
 	case o.Store == nil:
 		return errors.New("set up console: Store is missing")
+	case o.Readings == nil:
+		return errors.New("set up console: Readings are missing")
 	case o.AlarmStore == nil || o.LimitStore == nil:
 		return errors.New("set up console: AlarmStore or LimitStore is missing")
 	case o.Deliveries == nil:
@@ -86,6 +90,7 @@ type Server struct {
 	stream    *stream.Stream
 	auth      *auth.Authenticator
 	limiter   *httpserver.Limiter
+	exports   chan struct{} // one element for each export under way
 	responder httpserver.Responder
 	handler   http.Handler
 	alarms    *alarmapi.API
@@ -109,6 +114,7 @@ func New(options Options) (*Server, error) {
 		status:      poller,
 		auth:        auth.New(options.Auth),
 		limiter:     httpserver.NewLimiter(options.MaxRequests, requestTimeout),
+		exports:     make(chan struct{}, maxExports),
 		responder:   httpserver.Responder{Logger: log, Translate: problemOf},
 		started:     time.Now(),
 		description: bytes.Replace(description, []byte(`"url": "/"`), fmt.Appendf(nil, `"url": %q`, cmp.Or(options.BasePath, "/")), 1),

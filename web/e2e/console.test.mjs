@@ -190,11 +190,21 @@ describe("console", { timeout: UPDATE_IMAGES ? 1_800_000 : 600_000 }, () => {
 
   test("a customer's data can be taken away", async () => {
     const page = await open({ hash: "#/customer/CUST_00042" });
-    const [download] = await Promise.all([page.waitForEvent("download"), page.locator(".segments >> text=CSV").click()]);
-    const lines = readFileSync(await download.path(), "utf8").trim().split("\r\n");
-    assert.equal(lines[0], "customer_id,event_timestamp,heart_rate,class");
-    assert.match(lines[1], /^CUST_00042,\d{4}-\d\d-\d\dT[\d:.]+Z,-?\d+,[A-Z]+$/);
-    assert.match(download.suggestedFilename(), /^CUST_00042_\d{8}T\d{6}Z\.csv$/);
+    await until("a stored reading", async () => (await page.request.get(new URL("api/v1/customers/CUST_00042/export", page.url()).href)).ok());
+    const take = async (format) => {
+      const [download] = await Promise.all([page.waitForEvent("download"), page.locator(`.segments >> text=/^${format}$/`).click()]);
+      return [download.suggestedFilename(), readFileSync(await download.path(), "utf8").trim().split("\n")];
+    };
+    const [csv, lines] = await take("CSV");
+    assert.match(csv, /^CUST_00042_\d{8}T\d{6}Z\.csv$/);
+    assert.equal(lines[0], "customer_id,heart_rate,timestamp,class,kafka_topic,kafka_partition,kafka_offset");
+    assert.match(lines[1], /^CUST_00042,-?\d+,\d{4}-\d\d-\d\dT[\d:.]+Z,[A-Z]+,heartbeat-events,\d,\d+$/);
+    const [ndjson, readings] = await take("NDJSON");
+    assert.match(ndjson, /^CUST_00042_\d{8}T\d{6}Z\.ndjson$/);
+    assert.equal(JSON.parse(readings[0]).customer_id, "CUST_00042");
+    const [fhir, observations] = await take("FHIR");
+    assert.match(fhir, /^CUST_00042_\d{8}T\d{6}Z\.fhir\.ndjson$/);
+    assert.equal(JSON.parse(observations[0]).resourceType, "Observation");
   });
 
   test("a dead letter is shown with its reason and bytes", async () => {

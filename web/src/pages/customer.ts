@@ -49,8 +49,8 @@ function show(root: HTMLElement, context: Context, id: number): void {
   const trace = new Trace(clock, signal);
   const downloads = h("span", { class: "segments" });
   const link = (format: string): HTMLElement =>
-    h("a", { class: "button", download: true, href: `api/v1/customers/${name}/readings?format=${format}&download=1&from=${new Date(feed.now - secondsOf(range) * 1000).toISOString()}` }, format.toUpperCase());
-  const offer = (): void => replace(downloads, link("csv"), link("json"));
+    h("a", { class: "button", download: true, href: `api/v1/customers/${name}/export?format=${format}&from=${new Date(feed.now - secondsOf(range) * 1000).toISOString()}` }, format.toUpperCase());
+  const offer = (): void => replace(downloads, link("csv"), link("ndjson"), link("fhir"));
 
   const vital = (): void => {
     const slot = feed.fleet.find(id);
