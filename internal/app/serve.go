@@ -67,7 +67,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	defer pool.Close()
 	dashboard := query.NewDashboard(pool)
 	hub := live.New(live.Options{})
-	follower := kafka.NewFollower(options.Kafka, hub.Observe)
+	follower := kafka.NewFollower(options.Kafka, hub.Observe, hub.ObserveLate)
 	monitor := &topicMonitor{config: options.Kafka, group: options.Group}
 	defer monitor.close()
 	alarmStore := alarmstore.New(pool)

@@ -20,9 +20,8 @@ const (
 	second = 1_000_000
 	minute = 60 * second
 
-	// lateAfter is how far the event time may lie before the Kafka timestamp of a reading that is judged. Source:
-	// alarms.md §3: an upload of stored readings is history.
-	lateAfter Time = 120 * second
+	// lateAfter is how far the event time may lie before the Kafka timestamp of a reading that is judged.
+	lateAfter = Time(heartbeat.MaxDelay / time.Microsecond)
 
 	// maxLead is how far the decoder lets an event time lie ahead of the Kafka timestamp.
 	maxLead = Time(heartbeat.MaxAhead / time.Microsecond)

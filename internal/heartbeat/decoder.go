@@ -17,6 +17,10 @@ const MaxValueBytes = 1 << 20
 // MaxAhead is how far the time of an event may lie ahead of its record's Kafka timestamp.
 const MaxAhead = 10 * time.Minute
 
+// MaxDelay is how far the time of an event may lie before its record's Kafka timestamp for the reading to be live. An upload of stored
+// readings is history: kept, and neither judged nor shown as an alert of the moment. Source: alarms.md §3.
+const MaxDelay = 120 * time.Second
+
 // earliest is 2000-01-01T00:00:00Z in Unix seconds. An event before that comes from a clock that was never set.
 const earliest = 946_684_800
 

@@ -28,9 +28,10 @@ const (
 // Follower reads what arrives on the topic from now on, for a live view. It joins no group, commits nothing and starts at
 // the end each time, so it does not disturb consumers, and it may miss records.
 type Follower struct {
-	config  Config
-	observe func([]heartbeat.Reading)
-	log     *slog.Logger
+	config      Config
+	observe     func([]heartbeat.Reading)
+	observeLate func([]heartbeat.Reading)
+	log         *slog.Logger
 
 	mu        sync.Mutex // guards all below
 	following bool
@@ -38,12 +39,12 @@ type Follower struct {
 	cause     error
 }
 
-// NewFollower returns a follower that hands the valid readings of each poll to observe, in the order of their
-// partition. The slice is reused: observe must not keep it.
-func NewFollower(config Config, observe func([]heartbeat.Reading)) *Follower {
+// NewFollower returns a follower that hands the valid readings of each poll to observe, and those that arrived late to observeLate, in
+// the order of their partition. The slices are reused: neither may keep them.
+func NewFollower(config Config, observe, observeLate func([]heartbeat.Reading)) *Follower {
 	config = config.withDefaults()
 	return &Follower{
-		config: config, observe: observe, log: config.Logger.With("component", "follower"),
+		config: config, observe: observe, observeLate: observeLate, log: config.Logger.With("component", "follower"),
 		since: time.Now(), cause: errors.New("not connected yet"),
 	}
 }
@@ -82,7 +83,7 @@ func (f *Follower) follow(ctx context.Context) error {
 	}
 	defer client.Close()
 	var decoder heartbeat.Decoder
-	var readings []heartbeat.Reading
+	var readings, late []heartbeat.Reading
 	worked := time.Now()
 	for time.Since(worked) < followRestart {
 		fetches, err := f.poll(ctx, client)
@@ -94,8 +95,11 @@ func (f *Follower) follow(ctx context.Context) error {
 		} else if err := backoff.Sleep(ctx, followRetry); err != nil {
 			return err
 		}
-		if readings = decode(&decoder, fetches, readings[:0]); len(readings) > 0 {
+		if readings, late = decode(&decoder, fetches, readings[:0], late[:0]); len(readings) > 0 {
 			f.observe(readings)
+		}
+		if len(late) > 0 {
+			f.observeLate(late)
 		}
 	}
 	_, _, cause := f.Status()
@@ -121,7 +125,7 @@ func (f *Follower) poll(ctx context.Context, client *kgo.Client) (kgo.Fetches, e
 
 // decode appends the valid readings; the consumer stores the invalid records as dead letters. Their times are those used, the
 // earlier of event time and Kafka timestamp: a device whose clock is ahead must not hide its next readings.
-func decode(decoder *heartbeat.Decoder, fetches kgo.Fetches, readings []heartbeat.Reading) []heartbeat.Reading {
+func decode(decoder *heartbeat.Decoder, fetches kgo.Fetches, readings, late []heartbeat.Reading) (inTime, tooLate []heartbeat.Reading) {
 	for record := range fetches.RecordsAll() {
 		kafkaTime := RecordTime(record.Timestamp.UnixMilli())
 		reading, rejection := decoder.Decode(heartbeat.Record{
@@ -131,10 +135,14 @@ func decode(decoder *heartbeat.Decoder, fetches kgo.Fetches, readings []heartbea
 			if !kafkaTime.IsZero() && reading.Time.After(kafkaTime) {
 				reading.Time = kafkaTime.UTC()
 			}
+			if !kafkaTime.IsZero() && reading.Time.Before(kafkaTime.Add(-heartbeat.MaxDelay)) {
+				late = append(late, reading)
+				continue
+			}
 			readings = append(readings, reading)
 		}
 	}
-	return readings
+	return readings, late
 }
 
 // set records the status and logs its changes.

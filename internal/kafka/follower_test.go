@@ -21,13 +21,14 @@ func follow(t *testing.T, config kafka.Config) (follower *kafka.Follower, seen f
 	t.Helper()
 	var mu sync.Mutex
 	var customers []heartbeat.CustomerID
-	follower = kafka.NewFollower(config, func(readings []heartbeat.Reading) {
+	observe := func(readings []heartbeat.Reading) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, reading := range readings {
 			customers = append(customers, reading.Customer)
 		}
-	})
+	}
+	follower = kafka.NewFollower(config, observe, observe)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- follower.Run(ctx) }()

@@ -143,6 +143,17 @@ func (h *Hub) Observe(readings []heartbeat.Reading) {
 	}
 }
 
+// ObserveLate takes readings that arrived too late to be live, such as an upload of stored ones: each may be the latest that is known
+// of its customer, and none raises an alert.
+func (h *Hub) ObserveLate(readings []heartbeat.Reading) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.observed += uint64(len(readings))
+	for _, reading := range readings {
+		h.put(reading)
+	}
+}
+
 // Next waits until there is a frame that the cursor has not seen, and returns what changed since.
 func (h *Hub) Next(ctx context.Context, cursor Cursor) (Update, error) {
 	for {

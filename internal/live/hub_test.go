@@ -299,3 +299,23 @@ func BenchmarkObserve(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/reading")
 }
+
+func TestLateReadingsRaiseNoAlert(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hub := start(t, live.Options{})
+		now := time.Now()
+		hub.Observe([]heartbeat.Reading{reading(1, 72, now)})
+		hub.ObserveLate([]heartbeat.Reading{reading(1, 200, now.Add(-time.Hour)), reading(2, 200, now.Add(-time.Hour))})
+		if alerts := hub.Alerts(10); len(alerts) != 0 {
+			t.Errorf("late readings raised %+v", alerts)
+		}
+		latest(t, hub)
+		if first, _ := hub.Lookup(1); first.BPM != 72 {
+			t.Errorf("the value of customer 1 is %d after a late reading, want 72", first.BPM)
+		}
+		if second, ok := hub.Lookup(2); !ok || second.BPM != 200 {
+			t.Errorf("the value of customer 2 is %+v, want the latest that is known, 200", second)
+		}
+	})
+}
