@@ -80,6 +80,9 @@ var errBusy = errors.New("another process maintains the partitions")
 // next call; until then the default partition accepts the rows.
 func (m *Maintainer) Maintain(ctx context.Context) error {
 	var failures []error
+	if err := m.publishRetention(ctx); err != nil {
+		failures = append(failures, err)
+	}
 	for _, table := range tables {
 		err := m.maintain(ctx, table)
 		if errors.Is(err, errBusy) {

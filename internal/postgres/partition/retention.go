@@ -3,10 +3,55 @@ package partition
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"heartbeat/internal/postgres"
 )
+
+// retentionComment begins the comment on the default partition of readings that tells others of the retention.
+const retentionComment = "retention "
+
+const publishedRetentionSQL = `SELECT coalesce(obj_description(to_regclass('heartbeat_records_future'), 'pg_class'), '')`
+
+// publishRetention lets imports know which readings consumers refuse.
+func (m *Maintainer) publishRetention(ctx context.Context) error {
+	published, err := PublishedRetention(ctx, m.pool)
+	if err != nil || published == m.retention {
+		return err
+	}
+	comment := "NULL"
+	if m.retention > 0 {
+		comment = "'" + retentionComment + m.retention.String() + "'"
+	}
+	if _, err := m.pool.Exec(ctx, `COMMENT ON TABLE heartbeat_records_future IS `+comment); err != nil {
+		return fmt.Errorf("publish the retention: %w", err)
+	}
+	return nil
+}
+
+// PublishedRetention returns the retention with which consumers maintain the tables, 0 where there is none.
+func PublishedRetention(ctx context.Context, database postgres.Querier) (time.Duration, error) {
+	rows, err := database.Query(ctx, publishedRetentionSQL)
+	if err != nil {
+		return 0, fmt.Errorf("read the retention: %w", err)
+	}
+	comment, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[string])
+	if err != nil {
+		return 0, fmt.Errorf("read the retention: %w", err)
+	}
+	text, ok := strings.CutPrefix(comment, retentionComment)
+	if !ok {
+		return 0, nil
+	}
+	retention, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("read the retention: %w", err)
+	}
+	return retention, nil
+}
 
 // dropExpired drops the partitions that lie wholly beyond the retention, oldest first, and extends history up to the remaining ones.
 func (m *Maintainer) dropExpired(ctx context.Context, table table) error {

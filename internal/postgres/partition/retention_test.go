@@ -6,6 +6,7 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
+	"heartbeat/internal/postgres/partition"
 	"heartbeat/internal/postgres/pgtest"
 )
 
@@ -58,5 +59,17 @@ func TestWithoutRetentionNothingIsDropped(t *testing.T) {
 	pgtest.MustMaintain(t, pool, 0)
 	if n := pgtest.Count(t, pool, "heartbeat_records"); n != 100 {
 		t.Errorf("%d records, want 100", n)
+	}
+}
+
+// Imports learn from the tables which readings the consumers refuse.
+func TestRetentionIsPublished(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.Database(t)
+	for _, retention := range []time.Duration{0, 36 * time.Hour, 90 * time.Minute, 0, 24 * time.Hour} {
+		pgtest.MustMaintain(t, pool, retention)
+		if got, err := partition.PublishedRetention(t.Context(), pool); err != nil || got != retention {
+			t.Errorf("the published retention is %v, %v, want %v", got, err, retention)
+		}
 	}
 }
