@@ -34,6 +34,7 @@ var allowed = map[string][]string{
 	"internal/readmodel":      {},
 	"internal/audit":          {"internal/progress"},
 	"internal/parquetfile":    {"internal/readmodel"},
+	"internal/importer":       {"internal/backoff", "internal/format", "internal/heartbeat", "internal/kafka", "internal/postgres", "internal/progress"},
 	"internal/export":         {"internal/parquetfile", "internal/readmodel"},
 	"internal/live":           {"internal/heartbeat"},
 	"internal/httpserver":     {"internal/port"},
@@ -60,6 +61,7 @@ var allowed = map[string][]string{
 	"internal/postgres/outbox":      {"internal/alarm", "internal/notify", "internal/readmodel"},
 	"internal/postgres/userstore":   {"internal/users"},
 	"internal/postgres/devicestore": {"internal/device", "internal/heartbeat"},
+	"internal/postgres/importstore": {"internal/heartbeat", "internal/postgres"},
 	"internal/postgres/pgtest":      {"internal/heartbeat", "internal/pipeline", "internal/postgres", "internal/embedded/pgserver"},
 	"internal/bench/probe":          {"internal/postgres/ingest"},
 

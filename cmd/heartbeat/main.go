@@ -46,6 +46,7 @@ type commands struct {
 	Ingest     ingestCommand      `cmd:"" help:"Take readings of devices and gateways over HTTP."`
 	Notify     notifyCommand      `cmd:"" help:"Escalate alarms and tell people: log, webhooks, Alertmanager, PagerDuty and e-mail."`
 	User       userCommand        `cmd:"" help:"Add, list, disable and enable users of the console, and set their passwords."`
+	Import     importCommand      `cmd:"" help:"Add the readings of files: Apple Health, Fitbit, Health Connect, FHIR, Open mHealth, CSV, NDJSON."`
 	Export     exportCommand      `cmd:"" help:"Write stored readings to a file: CSV, NDJSON, FHIR or Parquet."`
 	Device     deviceCommand      `cmd:"" help:"Add, list and revoke what sends readings over HTTP, and rotate its tokens."`
 	Verify     verifyCommand      `cmd:"" help:"Prove that everything is stored, and stored once."`

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"heartbeat/internal/export"
+	"heartbeat/internal/importer"
+	"heartbeat/internal/kafka"
+	"heartbeat/internal/kafka/producer"
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/partition"
 	"heartbeat/internal/postgres/query"
@@ -50,4 +53,34 @@ func Export(ctx context.Context, options ExportOptions) (export.Summary, error) 
 		}
 	}
 	return export.Run(ctx, options.Export)
+}
+
+// ImportOptions set up an import.
+type ImportOptions struct {
+	Kafka    kafka.Config
+	Database postgres.Options
+	Import   importer.Options // but for what is made of the two above
+	Logger   *slog.Logger
+}
+
+// Import sends those readings of files that are not stored.
+func Import(ctx context.Context, options ImportOptions) (importer.Summary, error) {
+	logger := options.Logger.With("component", "import")
+	pool, err := openDatabase(ctx, options.Database, logger)
+	if err != nil {
+		return importer.Summary{}, err
+	}
+	defer pool.Close()
+	client, err := kafka.Connect(ctx, options.Kafka)
+	if err != nil {
+		return importer.Summary{}, err
+	}
+	defer client.Close()
+	publisher, err := producer.NewPublisher(ctx, producer.PublisherConfig{Config: options.Kafka})
+	if err != nil {
+		return importer.Summary{}, err
+	}
+	defer publisher.Close()
+	options.Import.Pool, options.Import.Topic, options.Import.Publisher, options.Import.Logger = pool, client, publisher, logger
+	return importer.Run(ctx, options.Import)
 }

@@ -68,6 +68,10 @@ func TestNDJSON(t *testing.T) {
 	t.Parallel()
 	event := `{"customer_id":"CUST_00042","heart_rate":72.5,"timestamp":"2026-02-20T10:00:00Z","device_id":"w-7","steps":3}`
 	sample := Sample{Subject: "CUST_00042", Rate: 72.5, Time: utc("2026-02-20T10:00:00Z"), Device: "w-7"}
+	air := sample
+	air.Rate = 0
+	want(t, NDJSON, with(event, `"steps":3`, `"contact":false`), described{Sample: air})
+	want(t, NDJSON, with(event, `"steps":3`, `"contact":true`), described{Sample: sample})
 	huge := with(event, "72.5", "1e999")
 	infinite := sample
 	infinite.Rate = math.Inf(1)

@@ -72,6 +72,7 @@ func readEvent(line []byte) (Sample, *heartbeat.Rejection) {
 		Rate      jsontext.Value `json:"heart_rate"`
 		Timestamp string         `json:"timestamp"`
 		Device    string         `json:"device_id"`
+		Contact   jsontext.Value `json:"contact"`
 	}
 	if rejection := readStrictly(line, &event); rejection != nil {
 		return Sample{}, rejection
@@ -79,6 +80,9 @@ func readEvent(line []byte) (Sample, *heartbeat.Rejection) {
 	rate, rejection := readNumber("heart_rate", event.Rate)
 	if rejection != nil {
 		return Sample{}, rejection
+	}
+	if event.Contact.Kind() == jsontext.KindFalse {
+		rate = 0 // as such a reading is stored: it was measured in the air
 	}
 	at, rejection := readTime("timestamp", event.Timestamp)
 	return Sample{Subject: shorten(event.Customer), Rate: rate, Time: at, Device: shorten(event.Device)}, rejection

@@ -12,8 +12,8 @@ type Event struct {
 	Time     time.Time
 }
 
-// eventTime is RFC 3339 in UTC. All six digits are always there, so that texts sort as their times do.
-const eventTime = "2006-01-02T15:04:05.000000+00:00"
+// EventTime is the layout of the timestamp of an event: RFC 3339 in UTC. All six digits are always there, so that texts sort as their times do.
+const EventTime = "2006-01-02T15:04:05.000000+00:00"
 
 // AppendJSON appends the event to b as the JSON object that goes on the wire.
 func (e Event) AppendJSON(b []byte) []byte {
@@ -22,6 +22,6 @@ func (e Event) AppendJSON(b []byte) []byte {
 	b = append(b, `","heart_rate":`...)
 	b = strconv.AppendInt(b, int64(e.Rate), 10)
 	b = append(b, `,"timestamp":"`...)
-	b = e.Time.UTC().AppendFormat(b, eventTime)
+	b = e.Time.UTC().AppendFormat(b, EventTime)
 	return append(b, `"}`...)
 }

@@ -40,7 +40,7 @@ func New(w io.Writer, level slog.Level, format Format) *slog.Logger {
 	switch {
 	case format == JSON:
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: nameLevel}))
-	case format == Auto && isTerminal(w):
+	case format == Auto && IsTerminal(w):
 		options := &tint.Options{Level: level, ReplaceAttr: colourLevel, TimeFormat: terminalTime}
 		if plainTerminal() {
 			options.NoColor, options.ReplaceAttr = true, padLocalLevel
@@ -61,7 +61,8 @@ func ParseLevel(name string) (slog.Level, error) {
 	return 0, fmt.Errorf("log level %q: want DEBUG, INFO, WARNING or ERROR", name)
 }
 
-func isTerminal(w io.Writer) bool {
+// IsTerminal reports whether what is written to w goes to a terminal.
+func IsTerminal(w io.Writer) bool {
 	if writer, ok := w.(*Writer); ok {
 		w = writer.out
 	}

@@ -2,7 +2,7 @@
 -- everything else.
 --
 --   heartbeat_owner      owns the schema; only migrate acts as it
---   heartbeat_ingest     stores readings: consume, deadletter
+--   heartbeat_ingest     stores readings: consume, deadletter, import
 --   heartbeat_dashboard  reads what the console shows and signs people in: serve, verify, export
 --   heartbeat_operator   does that, acts on alarms and sets limits: serve
 --   heartbeat_notify     escalates alarms and delivers messages: notify
@@ -43,6 +43,7 @@ BEGIN
         EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', current_schema());
     END IF;
     EXECUTE format('GRANT CREATE ON SCHEMA %I TO heartbeat_owner, heartbeat_ingest', current_schema());
+    EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO heartbeat_ingest', current_database());
 END
 $$;
 
