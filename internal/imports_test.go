@@ -48,6 +48,7 @@ var allowed = map[string][]string{
 	"internal/auth":           {"internal/backoff", "internal/httpserver", "internal/users"},
 	"internal/port":           {},
 	"internal/bench/report":   {},
+	"internal/bench/httpload": {"internal/heartbeat"},
 	"internal/bench/procstat": {},
 
 	// postgres is the base of the packages below it, and stands on pgwire.

@@ -16,7 +16,7 @@ import (
 
 type benchCommand struct {
 	Full      bool     `help:"Measure everything, which takes about a quarter of an hour; without it, what fits into a minute."`
-	Only      []string `enum:"drain,detection,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure only these sections: drain (with its limits and produce), detection, steady, growth, fleet, backfill."`
+	Only      []string `enum:"drain,detection,ingest,steady,growth,fleet,backfill" placeholder:"SECTION" help:"Measure only these sections: drain (with its limits and produce), detection, ingest, steady, growth, fleet, backfill."`
 	JSON      bool     `name:"json" help:"Print the report as JSON."`
 	Report    string   `placeholder:"FILE" help:"Also write the report as a Markdown document."`
 	Customers int      `default:"10000" help:"Size of the fleet (${default})."`

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -87,7 +88,7 @@ func Ingest(ctx context.Context, options IngestOptions) error {
 	}
 	roles.Go(func() error { return devices.Run(ctx) })
 	roles.Go(func() error {
-		logger.Info("taking readings", "address", options.Listener.Addr().String(), "tls", encryption != nil, "token_needed", requireToken)
+		logger.Info("taking readings", "address", scheme(encryption)+options.Listener.Addr().String(), "token_needed", requireToken)
 		return httpserver.ServeTLS(ctx, netutil.LimitListener(options.Listener, ingestConnections), api.Handler(), encryption, logger)
 	})
 	if err := roles.Wait(); err != nil && !errors.Is(err, context.Canceled) {
@@ -109,6 +110,13 @@ func ingestReady(ctx context.Context, publisher *producer.Publisher, devices *de
 }
 
 const pingTimeout = 2 * time.Second
+
+func scheme(encryption *tls.Config) string {
+	if encryption == nil {
+		return "http://"
+	}
+	return "https://"
+}
 
 func loopback(listener net.Listener) bool {
 	host, _, err := net.SplitHostPort(listener.Addr().String())

@@ -46,7 +46,7 @@ func (r *run) measureAlarmDelay(ctx context.Context, result *report.Detection) (
 		return err
 	}
 	defer func() { err = errors.Join(err, consumer.Stop(context.Background(), stopTime, syscall.SIGTERM)) }()
-	url, console, err := db.serve(ctx, t)
+	url, console, err := db.serve(ctx, t, "serve")
 	if err != nil {
 		return err
 	}
@@ -128,16 +128,16 @@ func (d *database) timeCommits(ctx context.Context, began time.Time) (delays []t
 	return delays, nil
 }
 
-var consoleAddress = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
+var roleAddress = regexp.MustCompile(`http://127\.0\.0\.1:[0-9]+`)
 
-// serve runs a console, whose address is in its log.
-func (d *database) serve(ctx context.Context, topic *topic) (url string, console *process.Process, err error) {
+// serve runs a role with an HTTP server, whose address is in its log.
+func (d *database) serve(ctx context.Context, topic *topic, role string, options ...string) (url string, server *process.Process, err error) {
 	address := make(chan string, 1)
-	console, err = process.Start(process.Command{
-		Path: d.environment.options.Binary, Args: []string{"serve", "--listen", "127.0.0.1:0"}, Dir: d.environment.dir, DeathSignal: syscall.SIGTERM,
+	server, err = process.Start(process.Command{
+		Path: d.environment.options.Binary, Args: append([]string{role, "--listen", "127.0.0.1:0"}, options...), Dir: d.environment.dir, DeathSignal: syscall.SIGTERM,
 		Env: append(os.Environ(), "KAFKA_BOOTSTRAP_SERVERS="+strings.Join(d.environment.brokers, ","), "KAFKA_TOPIC="+topic.name, "DATABASE_URL="+d.url),
 		Output: func(line string) {
-			if found := consoleAddress.FindString(line); found != "" {
+			if found := roleAddress.FindString(line); found != "" {
 				select {
 				case address <- found:
 				default:
@@ -150,11 +150,11 @@ func (d *database) serve(ctx context.Context, topic *topic) (url string, console
 	}
 	select {
 	case url = <-address:
-		return url, console, nil
-	case <-console.Done():
-		return "", nil, console.Err()
+		return url, server, nil
+	case <-server.Done():
+		return "", nil, server.Err()
 	case <-ctx.Done():
-		return "", nil, errors.Join(ctx.Err(), console.Stop(context.Background(), stopTime, syscall.SIGTERM))
+		return "", nil, errors.Join(ctx.Err(), server.Stop(context.Background(), stopTime, syscall.SIGTERM))
 	}
 }
 

@@ -38,7 +38,7 @@ func TestRunMeasuresEverything(t *testing.T) {
 	measured, err := Run(t.Context(), Options{
 		Binary: buildBinary(t), Customers: 100, Logger: slog.New(slog.DiscardHandler), Dir: scratch(t),
 		Plan: &Plan{
-			Rounds: 2, Events: events, Detection: 2, Rates: []int{1_000}, Seconds: 0.5, Levels: []int64{0, events}, Measured: events,
+			Rounds: 2, Events: events, Detection: 2, Ingest: 0.5, Rates: []int{1_000}, Seconds: 0.5, Levels: []int64{0, events}, Measured: events,
 			BigFleet: 2_000, BigEvents: events, BackfillRate: 1_000, Backfill: events,
 		},
 	})
@@ -56,6 +56,9 @@ func TestRunMeasuresEverything(t *testing.T) {
 		t.Errorf("drain_ratio is %v, want the median of %v", measured.DrainRatio, measured.Ratio.Rounds)
 	}
 	checkDetection(t, measured.Detection)
+	if i := measured.Ingest; i == nil || min(i.Most, i.Half, i.Single) <= 0 || min(i.MostLatency.P50, i.HalfLatency.P50, i.SingleLatency.P50) <= 0 {
+		t.Errorf("ingest %+v, want rates and latencies", i)
+	}
 	checkSteady(t, measured.Steady)
 	checkGrowth(t, measured.Growth, []int64{0, events})
 	if measured.Reindexed == nil || measured.Reindexed.BytesPerReading <= 0 {

@@ -26,8 +26,9 @@ type Options struct {
 type Plan struct {
 	Rounds       int // of limit, drain and produce
 	Events       int64
-	Detection    int   // rounds of drains with detection and without; 0: none
-	Rates        []int // readings a second; with Saturate, higher ones follow until the consumer falls behind
+	Detection    int     // rounds of drains with detection and without; 0: none
+	Ingest       float64 // seconds of each load over HTTP; 0: none
+	Rates        []int   // readings a second; with Saturate, higher ones follow until the consumer falls behind
 	Saturate     bool
 	Seconds      float64 // at each rate
 	Levels       []int64 // rows, ascending
@@ -45,13 +46,13 @@ func (o Options) plan() Plan {
 		return *o.Plan
 	case o.Full:
 		return Plan{
-			Rounds: 3, Events: 4_000_000, Detection: 5, Rates: []int{1_000, 10_000, 50_000, 100_000}, Saturate: true, Seconds: 15,
+			Rounds: 3, Events: 4_000_000, Detection: 5, Ingest: 15, Rates: []int{1_000, 10_000, 50_000, 100_000}, Saturate: true, Seconds: 15,
 			Levels: []int64{1_000_000, 5_000_000, 20_000_000, 50_000_000}, Measured: 3_000_000,
 			BigFleet: 1_000_000, BigEvents: 4_000_000, BackfillRate: 10_000, Backfill: 3_000_000,
 		}
 	default:
 		return Plan{
-			Rounds: 3, Events: 800_000, Detection: 3, Rates: []int{1_000, 10_000}, Seconds: 3,
+			Rounds: 3, Events: 800_000, Detection: 3, Ingest: 3, Rates: []int{1_000, 10_000}, Seconds: 3,
 			Levels: []int64{0}, Measured: 1_000_000, Limit: 18 * time.Second,
 		}
 	}

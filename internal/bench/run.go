@@ -25,7 +25,7 @@ type section struct {
 
 func (r *run) sections() []section {
 	return []section{
-		{"drain", r.measureRounds}, {"detection", r.measureDetection}, {"steady", r.measureSteady}, {"growth", r.measureGrowth}, {"fleet", r.measureBigFleet}, {"backfill", r.measureBackfill},
+		{"drain", r.measureRounds}, {"detection", r.measureDetection}, {"ingest", r.measureIngest}, {"steady", r.measureSteady}, {"growth", r.measureGrowth}, {"fleet", r.measureBigFleet}, {"backfill", r.measureBackfill},
 	}
 }
 

@@ -2,12 +2,16 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"heartbeat/internal/bench/httpload"
+	"heartbeat/internal/bench/procstat"
 	"heartbeat/internal/bench/report"
 )
 
@@ -33,6 +37,65 @@ func (r *run) measureSteady(ctx context.Context) error {
 			rates = append(rates, rates[i]*5/4)
 		}
 	}
+	return nil
+}
+
+// The loads over HTTP: many readings a request from a few gateways, and single ones from many devices.
+const (
+	gateways     = 16
+	gatewayBatch = 100
+	devices      = 1_000
+	deviceRate   = 5_000
+)
+
+// measureIngest loads heartbeat ingest, and stores what was acknowledged: it must be all, once.
+func (r *run) measureIngest(ctx context.Context) (err error) {
+	if r.plan.Ingest == 0 {
+		return nil
+	}
+	db, err := r.database(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.drop()
+	t, err := r.topic(ctx)
+	if err != nil {
+		return err
+	}
+	url, server, err := db.serve(ctx, t, "ingest", "--metrics-address", "none")
+	if err != nil {
+		return err
+	}
+	result := &report.Ingest{Batch: gatewayBatch, Gateways: gateways, Devices: devices}
+	load := httpload.Load{URL: url, Customers: r.options.Customers, Duration: time.Duration(r.plan.Ingest * float64(time.Second))}
+	send := func(what string, load httpload.Load) (float64, report.Latency, error) {
+		r.progress("ingest: " + what)
+		sent, err := httpload.Run(ctx, load)
+		t.content.Records += sent.Readings
+		return sent.PerSecond, report.NewLatency(sent.Latencies), err
+	}
+	load.Connections, load.Batch = gateways, gatewayBatch
+	result.Most, result.MostLatency, err = send("as many readings as it takes", load)
+	if err == nil {
+		load.PerSecond = report.IngestPerSecond / 2 / gatewayBatch
+		result.Half, result.HalfLatency, err = send("half of the rate that is wanted", load)
+	}
+	if err == nil {
+		load.Connections, load.Batch, load.PerSecond = devices, 1, deviceRate
+		result.Single, result.SingleLatency, err = send("single readings of 1,000 devices", load)
+	}
+	result.ResidentBytes = procstat.ResidentPeak(server.Pid())
+	if err := errors.Join(err, server.Stop(context.Background(), stopTime, syscall.SIGTERM)); err != nil {
+		return fmt.Errorf("measure readings over HTTP: %w", err)
+	}
+	r.progress("ingest: storing what was acknowledged")
+	if _, err := db.drain(ctx, t); err != nil {
+		return err
+	}
+	if _, err := db.verify(ctx, t.content); err != nil {
+		return fmt.Errorf("readings over HTTP: %w", err)
+	}
+	r.report.Ingest = result
 	return nil
 }
 

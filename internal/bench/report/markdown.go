@@ -20,18 +20,18 @@ var document = template.Must(template.New("performance.md").Funcs(template.FuncM
 // view is the report with what only the document shows.
 type view struct {
 	*Report
-	Command, Date, Minutes                                          string
-	RatesTable, DetectionTable, SteadyTable, GrowthTable, RestTable string
-	Share                                                           Usage // of the processor time of a drain
-	SharedBound                                                     float64
-	BusyCores                                                       string
+	Command, Date, Minutes                                                       string
+	RatesTable, DetectionTable, IngestTable, SteadyTable, GrowthTable, RestTable string
+	Share                                                                        Usage // of the processor time of a drain
+	SharedBound                                                                  float64
+	BusyCores                                                                    string
 }
 
 // WriteMarkdown writes the report as a document that names the command.
 func (r *Report) WriteMarkdown(w io.Writer, command string) error {
 	v := view{
 		Report: r, Command: command, Date: r.StartedAt.Format("2006-01-02 15:04 UTC"), Minutes: fmt.Sprintf("%.0f", r.Seconds/60),
-		RatesTable: table(r.writeRates), DetectionTable: table(r.writeDetection), SteadyTable: table(r.writeSteady), GrowthTable: table(r.writeGrowth), RestTable: table(r.writeRest),
+		RatesTable: table(r.writeRates), DetectionTable: table(r.writeDetection), IngestTable: table(r.writeIngest), SteadyTable: table(r.writeSteady), GrowthTable: table(r.writeGrowth), RestTable: table(r.writeRest),
 		SharedBound: r.sharedBound(), BusyCores: r.busyCores(),
 	}
 	total := max(r.Drain.Usage.Total(), 1e-9)

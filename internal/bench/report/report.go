@@ -26,6 +26,7 @@ type Report struct {
 	DrainDetails Drain  `json:"drain_details"`
 
 	Detection *Detection `json:"detection,omitempty"`
+	Ingest    *Ingest    `json:"ingest,omitempty"`
 	Steady    []Steady   `json:"steady"`
 	Growth    []Growth   `json:"growth"`
 	Reindexed *Reindexed `json:"reindexed,omitempty"`

@@ -33,6 +33,25 @@ func (d *Detection) CPURatio() float64 {
 	return d.Without.Usage.Total() / max(d.With.Usage.Total(), 1e-9)
 }
 
+// IngestPerSecond is how many readings a second over HTTP are wanted.
+const IngestPerSecond = 100_000
+
+// Ingest is the speed of heartbeat ingest, with everything on the same cores: the clients, the gateway and the broker. Latencies are of
+// requests, until all in-sync replicas have their readings.
+type Ingest struct {
+	Batch    int `json:"batch"`    // readings in a request of a gateway
+	Gateways int `json:"gateways"` // connections
+	Devices  int `json:"devices"`  // connections that send single readings
+
+	Most          float64 `json:"most_per_second"` // each gateway sends as fast as it is answered
+	MostLatency   Latency `json:"most_latency"`
+	Half          float64 `json:"half_per_second"` // half of IngestPerSecond, in an open loop
+	HalfLatency   Latency `json:"half_latency"`
+	Single        float64 `json:"single_per_second"` // in an open loop
+	SingleLatency Latency `json:"single_latency"`
+	ResidentBytes int64   `json:"ingest_rss_bytes"` // of heartbeat ingest
+}
+
 // Steady is the result at one rate of an open-loop run: the load does not wait for the consumer.
 type Steady struct {
 	PerSecond          int     `json:"per_second"`

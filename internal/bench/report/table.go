@@ -10,7 +10,7 @@ import (
 // WriteTable writes the report for a terminal, ratios first.
 func (r *Report) WriteTable(w io.Writer) error {
 	var b strings.Builder
-	for _, table := range []func(io.Writer){r.writeRates, r.writeDetection, r.writeSteady, r.writeGrowth, r.writeRest, r.writeTargets} {
+	for _, table := range []func(io.Writer){r.writeRates, r.writeDetection, r.writeIngest, r.writeSteady, r.writeGrowth, r.writeRest, r.writeTargets} {
 		before := b.Len()
 		if aligned(&b, table); b.Len() > before {
 			b.WriteString("\n")
@@ -75,6 +75,21 @@ func (r *Report) writeDetection(w io.Writer) {
 	fmt.Fprintf(w, "with ÷ without\t%s\t%.2f by the processor's time; %s events of alarms stored\n", ratio(d.Ratio), d.CPURatio(), thousands(float64(d.AlarmEvents)))
 	fmt.Fprintf(w, "reading to alarm committed\tp50 %.1f ms\tp90 %.1f\tmax %.1f\n", d.Committed.P50, d.Committed.P90, d.Committed.Max)
 	fmt.Fprintf(w, "reading to alarm on the stream\tp50 %.1f ms\tp90 %.1f\tmax %.1f\n", d.Shown.P50, d.Shown.P90, d.Shown.Max)
+}
+
+func (r *Report) writeIngest(w io.Writer) {
+	i := r.Ingest
+	if i == nil {
+		return
+	}
+	fmt.Fprintln(w, "READINGS OVER HTTP\ta second\tp50 ms\tp90\tp99\tp99.9\tmax")
+	row := func(name string, perSecond float64, l Latency) {
+		fmt.Fprintf(w, "%s\t%s\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\n", name, thousands(perSecond), l.P50, l.P90, l.P99, l.P999, l.Max)
+	}
+	row(fmt.Sprintf("%d gateways, %d a request, as fast as answered", i.Gateways, i.Batch), i.Most, i.MostLatency)
+	row(fmt.Sprintf("%d gateways, %d a request", i.Gateways, i.Batch), i.Half, i.HalfLatency)
+	row(fmt.Sprintf("%s devices, 1 a request", thousands(float64(i.Devices))), i.Single, i.SingleLatency)
+	fmt.Fprintf(w, "memory of heartbeat ingest\t%s\n", mebibytes(float64(i.ResidentBytes)))
 }
 
 func (r *Report) writeSteady(w io.Writer) {

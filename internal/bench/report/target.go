@@ -20,6 +20,7 @@ const (
 	wantDecline     = 0.95
 	wantBackfill    = 2.0
 	wantDetection   = 0.95
+	wantIngestP99   = 50 // ms
 )
 
 // wantP99 is the limit of the 99th percentile of the latency in milliseconds, by rate.
@@ -41,6 +42,11 @@ func (r *Report) targets() []Target {
 	}
 	if d := r.Detection; d != nil {
 		atLeast("drain with detection ÷ without", wantDetection, d.Ratio.Median, hundredths)
+	}
+	if i := r.Ingest; i != nil {
+		atLeast("readings a second over HTTP", IngestPerSecond, i.Most, thousands)
+		atMost("p99 of requests at half of that, ms", wantIngestP99, i.HalfLatency.P99, tenths)
+		atMost("p99 of single readings at 5,000 a second, ms", wantIngestP99, i.SingleLatency.P99, tenths)
 	}
 	if resident := r.resident(); resident > 0 {
 		atMost("consumer's memory at any rate", wantResident, float64(resident), mebibytes)
