@@ -70,6 +70,7 @@ var selection = map[string]suite{
 	"TestFailoverBehindOneAddress":                  onLong,
 	"TestFailoverBetweenTwoHosts":                   onLong,
 	"TestStoredAlarmsAreThoseOfTheDetectorAlone":    onLong | onSoak,
+	"TestDryRunAfterKillsGivesTheStoredAlarms":      onLong,
 	"TestSwitchoverWithTheOldPrimaryAlive":          onLong,
 	"TestChangedPasswordIsReadAgain":                onTest,
 	"TestForeignProducersAreUnderstood":             onTest | onKafka,

@@ -100,11 +100,15 @@ const shownChanges = 50
 
 func printTrial(env *environment, limits int, r dryrun.Result) error {
 	if r.Readings == 0 {
-		_, err := fmt.Fprintln(env.stdout, "Kafka has no stored reading of that time")
+		text := "Kafka has no stored reading of that time"
+		if r.Cut {
+			text += ": its retention has deleted them"
+		}
+		_, err := fmt.Fprintln(env.stdout, text)
 		return err
 	}
-	fmt.Fprintf(env.stdout, "%d limits tried on %d readings of %d customers from %s to %s, in %.1f s\n\n", limits, r.Readings, r.Customers,
-		r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Seconds)
+	fmt.Fprintf(env.stdout, "%d limits tried on %d readings of %d customers from %s to %s, in %.1f s: %.1f s per million of %d readings, those before that time included\n\n",
+		limits, r.Readings, r.Customers, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Seconds, r.SecondsPerMillion(), r.Stepped)
 	table := newTable(env.stdout, "ALARMS A DAY", "ALL", "RATE HIGH", "RATE LOW", "BAD SIGNAL")
 	for _, row := range []struct {
 		name   string
@@ -133,6 +137,9 @@ func printTrial(env *environment, limits int, r dryrun.Result) error {
 	}
 	if len(r.Changed) == 0 {
 		fmt.Fprintln(env.stdout, "\nno customer has more or fewer alarms")
+	}
+	if r.Cut {
+		fmt.Fprintln(env.stdout, "Kafka no longer has all readings of that time: what its retention has deleted is missing")
 	}
 	if r.Undecided > 0 {
 		fmt.Fprintf(env.stdout, "the log has too few readings of %d customers to compare them with what is stored\n", r.Undecided)

@@ -38,6 +38,7 @@ type LimitStore interface {
 type API struct {
 	Alarms AlarmStore
 	Limits LimitStore
+	Trials Trials
 	Actor  func(*http.Request) string // names who sent a request
 	Logger *slog.Logger
 }

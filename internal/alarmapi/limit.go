@@ -61,41 +61,52 @@ func (a *API) SuggestLimits(w http.ResponseWriter, r *http.Request) error {
 	return httpserver.WriteJSON(w, suggested)
 }
 
-// setLimit sets a limit in the name of whoever sent the request.
-func (a *API) SetLimit(w http.ResponseWriter, r *http.Request) error {
-	var body struct {
-		Scope     string     `json:"scope"`
-		Cohort    string     `json:"cohort"`
-		Customer  string     `json:"customer_id"`
-		Low       int32      `json:"low"`
-		High      int32      `json:"high"`
-		Hours     string     `json:"hours"`
-		UTCOffset int        `json:"utc_offset"`
-		Reason    string     `json:"reason"`
-		From      *time.Time `json:"effective_from"`
-		Until     *time.Time `json:"ends_at"`
+// limitBody is a limit as clients send it.
+type limitBody struct {
+	Scope     string     `json:"scope"`
+	Cohort    string     `json:"cohort"`
+	Customer  string     `json:"customer_id"`
+	Low       int32      `json:"low"`
+	High      int32      `json:"high"`
+	Hours     string     `json:"hours"`
+	UTCOffset int        `json:"utc_offset"`
+	Reason    string     `json:"reason"`
+	From      *time.Time `json:"effective_from"`
+	Until     *time.Time `json:"ends_at"`
+}
+
+func (b *limitBody) limit(author string) (alarm.Limit, error) {
+	limit := alarm.Limit{
+		Scope: b.Scope, Cohort: b.Cohort, Customer: b.Customer, Low: b.Low, High: b.High, Hours: b.Hours, UTCOffset: b.UTCOffset,
+		Author: author, Reason: b.Reason,
 	}
+	for _, given := range [...]struct {
+		name     string
+		from, to *time.Time
+	}{{"effective_from", b.From, &limit.EffectiveFrom}, {"ends_at", b.Until, &limit.EndsAt}} {
+		switch {
+		case given.from == nil:
+		case given.from.IsZero(): // would stand for no time
+			return limit, httpserver.BadRequestf("%s is outside the years 2000 to 9999 in UTC", given.name)
+		default:
+			*given.to = *given.from
+		}
+	}
+	return limit, nil
+}
+
+// SetLimit sets a limit in the name of whoever sent the request.
+func (a *API) SetLimit(w http.ResponseWriter, r *http.Request) error {
+	var body limitBody
 	if err := httpserver.ReadBody(r, &body); err != nil {
 		return err
 	}
 	if err := requireRole(r, body.Scope); err != nil {
 		return err
 	}
-	limit := alarm.Limit{
-		Scope: body.Scope, Cohort: body.Cohort, Customer: body.Customer, Low: body.Low, High: body.High, Hours: body.Hours, UTCOffset: body.UTCOffset,
-		Author: a.Actor(r), Reason: body.Reason,
-	}
-	for _, given := range [...]struct {
-		name     string
-		from, to *time.Time
-	}{{"effective_from", body.From, &limit.EffectiveFrom}, {"ends_at", body.Until, &limit.EndsAt}} {
-		switch {
-		case given.from == nil:
-		case given.from.IsZero(): // would stand for no time
-			return httpserver.BadRequestf("%s is outside the years 2000 to 9999 in UTC", given.name)
-		default:
-			*given.to = *given.from
-		}
+	limit, err := body.limit(a.Actor(r))
+	if err != nil {
+		return err
 	}
 	set, err := a.Limits.SetLimit(r.Context(), limit)
 	if err != nil {

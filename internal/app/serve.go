@@ -72,6 +72,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	defer monitor.close()
 	alarmStore := alarmstore.New(pool)
 	alarms := alarmfeed.New(alarmStore, logger)
+	trials := newTrialRunner(options.Kafka, options.Database, logger)
 	gauge := newAlarmGauge(alarmStore, options.Registry, logger)
 	access, err := options.Console.access(userstore.New(pool), options.Listener)
 	if err != nil {
@@ -79,8 +80,8 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	}
 	server, err := web.New(web.Options{
 		Fleet: hub, Store: dashboard, Readings: query.NewReadings(pool), Broker: monitor, Feed: feed{follower}, Replayer: newReplayer(pool), Alarms: alarms, AlarmStore: alarmStore, LimitStore: alarmStore,
-		Deliveries: outbox.New(pool),
-		Logger:     options.Logger, Registry: options.Registry,
+		Trials: trials, Deliveries: outbox.New(pool),
+		Logger: options.Logger, Registry: options.Registry,
 		Pool: options.Customers, Version: options.Version, Auth: access, MaxViewers: options.Console.MaxViewers,
 		BasePath: options.Console.BasePath, Hosts: options.Console.Hosts,
 	})
@@ -94,6 +95,7 @@ func Serve(ctx context.Context, options ServeOptions) error {
 	group.Go(func() error { return monitor.run(ctx) })
 	group.Go(func() error { return alarms.Run(ctx) })
 	group.Go(func() error { return gauge.run(ctx) })
+	group.Go(func() error { return trials.Run(ctx) })
 	group.Go(func() error { return showSilences(ctx, hub, dashboard, logger) })
 	group.Go(func() error { return refuseUnsuitable(ctx, pool) })
 	tried := make(chan struct{})

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"slices"
 	"testing"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/app"
@@ -26,11 +29,14 @@ import (
 
 const truthTopic = "heartbeat-truth"
 
-// monitored stores two hours of simulated people with their truth, by a real consumer.
-func monitored(t *testing.T) (*pgxpool.Pool, kafka.Config, dryrun.Period) {
+// monitored stores two hours of simulated people with their truth, by a real consumer. Limits of SQL are in force before.
+func monitored(t *testing.T, limits ...string) (*pgxpool.Pool, kafka.Config, dryrun.Period) {
 	t.Helper()
 	cluster := fakekafka.Start(t, kfake.SeedTopics(3, topic), kfake.SeedTopics(3, truthTopic))
 	pool := pgtest.Database(t)
+	for _, statement := range limits {
+		pgtest.Exec(t, pool, statement)
+	}
 	brokers := kafka.Config{Brokers: cluster.ListenAddrs(), Topic: topic, Logger: slog.New(slog.DiscardHandler)}
 	over := dryrun.Period{From: time.Now().UTC().Add(-2 * time.Hour).Truncate(time.Second), To: time.Now().UTC()}
 	var truth []producer.Message
@@ -132,12 +138,7 @@ func TestLimitsAreTriedOnStoredReadings(t *testing.T) {
 		}
 		return r
 	}
-	openings := func(condition string) int {
-		return pgtest.Value[int](t, pool, `
-SELECT count(*) FROM alarm_events JOIN alarms USING (alarm_id)
- WHERE kind IN ('raised', 'recurred', 'reopened') AND condition = $1`, condition)
-	}
-	stored := dryrun.Alarms{RateHigh: openings("rate_high"), RateLow: openings("rate_low"), BadSignal: openings("bad_signal")}
+	stored := storedOpenings(t, pool)
 	same := try(over)
 	if same.Now != stored || same.Proposed != stored || same.Differences != 0 || len(same.Changed) != 0 {
 		t.Errorf("the limits in force give %+v and %+v, stored are %+v; %d differences, changed %+v", same.Now, same.Proposed, stored, same.Differences, same.Changed)
@@ -157,6 +158,114 @@ SELECT count(*) FROM alarm_events JOIN alarms USING (alarm_id)
 	}
 	if _, err := alarms.TryLimits(t.Context(), app.TryLimitsOptions{Kafka: brokers, Proposed: []alarm.Limit{{Scope: "fleet", High: 300}}, Over: over}); err == nil {
 		t.Error("a limit of 300 is tried")
+	}
+}
+
+func storedOpenings(t *testing.T, pool *pgxpool.Pool) dryrun.Alarms {
+	t.Helper()
+	openings := func(condition string) int {
+		return pgtest.Value[int](t, pool, `
+SELECT count(*) FROM alarm_events JOIN alarms USING (alarm_id)
+ WHERE kind IN ('raised', 'recurred', 'reopened') AND condition = $1`, condition)
+	}
+	return dryrun.Alarms{RateHigh: openings("rate_high"), RateLow: openings("rate_low"), BadSignal: openings("bad_signal")}
+}
+
+// TestDryRunOfTheLimitsInForceGivesTheStoredAlarms has limits of the fleet, of a cohort that a person leaves, of a person at certain
+// hours, and of a person from the second hour on.
+func TestDryRunOfTheLimitsInForceGivesTheStoredAlarms(t *testing.T) {
+	t.Parallel()
+	const columns = `INSERT INTO detection_limits (author, reason, effective_from, scope, `
+	pool, brokers, over := monitored(t,
+		`ALTER TABLE detection_limits DISABLE TRIGGER USER`, `ALTER TABLE cohort_members DISABLE TRIGGER USER`, // which refuse the past
+		columns+`high) VALUES ('anna', 'x', now() - interval '3 hours', 'fleet', 110)`,
+		columns+`cohort, low) VALUES ('anna', 'x', now() - interval '3 hours', 'cohort', 'athletes', 60)`,
+		columns+`customer_id, high, hours_from, hours_to) VALUES ('anna', 'x', now() - interval '3 hours', 'person', 'CUST_00003', 100,
+		   extract(hour FROM now() AT TIME ZONE 'utc')::int * 60, (extract(hour FROM now() AT TIME ZONE 'utc')::int * 60 + 59))`,
+		columns+`customer_id, high) VALUES ('anna', 'x', now() - interval '1 hour', 'person', 'CUST_00004', 100)`,
+		`INSERT INTO cohort_members (customer_id, effective_from, cohort, author)
+		 SELECT 'CUST_0000' || n, now() - interval '3 hours', 'athletes', 'anna' FROM generate_series(1, 6) AS n
+		 UNION ALL SELECT 'CUST_00002', now() - interval '1 hour', '', 'anna'`)
+	alarms, err := app.OpenAlarms(t.Context(), postgres.Options{URL: pgtest.URL(pool)}, brokers.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alarms.Close()
+	stored := storedOpenings(t, pool)
+	read, calls := int64(0), 0
+	r, err := alarms.TryLimits(t.Context(), app.TryLimitsOptions{Kafka: brokers, Over: over, Watch: func(done, records int64, customers int) error {
+		if read, calls = done, calls+1; done > records || customers > 15 {
+			t.Errorf("%d of %d records are read, of %d customers", done, records, customers)
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Now != stored || r.Proposed != stored || r.Differences != 0 || r.Undecided != 0 || r.Cut || calls < 10 || read > r.Readings {
+		t.Errorf("the dry run gives %+v and %+v, stored are %+v; %d differences, %d undecided, cut %t; told %d times", r.Now, r.Proposed, stored, r.Differences, r.Undecided, r.Cut, calls)
+	}
+	none, err := alarms.TryLimits(t.Context(), app.TryLimitsOptions{Kafka: brokers, Over: over, Proposed: []alarm.Limit{
+		{Scope: "fleet", High: 180}, {Scope: "cohort", Cohort: "athletes", Low: 40}, {Scope: "person", Customer: "CUST_00004", High: 180},
+	}})
+	if err != nil || none.Proposed.RateLow >= stored.RateLow || none.Proposed.RateHigh >= stored.RateHigh {
+		t.Errorf("without these limits %+v of %+v, error %v: they are tested by nothing", none.Proposed, stored, err)
+	}
+	stop := errors.New("enough")
+	if _, err := alarms.TryLimits(t.Context(), app.TryLimitsOptions{Kafka: brokers, Over: over, Watch: func(read, _ int64, _ int) error {
+		if read > 5000 {
+			return stop
+		}
+		return nil
+	}}); !errors.Is(err, stop) {
+		t.Errorf("stopped, the dry run ends with %v", err)
+	}
+}
+
+// TestDryRunSaysWhatKafkaNoLongerHas deletes the first hour, and then all.
+func TestDryRunSaysWhatKafkaNoLongerHas(t *testing.T) {
+	t.Parallel()
+	pool, brokers, over := monitored(t)
+	alarms, err := app.OpenAlarms(t.Context(), postgres.Options{URL: pgtest.URL(pool)}, brokers.Logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alarms.Close()
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers.Brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	remove := func(before time.Time) {
+		t.Helper()
+		offsets, err := admin.ListOffsetsAfterMilli(t.Context(), before.UnixMilli(), topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := admin.DeleteRecords(t.Context(), offsets.Offsets()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try := func(over dryrun.Period) dryrun.Result {
+		t.Helper()
+		r, err := alarms.TryLimits(t.Context(), app.TryLimitsOptions{Kafka: brokers, Over: over, Proposed: []alarm.Limit{{Scope: "fleet", High: 150}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	hour := over.From.Add(time.Hour)
+	remove(hour)
+	if r := try(over); !r.Cut || r.Readings == 0 || r.From.Before(hour.Add(-time.Minute)) || r.Differences != 0 {
+		t.Errorf("without the first hour: cut %t, %d readings from %v, %d differences", r.Cut, r.Readings, r.From, r.Differences)
+	}
+	if r := try(dryrun.Period{From: hour.Add(10 * time.Minute), To: over.To}); r.Cut {
+		t.Error("what Kafka has whole is called cut")
+	}
+	remove(over.To.Add(time.Hour))
+	if r := try(over); !r.Cut || r.Readings != 0 || len(r.Changed) != 0 {
+		t.Errorf("without any reading: cut %t, %d readings, changed %+v", r.Cut, r.Readings, r.Changed)
 	}
 }
 

@@ -51,7 +51,7 @@ func Verify(ctx context.Context, options VerifyOptions) (audit.Report, error) {
 		return report, err
 	}
 	replay := alarmreplay.New(detect.DefaultSettings(), limits)
-	if err := logs.Replay(ctx, replay, storedlog.Between{}, options.Progress); err != nil {
+	if err := replayLogs(ctx, logs, replay, storedlog.Between{}, options.Progress); err != nil {
 		return report, err
 	}
 	addReplay(&report, replay)
@@ -140,6 +140,14 @@ func EvaluateStored(ctx context.Context, options StoredOptions) (StoredResult, e
 	return result, nil
 }
 
+func replayLogs(ctx context.Context, logs *storedlog.Logs, replay *alarmreplay.Replay, between storedlog.Between, progress func(string)) error {
+	stretches, err := logs.Stretches(ctx, between)
+	if err != nil {
+		return err
+	}
+	return logs.Replay(ctx, replay, stretches, progress)
+}
+
 // readTruth reads the episodes of all simulators that wrote to a topic.
 func readTruth(ctx context.Context, logs *storedlog.Logs, topic string) (episodes []simulate.Episode, err error) {
 	var wrong error
@@ -169,7 +177,7 @@ func replayAlarms(ctx context.Context, logs *storedlog.Logs, replay *alarmreplay
 		collected[customer].Apply(transitions)
 	}
 	around := storedlog.Between{From: options.From.Add(-dryRunWarmUp), To: options.To.Add(dryRunTail)}
-	if err := logs.Replay(ctx, replay, around, options.Progress); err != nil {
+	if err := replayLogs(ctx, logs, replay, around, options.Progress); err != nil {
 		return nil, err
 	}
 	alarms := map[heartbeat.CustomerID][]evaluate.Alarm{}

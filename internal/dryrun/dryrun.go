@@ -1,10 +1,10 @@
 // Package dryrun tries limits on readings that are stored: how many alarms they would have raised, and for whom.
-// `heartbeat limits try` uses it.
+// `heartbeat limits try` uses it, and the console, for which a Runner does it in the background.
 //
 // It reads neither Kafka nor the database: the caller passes each reading in the order of its log, with the transitions that the
 // limits in force gave. It keeps one detector state and one count for each customer.
 //
-// A Trial belongs to one goroutine. It stands beside the path of a reading and changes nothing there.
+// A Trial belongs to one goroutine; a Runner may be called by any. It stands beside the path of a reading and changes nothing there.
 package dryrun
 
 import (
@@ -30,7 +30,8 @@ type Trial struct {
 	proposed    *detect.LimitHistory
 	from, to    detect.Time
 	customers   map[heartbeat.CustomerID]*customer
-	readings    int64
+	readings    int64 // in the period
+	stepped     int64
 	first, last detect.Time // of the readings in the period
 	transitions []detect.Transition
 }
@@ -89,6 +90,7 @@ func (t *Trial) Step(id heartbeat.CustomerID, reading detect.Reading, inForce []
 		c = &customer{}
 		t.customers[id] = c
 	}
+	t.stepped++
 	used := reading.TimeUsed()
 	if used >= t.from && used < t.to {
 		t.readings++
@@ -102,11 +104,15 @@ func (t *Trial) Step(id heartbeat.CustomerID, reading detect.Reading, inForce []
 	c.proposed.count(t.transitions, t.from, t.to)
 }
 
+// Customers is how many were stepped.
+func (t *Trial) Customers() int { return len(t.customers) }
+
 // Result is what the proposed limits would have changed.
 type Result struct {
 	Period                   // as far as there are readings
 	Days           float64   `json:"days"`
 	Readings       int64     `json:"readings"`
+	Stepped        int64     `json:"stepped"` // readings, with those before the period, which prepare the detector
 	Customers      int       `json:"customers"`
 	Now            Alarms    `json:"now"`
 	Proposed       Alarms    `json:"proposed"`
@@ -115,8 +121,12 @@ type Result struct {
 	Changed        []Changed `json:"changed"`     // who would have had more or fewer alarms, the largest change first
 	Differences    int64     `json:"differences"` // stored alarms that a dry run of the limits in force does not give, or the reverse
 	Undecided      int       `json:"undecided"`   // customers with too few readings in the log to compare
-	Seconds        float64   `json:"seconds"`     // that the dry run took
+	Cut            bool      `json:"cut"`         // Kafka no longer has all readings of the period
+	Seconds        float64   `json:"seconds"`     // that the dry run took, with reading from Kafka
 }
+
+// SecondsPerMillion is how long a million readings took.
+func (r *Result) SecondsPerMillion() float64 { return r.Seconds * 1e6 / float64(max(r.Stepped, 1)) }
 
 // Changed is a customer whom the limits concern.
 type Changed struct {
@@ -134,7 +144,7 @@ func (c Changed) difference() int {
 func (t *Trial) Result() Result {
 	r := Result{
 		Period: Period{t.first.UTC(), t.last.UTC()}, Days: float64(t.last-t.first) / float64(24*time.Hour/time.Microsecond),
-		Readings: t.readings, Customers: len(t.customers), Changed: []Changed{},
+		Readings: t.readings, Stepped: t.stepped, Customers: len(t.customers), Changed: []Changed{},
 	}
 	for id, c := range t.customers {
 		r.Now.add(c.now)

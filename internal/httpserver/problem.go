@@ -56,6 +56,8 @@ const (
 	LimitOutOfRange Code = "limit_out_of_range"
 	LimitOverlap    Code = "limit_overlap"
 	LimitEnded      Code = "limit_ended"
+	TrialRunning    Code = "trial_running"
+	TrialNotFound   Code = "trial_not_found"
 )
 
 // Codes lists the codes of the console's API.
@@ -64,7 +66,7 @@ func Codes() []Code {
 		BadRequest, Unauthorized, WrongToken, WrongCredentials, SessionExpired, UntrustedProxy, UserNotAdmitted, RoleRequired, CrossOrigin, HostNotAllowed, NotFound, MethodNotAllowed, TooLarge, BodyTimeout,
 		TooManyRequests, TooManyViewers, UnsupportedMedia, Unavailable, Slow, NotStored, BrokerUnavailable, NotOffered,
 		AlarmNotFound, AlarmClosed, AlarmActive, VersionConflict, ReasonRequired, ActorRequired, SnoozeTooLong, TextTooLong,
-		LimitNotFound, LimitOutOfRange, LimitOverlap, LimitEnded,
+		LimitNotFound, LimitOutOfRange, LimitOverlap, LimitEnded, TrialRunning, TrialNotFound,
 	}
 }
 
@@ -78,9 +80,9 @@ func (c Code) status() int {
 		return http.StatusForbidden
 	case HostNotAllowed:
 		return http.StatusMisdirectedRequest
-	case NotFound, AlarmNotFound, LimitNotFound:
+	case NotFound, AlarmNotFound, LimitNotFound, TrialNotFound:
 		return http.StatusNotFound
-	case AlarmClosed, AlarmActive, VersionConflict, LimitOverlap, LimitEnded, KeyUnderWay:
+	case AlarmClosed, AlarmActive, VersionConflict, LimitOverlap, LimitEnded, TrialRunning, KeyUnderWay:
 		return http.StatusConflict
 	case KeyReused:
 		return http.StatusUnprocessableEntity

@@ -15,28 +15,84 @@ import (
 // Between bounds the Kafka timestamps that are replayed, [From, To). A zero time is no bound.
 type Between struct{ From, To time.Time }
 
-// Replay runs the detector over what Kafka still has of the logs, up to what is stored. progress is told what is being read; it may
-// be nil.
-func (l *Logs) Replay(ctx context.Context, replay *alarmreplay.Replay, between Between, progress func(string)) error {
+// Stretch is what Kafka still has of a partition of a stored log, up to what is stored.
+type Stretch struct {
+	From, To int64 // offsets, [From, To)
+	Cut      bool  // earlier records were stored too, but Kafka no longer has them
+
+	log       audit.Log
+	recreated bool
+}
+
+// Stretches returns the stretches of all stored logs, without the empty ones that are not cut.
+func (l *Logs) Stretches(ctx context.Context, between Between) ([]Stretch, error) {
 	logs, err := auditedDatabase{l.snapshot}.Logs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var stretches []Stretch
+	for _, log := range logs {
+		bounds, err := l.brokers.Bounds(ctx, log.Topic, log.TopicID)
+		if err != nil {
+			return nil, err
+		}
+		b, ok := bounds[log.Partition]
+		if !ok || !log.Current {
+			continue
+		}
+		stretch := Stretch{From: max(log.First, b.Start), To: min(log.Next, b.End), log: log, recreated: recreated(log, logs)}
+		if err := l.narrow(ctx, &stretch, between); err != nil {
+			return nil, err
+		}
+		stretch.Cut = b.Start > log.First && stretch.From == b.Start
+		if stretch.From < stretch.To || stretch.Cut {
+			stretches = append(stretches, stretch)
+		}
+	}
+	return stretches, nil
+}
+
+// narrow narrows a stretch to Kafka timestamps.
+func (l *Logs) narrow(ctx context.Context, s *Stretch, between Between) error {
+	if between == (Between{}) {
+		return nil
+	}
+	client, err := l.brokers.client(ctx, s.log.Topic)
 	if err != nil {
 		return err
 	}
-	r := &replaying{Replay: replay, logs: l, between: between, progress: progress}
-	for _, log := range logs {
-		if err := r.partition(ctx, log, recreated(log, logs)); err != nil {
+	if !between.From.IsZero() {
+		first, err := client.OffsetsAfter(ctx, between.From)
+		if err != nil {
 			return err
 		}
+		s.From = max(s.From, first[s.log.Partition])
+	}
+	if !between.To.IsZero() {
+		end, err := client.OffsetsAfter(ctx, between.To)
+		if err != nil {
+			return err
+		}
+		s.To = min(s.To, end[s.log.Partition])
 	}
 	return nil
 }
 
-// replaying is one replay.
-type replaying struct {
-	*alarmreplay.Replay
-	logs     *Logs
-	between  Between
-	progress func(string)
+// Replay runs the detector over stretches. progress is told what is being read; it may be nil.
+func (l *Logs) Replay(ctx context.Context, replay *alarmreplay.Replay, stretches []Stretch, progress func(string)) error {
+	for i := range stretches {
+		s := &stretches[i]
+		if s.From >= s.To {
+			continue
+		}
+		if progress != nil {
+			progress(fmt.Sprintf("%s partition %d: alarms of offsets %d to %d", s.log.Label, s.log.Partition, s.From, s.To-1))
+		}
+		if err := l.replay(ctx, replay, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recreated reports whether a log follows another one of its topic's name, whose readings the detector's states contain.
@@ -49,79 +105,39 @@ func recreated(log audit.Log, all []audit.Log) bool {
 	return false
 }
 
-func (r *replaying) partition(ctx context.Context, log audit.Log, recreated bool) error {
-	bounds, err := r.logs.brokers.Bounds(ctx, log.Topic, log.TopicID)
-	if err != nil {
-		return err
-	}
-	b, ok := bounds[log.Partition]
-	if !ok || !log.Current {
-		return nil
-	}
-	from, to, err := r.narrow(ctx, log, max(log.First, b.Start), min(log.Next, b.End))
-	if err != nil || from >= to {
-		return err
-	}
-	if r.progress != nil {
-		r.progress(fmt.Sprintf("%s partition %d: alarms of offsets %d to %d", log.Label, log.Partition, from, to-1))
-	}
-	part := alarmreplay.Log{Label: log.Label, Partition: log.Partition, Complete: from <= log.First && !recreated}
-	if part.Dead, err = r.logs.snapshot.DeadLetterOffsets(ctx, log.Label, log.Partition, from, to); err != nil {
+func (l *Logs) replay(ctx context.Context, replay *alarmreplay.Replay, s *Stretch) (err error) {
+	log := s.log
+	part := alarmreplay.Log{Label: log.Label, Partition: log.Partition, Complete: s.From <= log.First && !s.recreated}
+	if part.Dead, err = l.snapshot.DeadLetterOffsets(ctx, log.Label, log.Partition, s.From, s.To); err != nil {
 		return err
 	}
 	if !part.Complete {
-		if part.Before, err = alarmstore.LatestBefore(ctx, r.logs.snapshot.Tx(), log.Label, log.Partition, from); err != nil {
+		if part.Before, err = alarmstore.LatestBefore(ctx, l.snapshot.Tx(), log.Label, log.Partition, s.From); err != nil {
 			return err
 		}
 	}
-	events, err := alarmstore.EventsOfLog(ctx, r.logs.snapshot.Tx(), log.Label, log.Partition, from, to)
+	events, err := alarmstore.EventsOfLog(ctx, l.snapshot.Tx(), log.Label, log.Partition, s.From, s.To)
 	if err != nil {
 		return err
 	}
 	part.Next = func() (alarm.Event, bool) { return events.Next() }
-	err = r.records(ctx, part, log, from, to)
+	err = l.records(ctx, replay, part, s)
 	if closed := events.Close(); err == nil {
 		err = closed
 	}
 	return err
 }
 
-// narrow narrows offsets to the Kafka timestamps that are replayed.
-func (r *replaying) narrow(ctx context.Context, log audit.Log, from, to int64) (int64, int64, error) {
-	if r.between == (Between{}) {
-		return from, to, nil
-	}
-	client, err := r.logs.brokers.client(ctx, log.Topic)
-	if err != nil {
-		return 0, 0, err
-	}
-	if !r.between.From.IsZero() {
-		first, err := client.OffsetsAfter(ctx, r.between.From)
-		if err != nil {
-			return 0, 0, err
-		}
-		from = max(from, first[log.Partition])
-	}
-	if !r.between.To.IsZero() {
-		end, err := client.OffsetsAfter(ctx, r.between.To)
-		if err != nil {
-			return 0, 0, err
-		}
-		to = min(to, end[log.Partition])
-	}
-	return from, to, nil
-}
-
-func (r *replaying) records(ctx context.Context, part alarmreplay.Log, log audit.Log, from, to int64) error {
-	partition, err := r.Begin(part)
+func (l *Logs) records(ctx context.Context, replay *alarmreplay.Replay, part alarmreplay.Log, s *Stretch) error {
+	partition, err := replay.Begin(part)
 	if err != nil {
 		return err
 	}
-	client, err := r.logs.brokers.client(ctx, log.Topic)
+	client, err := l.brokers.client(ctx, s.log.Topic)
 	if err != nil {
 		return err
 	}
-	if err := client.Records(ctx, log.Partition, from, to, func(record *heartbeat.Record) { partition.Step(record) }); err != nil {
+	if err := client.Records(ctx, s.log.Partition, s.From, s.To, func(record *heartbeat.Record) { partition.Step(record) }); err != nil {
 		return err
 	}
 	partition.End()

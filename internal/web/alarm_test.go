@@ -102,9 +102,13 @@ const (
 )
 
 func post(handler http.Handler, path, body string) *httptest.ResponseRecorder {
+	return do(handler, newPost(path, body))
+}
+
+func newPost(path, body string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
-	return do(handler, r)
+	return r
 }
 
 func TestActionsOnAlarmsAreAnsweredAsDescribed(t *testing.T) {

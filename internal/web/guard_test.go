@@ -213,7 +213,7 @@ func TestSignInTakesOnlyASmallJSONBody(t *testing.T) {
 
 func TestShortTokenIsRefusedAtStart(t *testing.T) {
 	t.Parallel()
-	_, err := web.New(web.Options{Fleet: hub(), Store: stored{}, Readings: stored{}, AlarmStore: alarms{}, LimitStore: alarms{}, Deliveries: deliveries{}, Auth: auth.Options{Token: "secret"}})
+	_, err := web.New(web.Options{Fleet: hub(), Store: stored{}, Readings: stored{}, AlarmStore: alarms{}, LimitStore: alarms{}, Trials: trials{}, Deliveries: deliveries{}, Auth: auth.Options{Token: "secret"}})
 	if err == nil || !strings.Contains(err.Error(), "token") {
 		t.Errorf("New with a token of six characters returned %v", err)
 	}

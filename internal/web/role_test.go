@@ -79,6 +79,7 @@ var table = map[string]users.Role{
 	"POST /api/v1/alarms/{id}/ack": users.Operator, "POST /api/v1/alarms/{id}/snooze": users.Operator, "POST /api/v1/alarms/{id}/close": users.Operator,
 	"POST /api/v1/alarms/{id}/assign": users.Operator, "POST /api/v1/alarms/{id}/comment": users.Operator,
 	"GET /api/v1/limits": users.Viewer, "GET /api/v1/limits/suggested": users.Viewer, "POST /api/v1/limits": users.Operator, "POST /api/v1/limits/{id}/end": users.Operator,
+	"GET /api/v1/limits/trial": users.Viewer, "POST /api/v1/limits/trial": users.Viewer, "POST /api/v1/limits/trial/{id}/cancel": users.Viewer,
 }
 
 // way is a way of signing in: it returns a server on which it gives a role, and what it adds to a request.

@@ -71,6 +71,9 @@ func (s *Server) routes() []route {
 		{method: "POST", path: apiPrefix + "/alarms/{id}/comment", role: users.Operator, large: true, handle: s.alarms.Act(alarm.Commented)},
 		{method: "GET", path: apiPrefix + "/limits", role: users.Viewer, query: []string{"scope", "cohort", "customer", "ended", "before", "limit"}, person: inQuery("customer"), handle: s.alarms.ListLimits},
 		{method: "GET", path: apiPrefix + "/limits/suggested", role: users.Viewer, query: []string{"customer", "utc_offset"}, person: inQuery("customer"), handle: s.alarms.SuggestLimits},
+		{method: "GET", path: apiPrefix + "/limits/trial", role: users.Viewer, handle: s.alarms.ShowTrial},
+		{method: "POST", path: apiPrefix + "/limits/trial", role: users.Viewer, large: true, handle: s.alarms.StartTrial},
+		{method: "POST", path: apiPrefix + "/limits/trial/{id}/cancel", role: users.Viewer, handle: s.alarms.CancelTrial},
 		{method: "POST", path: apiPrefix + "/limits", role: users.Operator, large: true, handle: s.alarms.SetLimit},
 		{method: "POST", path: apiPrefix + "/limits/{id}/end", role: users.Operator, large: true, handle: s.alarms.EndLimit},
 	}

@@ -22,7 +22,7 @@ import (
 	"heartbeat/internal/stream"
 )
 
-// Options are what a Server is made of. Fleet, Store, Readings, AlarmStore, LimitStore and Deliveries are required.
+// Options are what a Server is made of. Fleet, Store, Readings, AlarmStore, LimitStore, Trials and Deliveries are required.
 type Options struct {
 	Fleet      Fleet
 	Store      Store
@@ -33,6 +33,7 @@ type Options struct {
 	Alarms     stream.Alarms // nil: the stream carries no alarms
 	AlarmStore alarmapi.AlarmStore
 	LimitStore alarmapi.LimitStore
+	Trials     alarmapi.Trials
 	Deliveries Deliveries
 	Logger     *slog.Logger
 	Registry   *prometheus.Registry // what /metrics shows; nil for one of its own
@@ -72,8 +73,8 @@ func (o Options) validate() error {
 		return errors.New("set up console: Store is missing")
 	case o.Readings == nil:
 		return errors.New("set up console: Readings are missing")
-	case o.AlarmStore == nil || o.LimitStore == nil:
-		return errors.New("set up console: AlarmStore or LimitStore is missing")
+	case o.AlarmStore == nil || o.LimitStore == nil || o.Trials == nil:
+		return errors.New("set up console: AlarmStore, LimitStore or Trials are missing")
 	case o.Deliveries == nil:
 		return errors.New("set up console: Deliveries are missing")
 	case o.Auth.Token != "" && len(o.Auth.Token) < minToken:
@@ -124,7 +125,7 @@ func New(options Options) (*Server, error) {
 			MaxViewers: options.MaxViewers, WriteDeadline: options.WriteDeadline, Lifetime: options.Lifetime,
 		}),
 	}
-	s.alarms = &alarmapi.API{Alarms: options.AlarmStore, Limits: options.LimitStore, Actor: actorName, Logger: log}
+	s.alarms = &alarmapi.API{Alarms: options.AlarmStore, Limits: options.LimitStore, Trials: options.Trials, Actor: actorName, Logger: log}
 	if err := checkRoles(s.routes()); err != nil {
 		return nil, err
 	}

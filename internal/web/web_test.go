@@ -144,7 +144,7 @@ func hub() *live.Hub {
 func newServer(t *testing.T, change func(*web.Options)) *web.Server {
 	t.Helper()
 	options := web.Options{
-		Fleet: hub(), Store: stored{}, Readings: stored{}, Broker: ends(105), Replayer: stored{}, AlarmStore: alarms{}, LimitStore: alarms{}, Deliveries: deliveries{}, Pool: 100, Version: "test",
+		Fleet: hub(), Store: stored{}, Readings: stored{}, Broker: ends(105), Replayer: stored{}, AlarmStore: alarms{}, LimitStore: alarms{}, Trials: trials{}, Deliveries: deliveries{}, Pool: 100, Version: "test",
 		Registry: prometheus.NewRegistry(),
 	}
 	if change != nil {

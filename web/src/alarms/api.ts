@@ -100,3 +100,41 @@ export interface Limit {
   readonly ended_by?: string;
   readonly end_reason?: string;
 }
+
+/** How often alarms are opened, by condition. */
+export interface AlarmCounts {
+  readonly rate_high: number;
+  readonly rate_low: number;
+  readonly bad_signal: number;
+}
+
+/** A dry run of limits over stored readings. */
+export interface LimitTrial {
+  readonly trial_id: number;
+  readonly by: string;
+  readonly limits: readonly Pick<Limit, "scope" | "cohort" | "customer_id" | "low" | "high" | "hours" | "utc_offset">[];
+  readonly from: string;
+  readonly to: string;
+  readonly state: "running" | "done" | "failed" | "cancelled";
+  readonly started_at: string;
+  readonly read: number;
+  readonly records: number;
+  readonly error?: string;
+  readonly changed: number; // customers, of whom the result names a thousand
+  readonly result?: LimitTrialResult;
+}
+
+export interface LimitTrialResult {
+  readonly from: string; // of the first reading
+  readonly to: string;
+  readonly days: number;
+  readonly readings: number;
+  readonly customers: number;
+  readonly now: AlarmCounts;
+  readonly proposed: AlarmCounts;
+  readonly changed: readonly { readonly customer_id: string; readonly now: AlarmCounts; readonly proposed: AlarmCounts }[];
+  readonly differences: number;
+  readonly undecided: number;
+  readonly cut: boolean; // Kafka no longer has all readings of the time
+  readonly seconds: number;
+}

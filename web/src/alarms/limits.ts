@@ -12,6 +12,9 @@ export const DEFAULTS = { low: 40, high: 180 } as const;
 
 export type Scope = Limit["scope"];
 
+/** What of a limit its description needs. */
+type LimitWords = Pick<Limit, "scope" | "cohort" | "customer_id" | "hours" | "utc_offset">;
+
 export interface LimitsOptions {
   /** Limits of this customer, its cohort and the fleet; absent: of everybody. */
   readonly customer?: string;
@@ -86,58 +89,84 @@ export function limitList(context: Context, { customer, ended = () => false, loa
   return { element: h("div", { class: "limit-list" }, none, table, form, suggested, done, error), load };
 }
 
-function whose(limit: Limit): string {
+export function whose(limit: LimitWords): string {
   if (limit.scope === "person") return limit.customer_id ?? "";
   return limit.scope === "cohort" ? `cohort ${limit.cohort}` : "everybody";
 }
 
-function hoursText({ hours, utc_offset = 0 }: Limit): string {
+export function hoursText({ hours, utc_offset = 0 }: LimitWords): string {
   if (!hours) return "all day";
   const [sign, minutes] = [utc_offset < 0 ? "−" : "+", Math.abs(utc_offset)];
   return `${hours} UTC${utc_offset === 0 ? "" : `${sign}${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}`}`;
 }
 
-/** The form for a new limit: of one customer on its page, otherwise of whom the viewer chooses and may change. */
-function limitForm(context: Context, customer: string | undefined, send: (body: object) => Promise<boolean>): HTMLElement {
-  const { feed, clock, me } = context;
-  const scopes = (["person", "cohort", "fleet"] as const).filter((scope) => mayChange(me.role, scope));
-  if (scopes.length === 0) return h("p", { class: "muted" }, "Changing limits needs the role operator; those of a cohort or of everybody, administrator.");
+/** The fields of a limit, and what a form with them says. */
+export interface LimitFields {
+  readonly elements: readonly HTMLElement[];
+  readonly read: (form: HTMLFormElement) => object;
+  readonly reset: (form: HTMLFormElement) => void;
+}
+
+/** Fields of a limit of one customer, or of whom the viewer chooses among some scopes. */
+export function limitFields({ feed, clock }: Context, scopes: readonly Scope[], customer?: string): LimitFields {
   const number = (name: string, label: string, least: number, most: number): HTMLElement =>
     h("label", { class: "field" }, label, h("input", { type: "number", name, min: least, max: most, inputmode: "numeric", placeholder: `${least}–${most}` }));
   const time = (name: string, label: string): HTMLElement => h("label", { class: "field" }, label, h("input", { type: "time", name }));
   const whoLabel = h("span", {}, "Customer");
   const whoInput = h("input", { name: "who", required: true, maxlength: 100, autocomplete: "off", spellcheck: "false" });
   const who = h("label", { class: "field" }, whoLabel, whoInput);
-  const scope = h("select", {
-    name: "scope",
-    onchange: () => {
-      who.hidden = scope.value === "fleet";
-      whoInput.required = !who.hidden;
-      setText(whoLabel, scope.value === "cohort" ? "Cohort" : "Customer");
-    },
-  }, ...scopes.map((one) => h("option", { value: one }, SCOPE_TEXT[one])));
-  const submit = async (event: SubmitEvent): Promise<void> => {
-    event.preventDefault();
-    const fields = new FormData(form);
-    const value = (name: string): string => String(fields.get(name) ?? "").trim();
+  const chosen = (): void => {
+    who.hidden = scope.value === "fleet";
+    whoInput.required = !who.hidden;
+    setText(whoLabel, scope.value === "cohort" ? "Cohort" : "Customer");
+  };
+  const scope = h("select", { name: "scope", onchange: chosen }, ...scopes.map((one) => h("option", { value: one }, SCOPE_TEXT[one])));
+  chosen();
+  const read = (form: HTMLFormElement): object => {
+    const value = (name: string): string => fieldValue(form, name);
     const [from, to] = [value("from"), value("to")];
     const id = parseCustomer(value("who"));
     const subject = customer ? { scope: "person", customer_id: customer } : scope.value === "fleet" ? { scope: "fleet" }
       : scope.value === "cohort" ? { scope: "cohort", cohort: value("who") } : { scope: "person", customer_id: id === undefined ? value("who") : customerName(id) };
-    const good = await send({
-      ...subject, reason: value("reason"),
+    return {
+      ...subject,
       ...(value("low") ? { low: Number(value("low")) } : {}), ...(value("high") ? { high: Number(value("high")) } : {}),
       ...(from || to ? { hours: `${from}-${to}`, utc_offset: clock.utc ? 0 : -new Date(feed.now).getTimezoneOffset() } : {}),
-      ...(value("length") ? { ends_at: new Date(feed.now + Number(value("length")) * 3_600_000).toISOString() } : {}),
+    };
+  };
+  const reset = (form: HTMLFormElement): void => {
+    form.reset();
+    if (!customer) chosen();
+  };
+  return {
+    elements: [...(customer === undefined ? [h("label", { class: "field" }, "For", scope), who] : []),
+      number("low", "Low, bpm", 25, 60), number("high", "High, bpm", 100, 230), time("from", "Daily from (empty: all day)"), time("to", "Daily to")],
+    read, reset,
+  };
+}
+
+export function fieldValue(form: HTMLFormElement, name: string): string {
+  return String(new FormData(form).get(name) ?? "").trim();
+}
+
+/** The form for a new limit: of one customer on its page, otherwise of whom the viewer chooses and may change. */
+function limitForm(context: Context, customer: string | undefined, send: (body: object) => Promise<boolean>): HTMLElement {
+  const { feed, me } = context;
+  const scopes = (["person", "cohort", "fleet"] as const).filter((scope) => mayChange(me.role, scope));
+  if (scopes.length === 0) return h("p", { class: "muted" }, "Changing limits needs the role operator; those of a cohort or of everybody, administrator.");
+  const fields = limitFields(context, scopes, customer);
+  const submit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const length = fieldValue(form, "length");
+    const good = await send({
+      ...fields.read(form), reason: fieldValue(form, "reason"),
+      ...(length ? { ends_at: new Date(feed.now + Number(length) * 3_600_000).toISOString() } : {}),
     });
-    if (good) form.reset();
-    if (good && !customer) scope.dispatchEvent(new Event("change"));
+    if (good) fields.reset(form);
   };
   const form = h("form", { class: "toolbar limit-form", "aria-label": customer ? `Set limits of ${customer}` : "Set limits", onsubmit: (event: SubmitEvent) => void submit(event) },
-    customer === undefined && h("label", { class: "field" }, "For", scope), customer === undefined && who,
-    number("low", "Low, bpm", 25, 60), number("high", "High, bpm", 100, 230),
-    time("from", "Daily from (empty: all day)"), time("to", "Daily to"),
-    number("length", "Ends after hours (empty: never)", 1, 8760),
+    ...fields.elements,
+    h("label", { class: "field" }, "Ends after hours (empty: never)", h("input", { type: "number", name: "length", min: 1, max: 8760, inputmode: "numeric", placeholder: "1–8760" })),
     h("label", { class: "field grow" }, "Reason", h("input", { name: "reason", required: true, maxlength: 500, autocomplete: "off" })),
     h("button", { type: "submit", class: "primary" }, "Set limits"));
   return form;
