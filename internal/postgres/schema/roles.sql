@@ -119,7 +119,7 @@ GRANT SELECT, INSERT, DELETE ON notification_told TO heartbeat_notify;
 GRANT SELECT, INSERT, UPDATE, DELETE ON deliveries TO heartbeat_notify;
 
 -- Gateways: the tokens and the cohorts. Devices change through the device command alone, which acts as the owner.
-GRANT SELECT ON devices, cohort_members, schema_migrations TO heartbeat_gateway;
+GRANT SELECT ON devices, cohort_members TO heartbeat_gateway;
 
 -- Signing in. Users, their roles and passwords change through the user command alone, which acts as the owner.
 GRANT SELECT ON console_users TO heartbeat_dashboard, heartbeat_operator;
