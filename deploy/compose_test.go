@@ -33,7 +33,7 @@ func TestComposeHasEveryPart(t *testing.T) {
 	t.Parallel()
 	project := loadCompose(t)
 	for name, profiles := range map[string][]string{
-		"kafka": nil, "topic": nil, "postgres": nil, "migrate": nil, "consume": nil, "produce": nil, "serve": nil, "notify": nil,
+		"kafka": nil, "topic": nil, "postgres": nil, "migrate": nil, "consume": nil, "produce": nil, "serve": nil, "notify": nil, "ingest": nil,
 		"grafana": {"grafana"}, "prometheus": {"monitoring"},
 	} {
 		service, ok := project.Services[name]
@@ -41,7 +41,7 @@ func TestComposeHasEveryPart(t *testing.T) {
 			t.Errorf("service %s: there is %t, with the profiles %v, want %v", name, ok, service.Profiles, profiles)
 		}
 	}
-	if len(project.Services) != 10 {
+	if len(project.Services) != 11 {
 		t.Errorf("there are %d services", len(project.Services))
 	}
 }
@@ -79,7 +79,7 @@ func TestComposeServicesAreLockedDown(t *testing.T) {
 
 func TestComposePortsAreTheContractsOnLoopback(t *testing.T) {
 	t.Parallel()
-	want := map[string]string{"kafka": "9092:9092", "postgres": "5433:5432", "serve": "8080:8080", "grafana": "3000:3000", "prometheus": "9090:9090"}
+	want := map[string]string{"kafka": "9092:9092", "postgres": "5433:5432", "serve": "8080:8080", "ingest": "8090:8090", "grafana": "3000:3000", "prometheus": "9090:9090"}
 	project := loadCompose(t)
 	for name, service := range project.Services {
 		for _, port := range service.Ports {
@@ -100,7 +100,7 @@ func TestComposePortsAreTheContractsOnLoopback(t *testing.T) {
 func TestComposeServersAndRolesHaveHealthChecksAndOrder(t *testing.T) {
 	t.Parallel()
 	services := loadCompose(t).Services
-	for _, name := range []string{"kafka", "postgres", "consume", "produce", "serve", "notify", "grafana", "prometheus"} {
+	for _, name := range []string{"kafka", "postgres", "consume", "produce", "serve", "notify", "ingest", "grafana", "prometheus"} {
 		if check := services[name].HealthCheck; check == nil || check.Disable || len(check.Test) < 2 {
 			t.Errorf("%s has no health check", name)
 		}
@@ -112,6 +112,8 @@ func TestComposeServersAndRolesHaveHealthChecksAndOrder(t *testing.T) {
 		{"consume", "topic", types.ServiceConditionCompletedSuccessfully},
 		{"serve", "migrate", types.ServiceConditionCompletedSuccessfully},
 		{"notify", "migrate", types.ServiceConditionCompletedSuccessfully},
+		{"ingest", "migrate", types.ServiceConditionCompletedSuccessfully},
+		{"ingest", "topic", types.ServiceConditionCompletedSuccessfully},
 		{"produce", "topic", types.ServiceConditionCompletedSuccessfully},
 		{"grafana", "migrate", types.ServiceConditionCompletedSuccessfully},
 	} {
@@ -175,6 +177,9 @@ func TestComposeTakesTheContractsSettings(t *testing.T) {
 		{"postgres", "POSTGRES_USER", "heartbeat_user", "POSTGRES_USER"},
 		{"postgres", "POSTGRES_PASSWORD", "heartbeat_pass", "POSTGRES_PASSWORD"},
 		{"migrate", "POSTGRES_PASSWORD", "heartbeat_pass", "POSTGRES_PASSWORD"},
+		{"migrate", "HEARTBEAT_GATEWAY_PASSWORD", "heartbeat_pass", "HEARTBEAT_GATEWAY_PASSWORD"},
+		{"ingest", "POSTGRES_USER", "heartbeat_gateway", ""},
+		{"ingest", "POSTGRES_PASSWORD", "heartbeat_pass", "HEARTBEAT_GATEWAY_PASSWORD"},
 		{"serve", "HEARTBEAT_TOKEN", "heartbeat_pass", "HEARTBEAT_TOKEN"},
 		{"grafana", "GF_SECURITY_ADMIN_PASSWORD", "heartbeat_pass", "GF_ADMIN_PASSWORD"},
 		{"grafana", "GRAFANA_POSTGRES_USER", "heartbeat_grafana", ""},

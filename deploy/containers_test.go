@@ -37,10 +37,10 @@ func TestEveryRoleRunsInItsContainer(t *testing.T) {
 
 	e.run("migrate", services["migrate"])
 	e.run("migrate again", services["migrate"])
-	for _, name := range []string{"consume", "produce", "serve", "notify"} {
+	for _, name := range []string{"consume", "produce", "serve", "notify", "ingest"} {
 		e.start(name, services[name])
 	}
-	for _, name := range []string{"consume", "produce", "serve", "notify"} {
+	for _, name := range []string{"consume", "produce", "serve", "notify", "ingest"} {
 		e.awaitHealth(name, services[name].HealthCheck)
 		checkLocked(t, name, e.pid(name))
 	}
@@ -54,6 +54,7 @@ func TestEveryRoleRunsInItsContainer(t *testing.T) {
 	}
 	e.stop("consume", services["consume"])
 	e.stop("notify", services["notify"])
+	e.stop("ingest", services["ingest"])
 	e.stop("serve", services["serve"])
 }
 

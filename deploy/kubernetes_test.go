@@ -90,7 +90,7 @@ func TestManifestsAreWhatKubernetesTakes(t *testing.T) {
 	all := objects(t)
 	for _, name := range []string{
 		"Namespace/heartbeat", "ServiceAccount/heartbeat", "Job/heartbeat-migrate", "Deployment/heartbeat-consume", "Deployment/heartbeat-serve", "Deployment/heartbeat-notify",
-		"Service/heartbeat-serve", "PodDisruptionBudget/heartbeat-consume", "NetworkPolicy/heartbeat-nothing-else",
+		"Deployment/heartbeat-ingest", "Service/heartbeat-ingest", "PodDisruptionBudget/heartbeat-ingest", "Service/heartbeat-serve", "PodDisruptionBudget/heartbeat-consume", "NetworkPolicy/heartbeat-nothing-else",
 	} {
 		if all[name] == nil {
 			t.Errorf("%s is missing", name)
@@ -168,13 +168,14 @@ func TestConsumersStopInOrderAndSayWhetherTheyStore(t *testing.T) {
 		t.Errorf("%d replicas with %d seconds to stop", *deployment.Spec.Replicas, *deployment.Spec.Template.Spec.TerminationGracePeriodSeconds)
 	}
 	for name, path := range map[string]string{
+		"Deployment/heartbeat-ingest":  "/readyz",
 		"Deployment/heartbeat-consume": "/readyz",
 		"Deployment/heartbeat-notify":  "/readyz",
 		"Deployment/heartbeat-serve":   "/healthz", // the console stays reachable while readings are not stored
 	} {
 		container := all[name].(*appsv1.Deployment).Spec.Template.Spec.Containers[0]
 		ready, live := container.ReadinessProbe.HTTPGet, container.LivenessProbe.HTTPGet
-		if ready.Path != path || live.Path != "/healthz" || ready.Port.StrVal != container.Ports[0].Name {
+		if ready.Path != path || live.Path != "/healthz" || ready.Port.StrVal != container.Ports[len(container.Ports)-1].Name {
 			t.Errorf("%s: ready by %s, alive by %s", name, ready.Path, live.Path)
 		}
 	}
@@ -203,7 +204,7 @@ func TestNetworkIsClosedButForWhatEachPodNeeds(t *testing.T) {
 	}
 	want := map[string][]int{
 		"Job/heartbeat-migrate": {53, 5432}, "Deployment/heartbeat-consume": {53, 5432, 9093}, "Deployment/heartbeat-serve": {53, 5432, 9093},
-		"Deployment/heartbeat-notify": {53, 443, 465, 587, 5432},
+		"Deployment/heartbeat-notify": {53, 443, 465, 587, 5432}, "Deployment/heartbeat-ingest": {53, 5432, 9093},
 	}
 	for name, pod := range pods(t) {
 		var reached []int

@@ -46,7 +46,7 @@ func TestPrometheusAnswersThePipelineDashboard(t *testing.T) {
 	config := filepath.Join(directory, "prometheus.yaml")
 	writeScrapes(t, config, startRoles(t, directory))
 	launch(t, nil, prometheus, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(directory, "series"), "--web.listen-address="+own, "--log.level=error")
-	awaitAnswer(t, own, "every role answers", `count(up{job=~"heartbeat-(produce|consume|serve|notify)"} == 1) == 4`, false)
+	awaitAnswer(t, own, "every role answers", `count(up{job=~"heartbeat-(produce|consume|serve|notify|ingest)"} == 1) == 5`, false)
 	for _, panel := range readDashboard(t, "pipeline.json").Panels {
 		for _, target := range panel.Targets {
 			expression := strings.NewReplacer("$__rate_interval", "10s", "$__range", "5m").Replace(target.Expr)
@@ -55,7 +55,7 @@ func TestPrometheusAnswersThePipelineDashboard(t *testing.T) {
 	}
 }
 
-// startRoles runs producer, consumer, console and notifier against a broker and a database, and returns the
+// startRoles runs producer, consumer, console, notifier and ingest against a broker and a database, and returns the
 // metrics address of each by its job.
 func startRoles(t *testing.T, directory string) map[string]string {
 	t.Helper()
@@ -67,7 +67,7 @@ func startRoles(t *testing.T, directory string) map[string]string {
 	if err := os.WriteFile(filepath.Join(directory, "token"), []byte(token), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	produce, consume, serve, notify := freeport.Address(t), freeport.Address(t), freeport.Address(t), freeport.Address(t)
+	produce, consume, serve, notify, ingest := freeport.Address(t), freeport.Address(t), freeport.Address(t), freeport.Address(t), freeport.Address(t)
 	environment := []string{
 		"KAFKA_BOOTSTRAP_SERVERS=" + broker.Address(), "DATABASE_URL=" + pgtest.URL(pgtest.Database(t)),
 		"HEARTBEAT_TOKEN_FILE=" + filepath.Join(directory, "token"), "LOG_LEVEL=WARNING",
@@ -76,8 +76,11 @@ func startRoles(t *testing.T, directory string) map[string]string {
 	launch(t, environment, binary, "consume", "--metrics-address", consume)
 	launch(t, environment, binary, "serve", "--listen", serve)
 	launch(t, environment, binary, "notify", "--metrics-address", notify)
+	launch(t, environment, binary, "ingest", "--listen", freeport.Address(t), "--metrics-address", ingest)
 	launch(t, environment, binary, "produce", "--metrics-address", produce, "--rate", "200")
-	return map[string]string{"heartbeat-produce": produce, "heartbeat-consume": consume, "heartbeat-serve": serve, "heartbeat-notify": notify}
+	return map[string]string{
+		"heartbeat-produce": produce, "heartbeat-consume": consume, "heartbeat-serve": serve, "heartbeat-notify": notify, "heartbeat-ingest": ingest,
+	}
 }
 
 const token = "a token for this test"
