@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -221,5 +222,50 @@ func TestExportedObservationsAreValidFHIR(t *testing.T) {
 	}
 	if strings.Contains(string(output), file+":") {
 		t.Errorf("the validator finds errors in the export:\n%s", output)
+	}
+}
+
+func TestInterruptedExportLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.storeReadings()
+	for _, format := range []string{"csv", "parquet"} {
+		for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGKILL} {
+			directory := t.TempDir()
+			path := filepath.Join(directory, "export")
+			lock, err := f.pool.Begin(t.Context())
+			if err == nil {
+				_, err = lock.Exec(t.Context(), `LOCK TABLE heartbeat_records`)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			export := start(t, command{
+				arguments: []string{"export", "--all", "--format", format, "--output", path}, environment: f.environment(f.database),
+			})
+			await(t, waitTimeout, func() string {
+				if entries, _ := os.ReadDir(directory); len(entries) != 1 {
+					return fmt.Sprintf("the directory holds %v, want what is being written", entries)
+				}
+				return ""
+			})
+			export.signal(signal)
+			code := export.wait(waitTimeout)
+			entries, err := os.ReadDir(directory)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case signal == syscall.SIGKILL:
+				if len(entries) != 1 || !strings.HasPrefix(entries[0].Name(), ".export.") || !strings.HasSuffix(entries[0].Name(), ".partial") {
+					t.Errorf("%s: after SIGKILL the directory holds %v, want a hidden file that ends in .partial", format, entries)
+				}
+			case len(entries) != 0 || code != 1 || !strings.Contains(export.output.String(), "interrupted"):
+				t.Errorf("%s: after an interrupt with exit code %d the directory holds %v:\n%s", format, code, entries, export.output.String())
+			}
+			if err := lock.Rollback(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

@@ -82,6 +82,7 @@ var selection = map[string]suite{
 	"TestImportedReadingsAreNotLive":                onTest | onKafka,
 	"TestKilledImports":                             onTest | onKafka,
 	"TestInterruptedConsumerLeavesNothingToRepair":  onTest,
+	"TestInterruptedExportLeavesNoFile":             onTest,
 	"TestInterruptedStartLeavesNothingBehind":       onLong,
 	"TestKcatFeedsTheConsumer":                      onTest | onKafka,
 	"TestKcatReadsTheTopic":                         onTest | onKafka,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -297,5 +298,76 @@ func TestFullDiskIsAnError(t *testing.T) {
 	options.Stdout = full
 	if _, err := export.Run(t.Context(), options); err == nil || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("a full device: %v", err)
+	}
+}
+
+// endless makes readings up as they are asked for.
+type endless struct {
+	count int64
+	watch func()
+}
+
+func (e endless) Known(context.Context, string) (bool, error) { return true, nil }
+
+func (e endless) Days(context.Context, time.Time, time.Time) ([]time.Time, error) {
+	return []time.Time{noon.Truncate(24 * time.Hour)}, nil
+}
+
+func (e endless) at(i int64) readmodel.Reading {
+	r := reading(i, 75, "NORMAL")
+	r.EventTime = noon.Add(time.Duration(i) * time.Millisecond)
+	return r
+}
+
+func (e endless) Day(_ context.Context, _ []string, _, _ time.Time, visit func(*readmodel.Reading) error) error {
+	for i := range e.count {
+		if i%50_000 == 0 {
+			e.watch()
+		}
+		r := e.at(i)
+		if err := visit(&r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e endless) Page(_ context.Context, page readmodel.Page) ([]readmodel.Reading, error) {
+	e.watch()
+	next := int64(0)
+	if page.After != nil {
+		next = page.After.Offset + 1
+	}
+	readings := make([]readmodel.Reading, 0, page.Limit)
+	for ; next < e.count && len(readings) < page.Limit; next++ {
+		readings = append(readings, e.at(next))
+	}
+	return readings, nil
+}
+
+// Not parallel: it measures the heap of the process.
+func TestMemoryStaysConstant(t *testing.T) {
+	const most = 24 << 20
+	for _, format := range []string{"fhir", "parquet"} {
+		for _, customers := range [][]string{nil, {"CUST_00042"}} {
+			var peak uint64
+			var usage runtime.MemStats
+			watch := func() {
+				runtime.GC()
+				runtime.ReadMemStats(&usage)
+				peak = max(peak, usage.HeapAlloc)
+			}
+			watch()
+			before := peak
+			options := optionsOf(endless{count: 400_000, watch: watch}, filepath.Join(t.TempDir(), "export"))
+			options.Format, options.Customers = format, customers
+			summary, err := export.Run(t.Context(), options)
+			if err != nil || summary.Readings != 400_000 {
+				t.Fatalf("exported %+v, %v", summary, err)
+			}
+			if grown := peak - before; grown > most {
+				t.Errorf("%s of %v: the heap grew by %d MiB for %d MiB of output, want %d MiB at most", format, customers, grown>>20, summary.Bytes>>20, most>>20)
+			}
+		}
 	}
 }
