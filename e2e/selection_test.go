@@ -76,6 +76,7 @@ var selection = map[string]suite{
 	"TestForeignProducersAreUnderstood":             onTest | onKafka,
 	"TestGroupOfAnotherProgramIsNamed":              onKafka,
 	"TestImportKnowsTheRetention":                   onTest,
+	"TestImportOfALargeFile":                        onLong,
 	"TestImportOfAnExportAddsNothing":               onTest | onKafka,
 	"TestImportOfCutFiles":                          onTest,
 	"TestImportOfEveryFormat":                       onTest | onKafka,
