@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -253,7 +254,7 @@ func TestKilledImports(t *testing.T) {
 	first := writeFile(t, directory, "first.csv", csvReadings(0, 40_000))
 	second := writeFile(t, directory, "second.csv", csvReadings(30_000, 30_000))
 	random := rand.New(rand.NewPCG(17, 3))
-	for range 5 {
+	for round := range 6 {
 		role := f.startImport(first)
 		from := f.stored()
 		await(t, waitTimeout, func() string {
@@ -262,7 +263,14 @@ func TestKilledImports(t *testing.T) {
 			}
 			return "nothing of the import is stored"
 		})
-		role.kill()
+		if round%2 == 0 {
+			role.kill()
+			continue
+		}
+		role.signal(syscall.SIGINT)
+		if code := role.wait(waitTimeout); code != 0 && !strings.Contains(role.output.String(), "run it again to send the rest") {
+			t.Errorf("an interrupted import ended with code %d and does not say what to do:\n%s", code, tail(role.output.String(), 10))
+		}
 	}
 	f.startImport(second).kill()
 	at := []*role{f.startImport(first, second), f.startImport(second, first)}

@@ -122,7 +122,8 @@ func (c *importCommand) Run(ctx context.Context, env *environment) error {
 			return err
 		}
 	}
-	options := importer.Options{Paths: c.Files, Format: format.Name(c.Format), DryRun: c.DryRun, Progress: importProgress(env)}
+	progress, clearProgress := importProgress(env)
+	options := importer.Options{Paths: c.Files, Format: format.Name(c.Format), DryRun: c.DryRun, Progress: progress}
 	if options.Reading, err = c.reading(); err != nil {
 		return err
 	}
@@ -131,6 +132,7 @@ func (c *importCommand) Run(ctx context.Context, env *environment) error {
 	}
 	collectOften()
 	summary, err := app.Import(ctx, app.ImportOptions{Kafka: c.config(env), Database: database, Import: options, Logger: env.logger})
+	clearProgress()
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("import interrupted: %d readings are sent; run it again to send the rest", summary.Added)
 	}
@@ -142,7 +144,7 @@ func (c *importCommand) Run(ctx context.Context, env *environment) error {
 	} else {
 		err = printImport(env, &summary)
 	}
-	if err == nil && len(summary.Faults) > 0 {
+	if err == nil && (len(summary.Faults) > 0 || summary.Readings == 0) {
 		return errFailed
 	}
 	return err
@@ -171,6 +173,9 @@ func printImport(env *environment, s *importer.Summary) error {
 	for _, fault := range s.Faults {
 		fmt.Fprintf(env.stdout, "NOT OK  %s\n", onOneLine(fault))
 	}
+	if s.Readings == 0 {
+		fmt.Fprintln(env.stdout, "NOT OK  there is no reading to import")
+	}
 	if s.TooOld > 0 {
 		fmt.Fprintf(env.stdout, "note    %d readings are older than the %v that consumers keep: they are not sent; consume or up with --retention 0 keeps them\n", s.TooOld, s.Retention)
 	}
@@ -190,19 +195,21 @@ func dayOf(at *time.Time) string {
 }
 
 // importProgress keeps one line up to date on a terminal, and logs elsewhere, less often.
-func importProgress(env *environment) func(importer.Progress) {
+func importProgress(env *environment) (report func(importer.Progress), clear func()) {
+	const clearLine = "\r\033[K"
+	if logging.IsTerminal(env.stderr) {
+		report = func(p importer.Progress) { fmt.Fprint(env.stderr, clearLine, progressLine(p)) }
+		return report, func() { fmt.Fprint(env.stderr, clearLine) }
+	}
 	const logEvery = 10 * time.Second
-	terminal := logging.IsTerminal(env.stderr)
 	var logged time.Time
-	return func(p importer.Progress) {
-		switch {
-		case terminal:
-			fmt.Fprintf(env.stderr, "\r\033[K%s", progressLine(p))
-		case time.Since(logged) >= logEvery:
+	report = func(p importer.Progress) {
+		if time.Since(logged) >= logEvery {
 			logged = time.Now()
 			env.logger.Info("importing", "component", "import", "progress", progressLine(p))
 		}
 	}
+	return report, func() {}
 }
 
 func progressLine(p importer.Progress) string {

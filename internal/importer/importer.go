@@ -14,6 +14,8 @@ import (
 	"heartbeat/internal/postgres"
 	"heartbeat/internal/postgres/importstore"
 	"heartbeat/internal/postgres/partition"
+	"heartbeat/internal/postgres/query"
+	"heartbeat/internal/progress"
 )
 
 // Options say what to import.
@@ -34,7 +36,9 @@ type Options struct {
 // Run imports. With an error, the summary says how far it came: what was sent is sent, and running it again sends the rest.
 func Run(ctx context.Context, options Options) (Summary, error) {
 	began := time.Now()
-	r := &run{options: &options, now: began}
+	r := &run{options: &options, now: began, listProgress: func(ctx context.Context) ([]progress.Stored, error) {
+		return query.ListProgress(ctx, options.Pool)
+	}}
 	r.summary.DryRun, r.summary.Faults, r.summary.Formats = options.DryRun, []string{}, []*Format{}
 	stop := r.report()
 	err := r.run(ctx)
@@ -45,9 +49,10 @@ func Run(ctx context.Context, options Options) (Summary, error) {
 
 // run is one import.
 type run struct {
-	options *Options
-	now     time.Time
-	summary Summary
+	options      *Options
+	now          time.Time
+	listProgress func(context.Context) ([]progress.Stored, error)
+	summary      Summary
 	meter
 }
 
@@ -78,6 +83,9 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	r.summary.Distinct, r.summary.Stored, r.summary.TooOld = compared.Distinct, compared.Stored, compared.TooOld
+	if compared.TooOld > 0 {
+		r.options.Logger.Warn("readings are older than consumers keep them: they are not sent", "readings", compared.TooOld, "retention", r.summary.Retention)
+	}
 	if r.options.DryRun {
 		r.summary.Added = compared.New
 		return nil

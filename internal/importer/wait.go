@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"heartbeat/internal/backoff"
-	"heartbeat/internal/postgres/query"
 	"heartbeat/internal/progress"
 )
 
@@ -52,7 +51,7 @@ func (r *run) awaitStored(ctx context.Context, what string) error {
 }
 
 func (r *run) lag(ctx context.Context, target *progress.Topic) (int64, error) {
-	rows, err := query.ListProgress(ctx, r.options.Pool)
+	rows, err := r.listProgress(ctx)
 	if err != nil {
 		return 0, err
 	}

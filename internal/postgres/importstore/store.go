@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/postgres"
@@ -29,8 +28,7 @@ type Candidate struct {
 
 // Session is a database session that holds the lock of imports. It must be closed.
 type Session struct {
-	pooled *pgxpool.Conn
-	conn   *pgx.Conn
+	conn *pgx.Conn // taken out of the pool, which must not give the temporary tables to others
 }
 
 // Open begins a session and waits for the lock; waiting is called when another import holds it.
@@ -39,7 +37,7 @@ func Open(ctx context.Context, pool *postgres.Pool, waiting func()) (*Session, e
 	if err != nil {
 		return nil, fmt.Errorf("open session for the import: %w", err)
 	}
-	s := &Session{pooled: pooled, conn: pooled.Conn()}
+	s := &Session{conn: pooled.Hijack()}
 	if err := s.setUp(ctx, waiting); err != nil {
 		s.Close()
 		return nil, err
@@ -80,10 +78,9 @@ CREATE TEMPORARY TABLE import_candidates (
 
 // Close ends the session, and with it the lock and the temporary tables.
 func (s *Session) Close() {
-	conn := s.pooled.Hijack()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	_ = conn.Close(ctx)
+	_ = s.conn.Close(ctx)
 }
 
 const closeTimeout = 5 * time.Second
