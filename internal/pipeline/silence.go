@@ -48,7 +48,7 @@ type silenceWatch struct {
 	ended []endedSilence // in this round of the states
 
 	idle   time.Duration // of the claim
-	begun  bool          // a record was stored, or is about to be
+	active time.Time     // when the worker last began to store or to watch; zero: not since the claim
 	behind bool
 	since  time.Time // behind
 
@@ -142,6 +142,7 @@ func (w *Worker) Watch(ctx context.Context, end int64, asked time.Time) (reached
 		return true, nil
 	}
 	s := &w.detection.silence
+	s.active = time.Now()
 	waited := time.Since(asked)
 	if w.claim.Next < end || !w.customers.replayed {
 		if w.claim.Next < end && waited > silence.BehindAfter && !s.behind {
@@ -154,7 +155,6 @@ func (w *Worker) Watch(ctx context.Context, end int64, asked time.Time) (reached
 		return true, nil
 	}
 	s.CaughtUp(asked)
-	s.begun = true
 	err = w.persist(ctx, func() error {
 		if err := w.detection.finishReplay(ctx); err != nil {
 			return err
@@ -197,25 +197,57 @@ func (w *Worker) checkTurned(ctx context.Context) error {
 	return nil
 }
 
-// beginBehind reports lag when the first records of a claim have waited for longer than BehindAfter. Both the time since the last
-// commit and the record's timestamp must say so: a partition may have been idle, and old data may be written today.
+// beginBehind reports lag when records have waited for longer than BehindAfter: before the claim, while this process was stopped, or
+// behind a transaction that took long. Both the time in which the worker did nothing else and the record's timestamp must say so: a
+// partition may have been idle, and old data may be written today.
 func (w *Worker) beginBehind(ctx context.Context, records []heartbeat.Record) error {
-	if w.detection == nil || !w.detection.Watch || w.detection.silence.begun {
+	if w.detection == nil || !w.detection.Watch {
 		return nil
 	}
+	s := &w.detection.silence
 	first := slices.IndexFunc(records, func(r heartbeat.Record) bool { return r.Offset >= w.claim.Next })
 	if first < 0 {
 		return nil
 	}
-	w.detection.silence.begun = true
-	if records[first].Timestamp.IsZero() {
+	passed := s.idle
+	if !s.active.IsZero() {
+		passed = time.Since(s.active)
+	}
+	s.active = time.Now()
+	if s.behind || records[first].Timestamp.IsZero() {
 		return nil
 	}
-	waited := min(w.detection.silence.idle, time.Since(records[first].Timestamp))
+	waited := min(passed, time.Since(records[first].Timestamp))
 	if waited <= silence.BehindAfter {
 		return nil
 	}
 	return w.fallBehind(ctx, waited)
+}
+
+// reportStopped raises lag of a partition that waits for a person, so that this person is told. It tries once: the caller comes back.
+func (w *Worker) reportStopped(ctx context.Context, since time.Time) {
+	if w.detection == nil || !w.detection.Watch || w.detection.silence.behind {
+		return
+	}
+	s := &w.detection.silence
+	report := s.reported
+	report.Behind, report.Turned = true, 0
+	fleet, err := w.detection.Store.Report(ctx, w.claim, report)
+	if err != nil {
+		w.logger.Debug("lag not reported", "error", err)
+		return
+	}
+	batch := &Batch{From: w.claim.Next, To: w.claim.Next, Epoch: w.claim.Epoch, StateFrom: w.claim.StateFrom}
+	_, change := fleet.Decide()
+	w.addLag(batch, change, fleet.Lag, time.Since(since))
+	if len(batch.Transitions) > 0 {
+		if err := w.store.Write(ctx, w.claim, batch); err != nil {
+			w.logger.Debug("lag not stored", "error", err)
+			return
+		}
+	}
+	s.behind, s.since = true, time.Now()
+	s.reported, s.reportedAt, s.fleet = report, time.Time{}, fleet
 }
 
 func (w *Worker) fallBehind(ctx context.Context, by time.Duration) error {
@@ -259,9 +291,7 @@ func (w *Worker) decide(ctx context.Context, report silence.Report, behind time.
 		Value: int32(100 * s.fleet.Silent / max(s.fleet.Watched, 1)), Limit: silence.OutagePercent,
 		Detail: fmt.Sprintf("%d of %d customers", s.fleet.Silent, s.fleet.Watched),
 	})
-	w.addFleet(batch, alarm.Lag, lag, s.fleet.Lag, alarm.Measure{
-		Value: int32(behind.Seconds()), Limit: int32(silence.BehindAfter.Seconds()), Detail: fmt.Sprintf("partition %d", w.partition.Number),
-	})
+	w.addLag(batch, lag, s.fleet.Lag, behind)
 	phase := silence.Silent
 	slots := s.slots.Overdue
 	if s.fleet.HoldsBack(outage) {
@@ -287,6 +317,12 @@ func (w *Worker) decide(ctx context.Context, report silence.Report, behind time.
 	}
 	s.reportedAt = time.Time{} // the alarms have changed
 	return nil
+}
+
+func (w *Worker) addLag(batch *Batch, change silence.Change, state silence.AlarmState, behind time.Duration) {
+	w.addFleet(batch, alarm.Lag, change, state, alarm.Measure{
+		Value: int32(behind.Seconds()), Limit: int32(silence.BehindAfter.Seconds()), Detail: fmt.Sprintf("partition %d", w.partition.Number),
+	})
 }
 
 // addFleet adds the change of an alarm of the fleet. Its subject is the topic.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -160,6 +161,55 @@ func TestStoppedConsumerMakesNobodySilent(t *testing.T) {
 		f.run(time.Minute)
 		f.consume()
 		f.run(2 * time.Minute)
+		f.want(map[string]int{"lag raised": 1, "lag cleared": 1})
+	})
+}
+
+// A process that was stopped (SIGSTOP, a virtual machine that is moved) and keeps its claim is behind like one that starts.
+func TestConsumerThatWasPausedIsBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newLiveFleet(t, 3, 300)
+		f.consume()
+		f.run(2 * time.Minute)
+		f.away = true
+		f.run(20 * time.Second)
+		f.away = false
+		f.run(time.Minute)
+		f.want(map[string]int{})
+		f.away = true
+		f.run(time.Minute)
+		f.away = false
+		f.run(2 * time.Minute)
+		f.want(map[string]int{"lag raised": 1, "lag cleared": 1})
+	})
+}
+
+// A batch that the database refuses waits for a person, who learns of it by an alarm.
+func TestRefusedBatchIsLag(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newLiveFleet(t, 1, 50)
+		f.consume()
+		f.run(2 * time.Minute)
+		refused := 0
+		f.stores[0].fault = func(batch *Batch) (bool, error) {
+			if batch.To == batch.From || refused >= 4 {
+				return true, nil
+			}
+			switch refused++; refused {
+			case 2: // the first time is not over 30 s ago
+				f.want(map[string]int{})
+			case 4:
+				f.want(map[string]int{"lag raised": 1})
+			}
+			return false, &Fault{Fatal, errors.New("permission denied")}
+		}
+		f.run(time.Second) // the worker repeats the batch each 30 s
+		if refused != 4 {
+			t.Fatalf("%d batches were refused, want 4", refused)
+		}
+		f.run(time.Minute)
 		f.want(map[string]int{"lag raised": 1, "lag cleared": 1})
 	})
 }

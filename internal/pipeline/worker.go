@@ -8,6 +8,7 @@ import (
 
 	"heartbeat/internal/backoff"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/silence"
 )
 
 // MaxBatch is the largest number of records that Process takes at once, for one transaction.
@@ -219,6 +220,7 @@ func (w *Worker) bisect(ctx context.Context, records []heartbeat.Record) error {
 // write stores a batch, however long the store is away. It returns nil, the context's error, or an error of kind BadData
 // or Fenced.
 func (w *Worker) write(ctx context.Context, batch *Batch) error {
+	began := time.Now()
 	for attempt := 0; ; attempt++ {
 		batch.Snapshot = w.meter.snapshot(batch)
 		err := w.store.Write(ctx, w.claim, batch)
@@ -227,6 +229,9 @@ func (w *Worker) write(ctx context.Context, batch *Batch) error {
 			return nil
 		} else if final != nil {
 			return final
+		}
+		if batch.To > batch.From && stops(err) && time.Since(began) >= silence.BehindAfter {
+			w.reportStopped(ctx, began)
 		}
 		if err := w.Wait(ctx, attempt, err); err != nil {
 			return err
@@ -281,17 +286,25 @@ func (w *Worker) Wait(ctx context.Context, attempt int, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	switch KindOf(cause) {
-	case Transient, OutcomeUnknown, Stale:
-		w.meter.state(w.partition, Retrying, cause)
-		if attempt == 0 || attempt%20 == 19 {
-			w.logger.Warn("store unavailable, retrying with the same batch", "attempt", attempt+1, "error", cause)
-		}
-		return retryDelay.Wait(ctx, attempt)
-	default:
+	if stops(cause) {
 		w.meter.state(w.partition, Stopped, cause)
 		w.logger.Error("partition stopped: nothing is lost, but a person must repair the cause", "next_offset", w.claim.Next, "error", cause)
 		return backoff.Sleep(ctx, stoppedDelay)
+	}
+	w.meter.state(w.partition, Retrying, cause)
+	if attempt == 0 || attempt%20 == 19 {
+		w.logger.Warn("store unavailable, retrying with the same batch", "attempt", attempt+1, "error", cause)
+	}
+	return retryDelay.Wait(ctx, attempt)
+}
+
+// stops reports whether a cause stops the partition until a person has repaired it.
+func stops(cause error) bool {
+	switch KindOf(cause) {
+	case Transient, OutcomeUnknown, Stale:
+		return false
+	default:
+		return true
 	}
 }
 
