@@ -17,11 +17,13 @@ import (
 
 const dialTimeout = 5 * time.Second
 
-// reserved are networks that netip's own classes leave out and that lead to no receiver on the internet.
+// reserved are networks that netip's own classes leave out and that lead to no receiver on the internet. Source: IANA's registries of
+// special-purpose addresses (RFC 6890).
 var reserved = func() (networks []netip.Prefix) {
 	for _, text := range [...]string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
-		"64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001:db8::/32", "2002::/16", "fec0::/10",
+		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+		"64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10",
+		"168.63.129.16/32", // public by its class: the services of Azure for its own machines
 	} {
 		networks = append(networks, netip.MustParsePrefix(text))
 	}

@@ -33,7 +33,7 @@ SELECT delivery_id, destination, type, priority::text, cardinality(alarm_ids), s
 }
 
 // Retry makes dead deliveries pending again, at once and with all their attempts: one by its id, or all of a destination, which is
-// enabled again. It returns how many. They are sent also when their alarms are answered: a person wants them sent.
+// enabled again; a pause that it asked for is over. It returns how many. They are sent also when their alarms are answered: a person wants them sent.
 func (s *Store) Retry(ctx context.Context, id uuid.UUID, destination string, now time.Time) (count int, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
@@ -45,7 +45,7 @@ UPDATE deliveries
 		}
 		count = int(tag.RowsAffected())
 		_, err = tx.Exec(ctx, `
-UPDATE notification_destinations SET disabled_at = NULL, disabled_reason = ''
+UPDATE notification_destinations SET disabled_at = NULL, disabled_reason = '', not_before = NULL
  WHERE name = $2 OR name = (SELECT destination FROM deliveries WHERE delivery_id = $1)`, id, destination)
 		return err
 	})
