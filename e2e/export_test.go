@@ -269,3 +269,42 @@ func TestInterruptedExportLeavesNoFile(t *testing.T) {
 		}
 	}
 }
+
+// distinctReadings lists what an import compares: customer, event time, class and stored value, each once. A FHIR export holds no INVALID ones.
+func (f *fixture) distinctReadings(format string) []string {
+	f.t.Helper()
+	var all []string
+	for _, line := range f.storedReadings() {
+		fields := strings.Split(line, ",")
+		if format != "fhir" || fields[3] != "INVALID" {
+			all = append(all, strings.Join(fields[:4], ","))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func TestReadingBackAnExportChangesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.storeReadings()
+	f.consume()
+	before := f.storedReadings()
+	for _, format := range []string{"csv", "ndjson", "fhir"} {
+		path, want := f.export(format, "--all"), f.distinctReadings(format)
+		summary := f.importFiles(0, path)
+		if summary.Added != 0 || summary.Distinct != int64(len(want)) || summary.Stored != summary.Distinct {
+			t.Errorf("%s: the import says %+v, want all of %d distinct readings found stored and none added", format, summary, len(want))
+		}
+		if diff := cmp.Diff(before, f.storedReadings()); diff != "" {
+			t.Errorf("%s: reading it back changed what is stored (-before +after):\n%s", format, diff)
+		}
+		// Where nothing is stored, the same file brings all back.
+		other := newFixture(t)
+		other.consume()
+		summary = other.importFiles(0, path)
+		if diff := cmp.Diff(want, other.distinctReadings("csv")); diff != "" || summary.Added != int64(len(want)) {
+			t.Errorf("%s: into an empty database the import says %+v (-exported +imported):\n%s", format, summary, diff)
+		}
+	}
+}

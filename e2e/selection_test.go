@@ -102,6 +102,7 @@ var selection = map[string]suite{
 	"TestParquetIsReadByDuckDBAndPandas":            onTest,
 	"TestPassingErrorsAreWaitedOut":                 onLong | onSoak,
 	"TestPoisonAmongGood":                           onLong | onSoak,
+	"TestReadingBackAnExportChangesNothing":         onTest,
 	"TestRecordRefusedByTheDatabase":                onTest | onSoak,
 	"TestReplayGivesTheSameTables":                  onTest | onKafka | onSoak,
 	"TestReportAccumulatesOverRuns":                 onTest,
