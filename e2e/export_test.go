@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -208,21 +209,49 @@ func TestExportedObservationsAreValidFHIR(t *testing.T) {
 	if err := os.WriteFile(wrong, []byte(strings.Replace(strings.Replace(lines[0], `"code":"/min"`, `"code":"bpm"`, 1), `"final"`, `"done"`, 1)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	output, err := exec.CommandContext(t.Context(), "java", "-cp", classes+":"+classes+"/*", "ValidateFHIR", file, wrong).CombinedOutput()
+	examples := append(fhirExamples(t), importedObservation)
+	documented := writeFile(t, t.TempDir(), "examples.ndjson", strings.Join(examples, "\n"))
+	output, err := exec.CommandContext(t.Context(), "java", "-cp", classes+":"+classes+"/*", "ValidateFHIR", file, documented, wrong).CombinedOutput()
 	if err != nil {
 		t.Fatalf("validate the export: %v\n%s", err, output)
 	}
-	if want := fmt.Sprintf("%d resources validated\n", len(lines)+1); !strings.HasSuffix(string(output), want) {
-		t.Errorf("the validator read other resources than the %d lines:\n%s", len(lines)+1, output)
+	if resources := len(lines) + len(examples) + 1; !strings.HasSuffix(string(output), fmt.Sprintf("%d resources validated\n", resources)) {
+		t.Errorf("the validator read other resources than the %d lines:\n%s", resources, output)
 	}
 	for _, want := range []string{"Observation.status: Unknown code", "The unit 'bpm' is unknown"} {
 		if !strings.Contains(string(output), wrong+":1: ") || !strings.Contains(string(output), want) {
 			t.Errorf("the validator does not say %q of a wrong status and unit:\n%s", want, output)
 		}
 	}
-	if strings.Contains(string(output), file+":") {
-		t.Errorf("the validator finds errors in the export:\n%s", output)
+	if strings.Contains(string(output), file+":") || strings.Contains(string(output), documented+":") {
+		t.Errorf("the validator finds errors in the export or in the examples:\n%s", output)
 	}
+}
+
+// fhirExamples returns the FHIR resources in the documents, each on one line.
+func fhirExamples(t *testing.T) (examples []string) {
+	t.Helper()
+	documents, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range documents {
+		text := strings.Join(linesOf(t, document), "\n")
+		for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(block[1], `"resourceType"`) {
+				continue
+			}
+			var line bytes.Buffer
+			if err := json.Compact(&line, []byte(block[1])); err != nil {
+				t.Errorf("%s: %v in %s", document, err, block[1])
+			}
+			examples = append(examples, line.String())
+		}
+	}
+	if len(examples) == 0 {
+		t.Fatal("the documents have no FHIR example")
+	}
+	return examples
 }
 
 func TestInterruptedExportLeavesNoFile(t *testing.T) {
