@@ -77,7 +77,6 @@ var selection = map[string]suite{
 	"TestGroupOfAnotherProgramIsNamed":              onKafka,
 	"TestImportKnowsTheRetention":                   onTest,
 	"TestImportOfALargeFile":                        onLong,
-	"TestImportOfAnExportAddsNothing":               onTest | onKafka,
 	"TestImportOfCutFiles":                          onTest,
 	"TestImportOfEveryFormat":                       onTest | onKafka,
 	"TestImportedReadingsAreNotLive":                onTest | onKafka,

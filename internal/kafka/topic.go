@@ -107,6 +107,36 @@ func (c *Client) describeTopic(ctx context.Context) (*progress.Topic, error) {
 	return topic, nil
 }
 
+// WrittenTopic is Topic with the ends of what the leaders have written. Records beyond the high-water mark are not replicated yet:
+// consumers see them later, or never if the leader dies.
+func (c *Client) WrittenTopic(ctx context.Context) (*progress.Topic, error) {
+	name := c.config.Topic
+	topics, err := c.admin.ListTopics(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("describe topic %s: %w", name, err)
+	}
+	epochs := kadm.OffsetForLeaderEpochRequest{}
+	for number, partition := range topics[name].Partitions {
+		epochs.Add(name, number, partition.LeaderEpoch)
+	}
+	// For the epoch of the moment, a leader answers with the end of its log.
+	written, err := c.admin.OffsetForLeaderEpoch(ctx, epochs)
+	if err != nil {
+		return nil, fmt.Errorf("ask the leaders of topic %s for the ends of their logs: %w", name, err)
+	}
+	topic, err := c.Topic(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for number, bounds := range topic.Partitions {
+		if end, ok := written[name][number]; ok && end.Err == nil {
+			bounds.End = max(bounds.End, end.EndOffset)
+			topic.Partitions[number] = bounds
+		}
+	}
+	return topic, nil
+}
+
 // OffsetsAfter returns, for each partition, the offset of the first record with that Kafka timestamp or a later one, or the end.
 func (c *Client) OffsetsAfter(ctx context.Context, at time.Time) (map[int32]int64, error) {
 	listed, err := c.admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), c.config.Topic)

@@ -121,3 +121,46 @@ func TestTopicOfAMissingTopicNamesIt(t *testing.T) {
 		t.Errorf("error is %v, want one that names the topic", err)
 	}
 }
+
+// What the leader of a partition has written counts, although consumers cannot see it yet.
+func TestWrittenTopicEndsWhereTheLeadersLogsEnd(t *testing.T) {
+	t.Parallel()
+	cluster := fakekafka.Start(t, kfake.SeedTopics(3, topic))
+	client := connect(t, configFor(cluster))
+	publisher, err := producer.NewPublisher(t.Context(), producer.PublisherConfig{Config: configFor(cluster)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer publisher.Close()
+	for key := range 20 {
+		if err := publisher.Publish(t.Context(), producer.Message{Key: []byte{byte(key)}, Value: []byte("x"), Time: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	visible, err := client.Topic(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := client.WrittenTopic(t.Context())
+	if err != nil || visible.Records() != 20 || written.Records() != 20 {
+		t.Fatalf("%d records are visible and %d written, %v, want 20 of each", visible.Records(), written.Records(), err)
+	}
+	cluster.ControlKey(int16(kmsg.OffsetForLeaderEpoch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		response := request.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+		for _, asked := range request.(*kmsg.OffsetForLeaderEpochRequest).Topics {
+			answer := kmsg.NewOffsetForLeaderEpochResponseTopic()
+			answer.Topic = asked.Topic
+			for _, p := range asked.Partitions {
+				partition := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+				partition.Partition, partition.EndOffset = p.Partition, visible.Partitions[p.Partition].End+5
+				answer.Partitions = append(answer.Partitions, partition)
+			}
+			response.Topics = append(response.Topics, answer)
+		}
+		return response, nil, true
+	})
+	if written, err = client.WrittenTopic(t.Context()); err != nil || written.Records() != 35 {
+		t.Errorf("%d records are written, %v, want 5 more on each of 3 partitions", written.Records(), err)
+	}
+}
