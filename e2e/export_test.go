@@ -130,6 +130,7 @@ func customersOf(lines []string) []string {
 type parquetSums struct {
 	Count, Customers, Rates, Micros, Partitions, Offsets, Days int64
 	Classes                                                    map[string]int64
+	Means                                                      map[string][2]float64 // count and mean of each class
 }
 
 func TestParquetIsReadByDuckDBAndPandas(t *testing.T) {
@@ -137,8 +138,11 @@ func TestParquetIsReadByDuckDBAndPandas(t *testing.T) {
 	python := requireParquetReaders(t)
 	f := newFixture(t)
 	f.storeReadings()
-	directory := f.export("parquet", "--all")
-	script := exec.CommandContext(t.Context(), python, "testdata/read_parquet.py", directory)
+	work := t.TempDir()
+	directory := filepath.Join(work, "readings")
+	f.run("export", "--format", "parquet", "--all", "--output", directory)
+	script := exec.CommandContext(t.Context(), python, absolute(t, "testdata/read_parquet.py"), directory, absolute(t, "../docs/files.md"))
+	script.Dir = work
 	var complaints bytes.Buffer
 	script.Stderr = &complaints
 	output, err := script.Output()
@@ -159,8 +163,9 @@ WITH reading AS (
     UNION ALL
     SELECT customer_id, heart_rate, event_timestamp, anomaly_type, kafka_partition, kafka_offset FROM heartbeat_anomalies)
 SELECT count(*), count(DISTINCT customer_id), sum(heart_rate)::bigint, sum((1000000 * extract(epoch FROM event_timestamp))::bigint)::bigint, sum(kafka_partition)::bigint,
-       sum(kafka_offset)::bigint, count(DISTINCT (event_timestamp AT TIME ZONE 'UTC')::date), (SELECT json_object_agg(class, n) FROM (SELECT class, count(*) AS n FROM reading GROUP BY class) AS c)
-  FROM reading`).Scan(&want.Count, &want.Customers, &want.Rates, &want.Micros, &want.Partitions, &want.Offsets, &want.Days, &want.Classes)
+       sum(kafka_offset)::bigint, count(DISTINCT (event_timestamp AT TIME ZONE 'UTC')::date), (SELECT json_object_agg(class, n) FROM (SELECT class, count(*) AS n FROM reading GROUP BY class) AS c),
+       (SELECT json_object_agg(class, means) FROM (SELECT class, ARRAY[count(*), round(avg(heart_rate), 6)] AS means FROM reading GROUP BY class) AS c)
+  FROM reading`).Scan(&want.Count, &want.Customers, &want.Rates, &want.Micros, &want.Partitions, &want.Offsets, &want.Days, &want.Classes, &want.Means)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,14 +189,20 @@ func requireParquetReaders(t *testing.T) string {
 	return requireCached(t, "parquet/bin/python", "scripts/fetch-parquet-readers")
 }
 
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // requireCached returns the path of something that a script fetches into .cache.
 func requireCached(t *testing.T, name, script string) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("../.cache", name))
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
+	path := absolute(t, filepath.Join("../.cache", name))
+	if _, err := os.Stat(path); err != nil {
 		prerequisite.Missing(t, "%s brings what this test needs: %v", script, err)
 	}
 	return path
