@@ -173,7 +173,11 @@ func (c *Client) Records(ctx context.Context, partition int32, from, to int64, v
 	defer client.Close()
 	for at := from; at < to; {
 		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
+		err := fetches.Err()
+		if errors.Is(err, kerr.OffsetOutOfRange) {
+			return fmt.Errorf("read partition %d of topic %s from offset %d: Kafka has deleted these records while they were read: try again, or with a later begin: %w", partition, c.config.Topic, at, err)
+		}
+		if err != nil {
 			return fmt.Errorf("read partition %d of topic %s from offset %d: %w", partition, c.config.Topic, at, err)
 		}
 		for record := range fetches.RecordsAll() {

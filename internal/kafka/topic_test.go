@@ -78,9 +78,9 @@ func TestEnsureTopicWithoutPermissionSaysWhatToAskFor(t *testing.T) {
 	}
 }
 
-func TestTopicTellsIdentityAndOffsets(t *testing.T) {
-	t.Parallel()
-	cluster := fakekafka.Start(t)
+// sendTo sends 90 readings.
+func sendTo(t testing.TB, cluster *kfake.Cluster) {
+	t.Helper()
 	sender, err := producer.New(t.Context(), producer.Config{Config: configFor(cluster)})
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +93,12 @@ func TestTopicTellsIdentityAndOffsets(t *testing.T) {
 	if err := sender.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestTopicTellsIdentityAndOffsets(t *testing.T) {
+	t.Parallel()
+	cluster := fakekafka.Start(t)
+	sendTo(t, cluster)
 	if err := cluster.DeleteRecords(topic, 1, 5); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +117,28 @@ func TestTopicTellsIdentityAndOffsets(t *testing.T) {
 	}
 	if got := state.Records(); got != 85 {
 		t.Errorf("topic retains %d records, want 85", got)
+	}
+}
+
+// TestRecordsThatAreGoneAreNamed reads from before the start of a partition, as a reader does whom retention overtakes.
+func TestRecordsThatAreGoneAreNamed(t *testing.T) {
+	t.Parallel()
+	cluster := fakekafka.Start(t)
+	sendTo(t, cluster)
+	end := cluster.PartitionInfo(topic, 1).HighWatermark
+	if err := cluster.DeleteRecords(topic, 1, 5); err != nil {
+		t.Fatal(err)
+	}
+	client := connect(t, configFor(cluster))
+	count := func(from int64) (n int, err error) {
+		err = client.Records(t.Context(), 1, from, end, func(*heartbeat.Record) { n++ })
+		return n, err
+	}
+	if n, err := count(5); n != int(end-5) || n == 0 || err != nil {
+		t.Errorf("from offset 5 there are %d records, error %v; want %d", n, err, end-5)
+	}
+	if _, err := count(2); err == nil || !strings.Contains(err.Error(), "from offset 2: Kafka has deleted these records") {
+		t.Errorf("error %v, want it to say that the records are gone", err)
 	}
 }
 
