@@ -54,6 +54,7 @@ func readTopic(t testing.TB, address, topic, log string, retention time.Duration
 	consumer := client(t, address, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	defer consumer.Close()
+	sent := map[sending]time.Time{}
 	for len(pending) > 0 {
 		fetches := consumer.PollFetches(t.Context())
 		if err := fetches.Err(); err != nil {
@@ -63,13 +64,34 @@ func readTopic(t testing.TB, address, topic, log string, retention time.Duration
 			if record.Offset >= read.bounds[record.Partition].end-1 {
 				delete(pending, record.Partition)
 			}
-			if record.Offset < read.bounds[record.Partition].end && !record.Attrs.IsControl() {
+			if record.Offset < read.bounds[record.Partition].end && !record.Attrs.IsControl() && !repeated(record, sent) {
 				id := read.add(log, record, retention)
 				read.alarms.evaluate(t, id, read.records[id].outcome, record.Timestamp, read.bounds[record.Partition].start > 0)
 			}
 		})
 	}
 	return read
+}
+
+// sending is what all attempts to send a reading share.
+type sending struct {
+	partition int32
+	id        string // of the header heartbeat-id
+}
+
+// repeated reports whether a record carries the reading of one less than an hour before, which is stored.
+func repeated(record *kgo.Record, sent map[sending]time.Time) bool {
+	for _, header := range record.Headers {
+		if header.Key != "heartbeat-id" || len(header.Value) != 16 {
+			continue
+		}
+		one := sending{record.Partition, string(header.Value)}
+		if before, known := sent[one]; known && record.Timestamp.Sub(before).Abs() < time.Hour {
+			return true
+		}
+		sent[one] = record.Timestamp
+	}
+	return false
 }
 
 func (c *topicContents) add(log string, record *kgo.Record, retention time.Duration) recordID {

@@ -7,6 +7,7 @@ import (
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/detect"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/repeat"
 )
 
 // Log says which partition of which log is replayed.
@@ -16,6 +17,8 @@ type Log struct {
 	Complete  bool // the replay begins with the first record that a consumer evaluated
 	// Dead are the offsets of dead letters, in order: their readings are not evaluated, even where they can be decoded now.
 	Dead []int64
+	// Repeated are the offsets of the records that were dropped as repeats, in order.
+	Repeated []int64
 	// Before are the latest events of each alarm that lie before the first record, of a log that is not complete.
 	Before []alarm.Event
 	// Next returns the next event of the partition's history, false after the last one.
@@ -29,6 +32,9 @@ type Partition struct {
 	number   int32
 	detector *detect.Detector
 	decoder  heartbeat.Decoder
+
+	window repeat.Window
+	begin  time.Time // the first record's Kafka timestamp
 
 	pending     alarm.Event // the next stored one
 	more        bool
@@ -62,10 +68,7 @@ func (r *Replay) Begin(log Log) (*Partition, error) {
 // Step takes the next record.
 func (p *Partition) Step(record *heartbeat.Record) {
 	p.unmatched(record.Offset)
-	for len(p.Dead) > 0 && p.Dead[0] < record.Offset {
-		p.Dead = p.Dead[1:]
-	}
-	if len(p.Dead) > 0 && p.Dead[0] == record.Offset {
+	if p.repeats(record) || advance(&p.Dead, record.Offset) {
 		return
 	}
 	reading, rejection := p.decoder.Decode(*record)
@@ -91,6 +94,31 @@ func (p *Partition) Step(record *heartbeat.Record) {
 		stored = p.compare(reading.Customer, alarm.Detected(reading.Customer, &p.transitions[i]), stored)
 	}
 	p.report(stored)
+}
+
+// repeats reports whether the consumer dropped a record as a repeat, and compares that with the window. In a log whose start is
+// gone, a record may repeat one that is gone too.
+func (p *Partition) repeats(record *heartbeat.Record) bool {
+	if p.begin.IsZero() {
+		p.begin = record.Timestamp
+	}
+	dropped := advance(&p.Repeated, record.Offset)
+	repeated := record.ID != nil && p.window.Take(repeat.EntryOf(record))
+	p.window.Keep()
+	if repeated != dropped && (p.Complete || record.Timestamp.Sub(p.begin) >= repeat.Span) {
+		reading, _ := p.decoder.Decode(*record)
+		p.add(alarm.Position{Log: p.Label, Partition: p.Log.Partition, Offset: record.Offset}, reading.Customer,
+			"repeats an earlier record: %t by the log, %t by the database", repeated, dropped)
+	}
+	return dropped
+}
+
+// advance drops the offsets below one and reports whether that one is listed.
+func advance(offsets *[]int64, offset int64) bool {
+	for len(*offsets) > 0 && (*offsets)[0] < offset {
+		*offsets = (*offsets)[1:]
+	}
+	return len(*offsets) > 0 && (*offsets)[0] == offset
 }
 
 // End reports what is stored behind the last record.

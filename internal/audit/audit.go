@@ -34,6 +34,8 @@ type Database interface {
 	Logs(ctx context.Context) ([]Log, error)
 	// Offsets calls visit for every stored row: records, anomalies and dead letters that were not replayed.
 	Offsets(ctx context.Context, visit func(label string, partition int32, offset int64)) error
+	// Repeats calls visit for every record that was dropped because it repeats an earlier one.
+	Repeats(ctx context.Context, visit func(label string, partition int32, offset int64)) error
 	// Contradictions returns what rows say against each other or against the rules: alerts without anomaly, anomalies
 	// without alert, values outside their class.
 	Contradictions(ctx context.Context) ([]Problem, error)
@@ -125,6 +127,9 @@ func Run(ctx context.Context, database Database, broker Broker, progress func(st
 	say("reading the offsets of every stored row")
 	bitmaps := newOffsetBitmaps(report.Logs, &report)
 	if err := database.Offsets(ctx, bitmaps.mark); err != nil {
+		return report, err
+	}
+	if err := database.Repeats(ctx, bitmaps.markRepeated); err != nil {
 		return report, err
 	}
 	for _, bitmap := range bitmaps.ordered {

@@ -17,12 +17,21 @@ type world struct {
 	rows   []int64
 	events []int64 // what the broker retains from start
 	start  int64
+
+	repeats []int64
 }
 
 func (w *world) Logs(context.Context) ([]Log, error) { return []Log{w.log}, nil }
 
 func (w *world) Offsets(_ context.Context, visit func(string, int32, int64)) error {
 	for _, offset := range w.rows {
+		visit(w.log.Label, w.log.Partition, offset)
+	}
+	return nil
+}
+
+func (w *world) Repeats(_ context.Context, visit func(string, int32, int64)) error {
+	for _, offset := range w.repeats {
 		visit(w.log.Label, w.log.Partition, offset)
 	}
 	return nil
@@ -64,6 +73,17 @@ func TestRun(t *testing.T) {
 			log:  Log{Label: "heartbeat-events", Current: true, First: 0, Next: 3, Records: 3},
 			rows: []int64{0, 2}, start: 3},
 			[]string{"3 rows were written, 2 are there", "1 offsets have no row, want 0 skipped"}},
+		"repeat dropped": {world{
+			log:  Log{Label: "heartbeat-events", Current: true, First: 0, Next: 3, Records: 2, Skipped: 1},
+			rows: []int64{0, 2}, repeats: []int64{1}, events: []int64{0, 1, 2}}, nil},
+		"repeat stored too": {world{
+			log:  Log{Label: "heartbeat-events", Current: true, First: 0, Next: 3, Records: 2, Skipped: 1},
+			rows: []int64{0, 2}, repeats: []int64{2}, events: []int64{0, 2}},
+			[]string{"P1: heartbeat-events partition 0 offsets 2 to 2: stored, and noted as a dropped repeat"}},
+		"repeat not skipped": {world{
+			log:  Log{Label: "heartbeat-events", Current: true, First: 0, Next: 3, Records: 2, Lost: 1},
+			rows: []int64{0, 2}, repeats: []int64{1}, events: []int64{0, 1, 2}},
+			[]string{"1 repeats are noted, more than the 0 skipped"}},
 		"row beyond progress": {world{
 			log:  Log{Label: "heartbeat-events", First: 0, Next: 1, Records: 1},
 			rows: []int64{0, 1}},

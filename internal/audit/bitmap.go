@@ -11,8 +11,10 @@ import (
 // offsetBitmap has a bit for each offset of a log, set when a row of that offset is met.
 type offsetBitmap struct {
 	Log
-	bits []uint64
-	set  int64
+	bits     []uint64
+	set      int64
+	repeated []uint64 // a bit for each offset whose record was dropped as a repeat; nil: none
+	repeats  int64
 }
 
 type logKey struct {
@@ -54,6 +56,24 @@ func (all *offsetBitmaps) mark(label string, partition int32, offset int64) {
 	b.set++
 }
 
+// markRepeated notes a record that was dropped as a repeat. Its row outlives the readings of its log by a few days.
+func (all *offsetBitmaps) markRepeated(label string, partition int32, offset int64) {
+	b := all.byKey[logKey{label, partition}]
+	if b == nil || offset < b.First || offset >= b.Next {
+		return
+	}
+	if b.has(offset) {
+		all.report.Add(Problem{"P1", label, partition, offset, offset + 1, "stored, and noted as a dropped repeat"})
+		return
+	}
+	if b.repeated == nil {
+		b.repeated = make([]uint64, len(b.bits))
+	}
+	at := offset - b.First
+	b.repeated[at/64] |= 1 << (at % 64)
+	b.repeats++
+}
+
 // compare checks the bits against the counters and, for offsets without a row, against the broker.
 func (b *offsetBitmap) compare(ctx context.Context, broker Broker, report *Report) error {
 	if stored := b.Records + b.Anomalies + b.DeadLettered; stored != b.set+b.Dropped {
@@ -63,6 +83,10 @@ func (b *offsetBitmap) compare(ctx context.Context, broker Broker, report *Repor
 	if without := b.Next - b.First - b.set; without != b.Skipped+b.Lost+b.Dropped {
 		report.Add(Problem{"P2", b.Label, b.Partition, b.First, b.Next, fmt.Sprintf(
 			"%d offsets have no row, want %d skipped + %d lost + %d dropped by retention", without, b.Skipped, b.Lost, b.Dropped)})
+	}
+	if b.repeats > b.Skipped {
+		report.Add(Problem{"P2", b.Label, b.Partition, b.First, b.Next, fmt.Sprintf(
+			"%d repeats are noted, more than the %d skipped", b.repeats, b.Skipped)})
 	}
 	if !b.Current {
 		return nil
@@ -88,7 +112,7 @@ func (b *offsetBitmap) search(ctx context.Context, broker Broker, bounds progres
 	dropped := b.Dropped
 	visit := func(offset int64) {
 		switch {
-		case b.has(offset):
+		case b.has(offset), b.isRepeat(offset):
 		case dropped > 0:
 			dropped--
 		default:
@@ -121,6 +145,11 @@ func (b *offsetBitmap) search(ctx context.Context, broker Broker, bounds progres
 func (b *offsetBitmap) has(offset int64) bool {
 	at := offset - b.First
 	return b.bits[at/64]&(1<<(at%64)) != 0
+}
+
+func (b *offsetBitmap) isRepeat(offset int64) bool {
+	at := offset - b.First
+	return b.repeated != nil && b.repeated[at/64]&(1<<(at%64)) != 0
 }
 
 // gaps yields the ranges of offsets that have no row, in order.

@@ -20,6 +20,7 @@ type Record struct {
 	LeaderEpoch int32     // -1 where the broker names none
 	Timestamp   time.Time // the record's Kafka timestamp, milliseconds; zero: it has none
 	Key         []byte
-	Value       []byte // nil for a tombstone
-	Control     bool   // a transaction marker: takes an offset, carries no event
+	Value       []byte    // nil for a tombstone
+	ID          *RecordID // of the header RecordIDHeader; nil: it has none
+	Control     bool      // a transaction marker: takes an offset, carries no event
 }

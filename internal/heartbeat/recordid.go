@@ -23,14 +23,6 @@ func SequencedRecordID(customer CustomerID, device string, sequence int64) Recor
 	return hashParts("seq", customer.String(), device, strconv.FormatInt(sequence, 10))
 }
 
-// ParseRecordID returns the id in the value of a header, false if it has not the length of one.
-func ParseRecordID(value []byte) (RecordID, bool) {
-	if len(value) != len(RecordID{}) {
-		return RecordID{}, false
-	}
-	return RecordID(value), true
-}
-
 // hashParts returns the first 16 bytes of SHA-256 over the parts, each with its length before it: without the length, different
 // parts could give the same text.
 func hashParts(parts ...string) RecordID {

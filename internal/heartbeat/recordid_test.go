@@ -35,16 +35,3 @@ func TestRecordIDsOfDifferentReadingsDiffer(t *testing.T) {
 		seen[id] = i
 	}
 }
-
-func TestOnlySixteenBytesAreARecordID(t *testing.T) {
-	t.Parallel()
-	id := KeyedRecordID("a", "b", 0)
-	if got, ok := ParseRecordID(id[:]); !ok || got != id {
-		t.Errorf("got %x, %t, want %x", got, ok, id)
-	}
-	for _, length := range []int{0, 1, 15, 17, 32} {
-		if _, ok := ParseRecordID(make([]byte, length)); ok {
-			t.Errorf("%d bytes are taken for an id", length)
-		}
-	}
-}

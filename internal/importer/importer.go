@@ -2,7 +2,6 @@ package importer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -54,7 +53,6 @@ type run struct {
 	now          time.Time
 	listProgress func(context.Context) ([]progress.Stored, error)
 	summary      Summary
-	decoder      heartbeat.Decoder
 	meter
 }
 
@@ -137,16 +135,16 @@ func (r *run) candidates(ctx context.Context) iter.Seq[importstore.Candidate] {
 				skipped: func(string) { r.summary.Skipped++ },
 			}
 			if err := visited.path(path); err != nil {
-				if ctx.Err() != nil || errors.Is(err, errStopped) {
+				if ctx.Err() != nil || err == errStopped {
 					return
 				}
-				r.summary.fault(err.Error())
+				r.summary.Faults = append(r.summary.Faults, err.Error())
 			}
 		}
 	}
 }
 
-var errStopped = errors.New("the copying has ended")
+var errStopped = fmt.Errorf("the copying has ended")
 
 // part reads one text. Its fault is one of the summary: an archive goes on with the next entry.
 func (r *run) part(ctx context.Context, part part, yield func(importstore.Candidate) bool) error {
@@ -159,7 +157,7 @@ func (r *run) part(ctx context.Context, part part, yield func(importstore.Candid
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			r.summary.fault(fmt.Sprintf("%s: %v", part.name, err))
+			r.summary.Faults = append(r.summary.Faults, fmt.Sprintf("%s: %v", part.name, err))
 			return nil
 		}
 		candidate, rejection := r.candidate(&item)
@@ -187,7 +185,7 @@ func (r *run) candidate(item *format.Item) (importstore.Candidate, *heartbeat.Re
 		return importstore.Candidate{}, rejection
 	}
 	event := event{customer, sample.Rate, sample.Time, sample.Device}
-	if rejection := event.check(&r.decoder, r.now); rejection != nil {
+	if rejection := event.check(r.now); rejection != nil {
 		return importstore.Candidate{}, rejection
 	}
 	return importstore.Candidate(event), nil

@@ -12,6 +12,7 @@ import (
 
 	"heartbeat/internal/backoff"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/repeat"
 )
 
 const (
@@ -82,7 +83,7 @@ func (f *Follower) follow(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	var decoder heartbeat.Decoder
+	decoder := liveDecoder{windows: map[int32]*repeat.Window{}}
 	var readings, late []heartbeat.Reading
 	worked := time.Now()
 	for time.Since(worked) < followRestart {
@@ -95,7 +96,7 @@ func (f *Follower) follow(ctx context.Context) error {
 		} else if err := backoff.Sleep(ctx, followRetry); err != nil {
 			return err
 		}
-		if readings, late = decode(&decoder, fetches, readings[:0], late[:0]); len(readings) > 0 {
+		if readings, late = decoder.decode(fetches, readings[:0], late[:0]); len(readings) > 0 {
 			f.observe(readings)
 		}
 		if len(late) > 0 {
@@ -123,14 +124,36 @@ func (f *Follower) poll(ctx context.Context, client *kgo.Client) (kgo.Fetches, e
 	return fetches, nil
 }
 
+// liveDecoder decodes the records of all partitions.
+type liveDecoder struct {
+	heartbeat.Decoder
+	windows map[int32]*repeat.Window // of the partitions in which records with ids came
+}
+
+// repeats reports whether a record repeats one that was seen since the follower began.
+func (d *liveDecoder) repeats(partition int32, record *heartbeat.Record) bool {
+	if record.ID == nil {
+		return false
+	}
+	window, ok := d.windows[partition]
+	if !ok {
+		window = new(repeat.Window)
+		d.windows[partition] = window
+	}
+	defer window.Keep()
+	return window.Take(repeat.EntryOf(record))
+}
+
 // decode appends the valid readings; the consumer stores the invalid records as dead letters. Their times are those used, the
 // earlier of event time and Kafka timestamp: a device whose clock is ahead must not hide its next readings.
-func decode(decoder *heartbeat.Decoder, fetches kgo.Fetches, readings, late []heartbeat.Reading) (inTime, tooLate []heartbeat.Reading) {
-	for record := range fetches.RecordsAll() {
-		kafkaTime := RecordTime(record.Timestamp.UnixMilli())
-		reading, rejection := decoder.Decode(heartbeat.Record{
-			Offset: record.Offset, Timestamp: kafkaTime, Key: record.Key, Value: record.Value,
-		})
+func (d *liveDecoder) decode(fetches kgo.Fetches, readings, late []heartbeat.Reading) (inTime, tooLate []heartbeat.Reading) {
+	for fetched := range fetches.RecordsAll() {
+		kafkaTime := RecordTime(fetched.Timestamp.UnixMilli())
+		record := heartbeat.Record{Offset: fetched.Offset, Timestamp: kafkaTime, Key: fetched.Key, Value: fetched.Value, ID: RecordID(fetched)}
+		if d.repeats(fetched.Partition, &record) {
+			continue
+		}
+		reading, rejection := d.Decode(record)
 		if rejection == nil {
 			if !kafkaTime.IsZero() && reading.Time.After(kafkaTime) {
 				reading.Time = kafkaTime.UTC()

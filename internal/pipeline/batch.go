@@ -5,11 +5,13 @@ import (
 
 	"heartbeat/internal/detect"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/repeat"
 )
 
 // build turns consecutive records into the batch that stores them, from the claim's next offset to after the last
-// record. It leaves out records below the claim's next offset, which are stored already. Its readings reuse scratch.
-func build(decoder *heartbeat.Decoder, claim Claim, records []heartbeat.Record, scratch []Reading) *Batch {
+// record. It leaves out records below the claim's next offset, which are stored already. Its readings reuse scratch. The
+// window takes the ids provisionally; without a window no record is dropped.
+func build(decoder *heartbeat.Decoder, window *repeat.Window, claim Claim, records []heartbeat.Record, scratch []Reading) *Batch {
 	batch := &Batch{From: claim.Next, To: claim.Next, Epoch: claim.Epoch, StateFrom: claim.StateFrom}
 	batch.Readings = slices.Grow(scratch[:0], len(records))
 	for i := range records {
@@ -23,6 +25,9 @@ func build(decoder *heartbeat.Decoder, claim Claim, records []heartbeat.Record, 
 		batch.Epoch = record.LeaderEpoch
 		if !record.Timestamp.IsZero() && (batch.Oldest.IsZero() || record.Timestamp.Before(batch.Oldest)) {
 			batch.Oldest = record.Timestamp
+		}
+		if record.ID != nil && window != nil && batch.repeats(window, record) {
+			continue
 		}
 		batch.add(decoder, record)
 	}
@@ -42,6 +47,20 @@ func (b *Batch) add(decoder *heartbeat.Decoder, record *heartbeat.Record) {
 	b.Readings = append(b.Readings, Reading{Reading: reading, Offset: record.Offset, Kafka: kafkaTime(record), Raw: record.Value, Device: decoder.Device()})
 }
 
+// repeats drops a record that repeats an earlier one. What became of that one makes no difference: as a dead letter it can still be
+// replayed, and the window then depends on the log alone.
+func (b *Batch) repeats(window *repeat.Window, record *heartbeat.Record) bool {
+	entry := repeat.EntryOf(record)
+	if window.Take(entry) {
+		b.Repeats.Dropped = append(b.Repeats.Dropped, record.Offset)
+		b.Skipped++
+		return true
+	}
+	b.Repeats.Entered = append(b.Repeats.Entered, entry)
+	b.Repeats.Held = window.Held()
+	return false
+}
+
 // kafkaTime returns the Kafka timestamp of a record, 0 where it has none.
 func kafkaTime(record *heartbeat.Record) detect.Time {
 	if record.Timestamp.IsZero() {
@@ -59,6 +78,7 @@ func reject(refused *Batch, record heartbeat.Record, cause error) *Batch {
 	return &Batch{
 		From: refused.From, To: refused.To, Epoch: refused.Epoch, StateFrom: refused.StateFrom,
 		Skipped:     refused.Skipped,
+		Repeats:     refused.Repeats,
 		DeadLetters: []heartbeat.DeadLetter{heartbeat.NewDeadLetter(record, rejection)},
 	}
 }

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
+
+	"heartbeat/internal/repeat"
 )
 
 // LogBounds is what the broker retains of a partition: the offsets [Start, End).
@@ -29,6 +31,7 @@ func (w *Worker) Claim(ctx context.Context, start int64) (epoch int32, err error
 // restore starts from what is stored under a claim. Incomplete says that Kafka no longer has all that the stored states lack.
 func (w *Worker) restore(claim Claim, incomplete bool) error {
 	w.claim = claim
+	w.window, w.windowLoaded = repeat.Window{}, false
 	w.customers.restore(claim)
 	if w.detection == nil {
 		return nil

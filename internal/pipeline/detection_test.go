@@ -187,7 +187,7 @@ func steady(offset int64, rates ...int) []heartbeat.Record {
 	return records
 }
 
-func repeat(rate, n int) []int { return slices.Repeat([]int{rate}, n) }
+func times(rate, n int) []int { return slices.Repeat([]int{rate}, n) }
 
 func mustProcess(t *testing.T, w *Worker, records []heartbeat.Record) {
 	t.Helper()
@@ -206,7 +206,7 @@ func kinds(transitions []alarm.Transition) (kinds []string) {
 // prometheus #15175 and thanos #5219: a restart in the middle of the delay starts it over, one while active forgets the alarm.
 func TestRestartNeitherDelaysNorForgetsAnAlarm(t *testing.T) {
 	t.Parallel()
-	records := steady(0, slices.Concat(repeat(80, 10), repeat(150, 3), repeat(175, 3), repeat(190, 20), repeat(150, 15))...)
+	records := steady(0, slices.Concat(times(80, 10), times(150, 3), times(175, 3), times(190, 20), times(150, 15))...)
 	want := plainTransitions(t, "heartbeat-events", records, nil)
 	if diff := cmp.Diff([]string{"rate_high raised", "rate_high cleared"}, kinds(want)); diff != "" {
 		t.Fatalf("the readings do not give the case (-want +got):\n%s", diff)
@@ -238,7 +238,7 @@ func TestRestartNeitherDelaysNorForgetsAnAlarm(t *testing.T) {
 func TestAlarmsDoNotDependOnOwnersAndBatches(t *testing.T) {
 	t.Parallel()
 	records := steady(0, slices.Concat(
-		repeat(80, 10), repeat(150, 3), repeat(175, 3), repeat(190, 20), repeat(150, 15), repeat(170, 3), repeat(190, 12), repeat(150, 15))...)
+		times(80, 10), times(150, 3), times(175, 3), times(190, 20), times(150, 15), times(170, 3), times(190, 12), times(150, 15))...)
 	want := plainTransitions(t, "heartbeat-events", records, nil)
 	if diff := cmp.Diff([]string{"rate_high raised", "rate_high cleared", "rate_high reopened", "rate_high cleared"}, kinds(want)); diff != "" {
 		t.Fatalf("the readings do not give the case (-want +got):\n%s", diff)
@@ -279,13 +279,13 @@ func TestLostReadingsLeaveAlarmsAsTheDatabaseHasThem(t *testing.T) {
 	store := newMemory()
 	w := newDetectingWorker(t, store)
 	mustClaim(t, w, LogBounds{End: 100})
-	mustProcess(t, w, steady(0, slices.Concat(repeat(80, 10), repeat(150, 3), repeat(175, 3), repeat(190, 20))...))
+	mustProcess(t, w, steady(0, slices.Concat(times(80, 10), times(150, 3), times(175, 3), times(190, 20))...))
 	if diff := cmp.Diff([]string{"rate_high raised"}, kinds(store.transitions)); diff != "" {
 		t.Fatalf("transitions before (-want +got):\n%s", diff)
 	}
 	w = newDetectingWorker(t, store)
 	mustClaim(t, w, LogBounds{Start: 30, End: 100})
-	mustProcess(t, w, steady(30, slices.Concat(repeat(190, 16), repeat(165, 15))...))
+	mustProcess(t, w, steady(30, slices.Concat(times(190, 16), times(165, 15))...))
 	if diff := cmp.Diff([]string{"rate_high raised", "rate_high cleared"}, kinds(store.transitions)); diff != "" {
 		t.Errorf("transitions (-want +got):\n%s", diff)
 	}
@@ -294,7 +294,7 @@ func TestLostReadingsLeaveAlarmsAsTheDatabaseHasThem(t *testing.T) {
 // Nightscout #8453: one stamp nine minutes ahead, then 195.
 func TestClockAheadHidesNoAlarm(t *testing.T) {
 	t.Parallel()
-	records := steady(0, slices.Concat(repeat(150, 5), repeat(168, 3), repeat(186, 3), repeat(195, 12))...)
+	records := steady(0, slices.Concat(times(150, 5), times(168, 3), times(186, 3), times(195, 12))...)
 	event := heartbeat.Event{Customer: 1, Rate: 150, Time: records[3].Timestamp.Add(9 * time.Minute)}
 	records[3].Value = event.AppendJSON(nil)
 	store := newMemory()
@@ -313,7 +313,7 @@ func TestClockAheadHidesNoAlarm(t *testing.T) {
 // health-auto-export #61: a sample eleven hours late is stored once and leaves the latest value alone.
 func TestLateSampleIsStoredAndNotJudged(t *testing.T) {
 	t.Parallel()
-	records := steady(0, repeat(80, 10)...)
+	records := steady(0, times(80, 10)...)
 	for i := range 6 {
 		at := epoch.Add(time.Minute + time.Duration(i)*5*time.Second)
 		event := heartbeat.Event{Customer: 1, Rate: 200, Time: at.Add(-11 * time.Hour)}
@@ -332,7 +332,7 @@ func TestLateSampleIsStoredAndNotJudged(t *testing.T) {
 // ThingsBoard #10590: one reading short of the delay raises nothing.
 func TestOneReadingShortOfTheDelayRaisesNothing(t *testing.T) {
 	t.Parallel()
-	rates := slices.Concat(repeat(165, 5), repeat(184, 20))
+	rates := slices.Concat(times(165, 5), times(184, 20))
 	all := plainTransitions(t, "heartbeat-events", steady(0, rates...), nil)
 	if len(all) != 1 {
 		t.Fatalf("the readings do not give the case: %v", kinds(all))
@@ -340,7 +340,7 @@ func TestOneReadingShortOfTheDelayRaisesNothing(t *testing.T) {
 	store := newMemory()
 	w := newDetectingWorker(t, store)
 	mustClaim(t, w, LogBounds{End: 100})
-	short := slices.Concat(rates[:all[0].Offset-2], repeat(165, 20)) // the median of five falls at the reading that would raise
+	short := slices.Concat(rates[:all[0].Offset-2], times(165, 20)) // the median of five falls at the reading that would raise
 	for _, record := range steady(0, short...) {
 		mustProcess(t, w, []heartbeat.Record{record})
 	}

@@ -187,6 +187,9 @@ func (m *Meter) watched(partition Partition, now, before silence.Report) {
 	}
 }
 
+// forgot counts ids that left a full window.
+func (m *Meter) forgot(ids int64) { m.metrics.forgotten.Add(float64(ids)) }
+
 // idle reports what is left over when no batch comes.
 func (m *Meter) idle() {
 	now := time.Now()

@@ -15,6 +15,8 @@ import (
 type metrics struct {
 	readings    *prometheus.CounterVec
 	deadLetters *prometheus.CounterVec
+	repeats     prometheus.Counter
+	forgotten   prometheus.Counter
 	retries     *prometheus.CounterVec
 	incidents   *prometheus.CounterVec
 	next        *prometheus.GaugeVec
@@ -33,6 +35,12 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heartbeat_dead_letters_total", Help: "Records stored as dead letters, by reason.",
 		}, []string{"reason"}),
+		repeats: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heartbeat_repeated_records_total", Help: "Records dropped because they repeat an earlier one with the same id.",
+		}),
+		forgotten: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "heartbeat_repeat_ids_forgotten_total", Help: "Ids forgotten within an hour because too many came: a repeat of theirs is stored again.",
+		}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "heartbeat_store_retries_total", Help: "Attempts to store that did not succeed, by the state they put the partition in.",
 		}, []string{"state"}),
@@ -62,7 +70,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Help: "Customers heard within the last 15 min, of them those whose silence is noticed, and those who fell silent within 15 min.",
 		}, []string{"partition", "set"}),
 	}
-	registry.MustRegister(m.readings, m.deadLetters, m.retries, m.incidents, m.next, m.batch, m.latency, m.transitions, m.alarmDelay, m.customers)
+	registry.MustRegister(m.readings, m.deadLetters, m.repeats, m.forgotten, m.retries, m.incidents, m.next, m.batch, m.latency, m.transitions, m.alarmDelay, m.customers)
 	return m
 }
 
@@ -96,6 +104,7 @@ func (m *metrics) committed(partition Partition, batch *Batch, transitions []ala
 	for i := range batch.DeadLetters {
 		m.deadLetters.WithLabelValues(string(batch.DeadLetters[i].Reason)).Inc()
 	}
+	m.repeats.Add(float64(len(batch.Repeats.Dropped)))
 	if !batch.Oldest.IsZero() {
 		m.latency.Observe(now.Sub(batch.Oldest).Seconds())
 	}

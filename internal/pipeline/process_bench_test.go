@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,32 +12,44 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/repeat"
 )
 
 // BenchmarkProcess is everything that is ours between a fetched record and the store: decode, classify, batch, fold
 // customer states, count.
 func BenchmarkProcess(b *testing.B) {
 	for _, size := range []int{1, 100, MaxBatch} {
-		b.Run(fmt.Sprintf("records=%d", size), func(b *testing.B) {
-			logger := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))
-			worker := NewWorker(Options{
-				Partition: Partition{Topic: "heartbeat-events"}, Store: nowhere{},
-				Meter: NewMeter(logger, prometheus.NewRegistry()), Logger: logger,
-			})
-			mustClaim(b, worker, LogBounds{})
-			records := fleetRecords(size)
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := worker.Process(b.Context(), records); err != nil {
-					b.Fatal(err)
-				}
-				for i := range records {
-					records[i].Offset += int64(size)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(size), "ns/reading")
-		})
+		b.Run(fmt.Sprintf("records=%d", size), func(b *testing.B) { benchmarkProcess(b, size, false) })
+		b.Run(fmt.Sprintf("records=%d,ids", size), func(b *testing.B) { benchmarkProcess(b, size, true) })
 	}
+}
+
+func benchmarkProcess(b *testing.B, size int, ids bool) {
+	logger := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))
+	worker := NewWorker(Options{
+		Partition: Partition{Topic: "heartbeat-events"}, Store: nowhere{},
+		Meter: NewMeter(logger, prometheus.NewRegistry()), Logger: logger,
+	})
+	mustClaim(b, worker, LogBounds{})
+	records := fleetRecords(size)
+	if ids {
+		for i := range records {
+			records[i].ID = new(heartbeat.RecordID)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := worker.Process(b.Context(), records); err != nil {
+			b.Fatal(err)
+		}
+		for i := range records {
+			records[i].Offset += int64(size)
+			if ids {
+				binary.LittleEndian.PutUint64(records[i].ID[:], uint64(records[i].Offset)*0x9E3779B97F4A7C15)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(size), "ns/reading")
 }
 
 // fleetRecords are readings of 10,000 customers, one in twenty of them an anomaly.
@@ -63,6 +76,12 @@ func (nowhere) Claim(_ context.Context, p Partition, start int64) (Claim, error)
 }
 
 func (nowhere) Position(_ context.Context, c Claim) (int64, error) { return c.Next, nil }
+
+func (nowhere) RepeatWindow(context.Context, Claim) ([]repeat.Entry, error) { return nil, nil }
+
+func (nowhere) Repeated(context.Context, Claim, int64, int64) (map[int64]bool, error) {
+	return nil, nil
+}
 
 func (nowhere) Write(context.Context, Claim, *Batch) error { return nil }
 

@@ -324,7 +324,7 @@ func TestSignalLostWhileActiveIsStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newLiveFleet(t, 1, 1)
 		f.consume()
-		rates := slices.Concat(repeat(80, 30), repeat(150, 3), repeat(175, 3), repeat(190, 20))
+		rates := slices.Concat(times(80, 30), times(150, 3), times(175, 3), times(190, 20))
 		write := func(rate int) {
 			time.Sleep(5 * time.Second)
 			f.seconds += 5

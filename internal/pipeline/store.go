@@ -7,6 +7,7 @@ import (
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/detect"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/repeat"
 )
 
 // Partition names one partition of one topic. The id tells a topic from an earlier one of the same name.
@@ -43,6 +44,10 @@ type Store interface {
 	// Write stores the batch and moves the claim's progress from batch.From to batch.To. Without effect it fails with
 	// kind Stale when the stored progress is not the claim's fence at batch.From.
 	Write(ctx context.Context, claim Claim, batch *Batch) error
+	// RepeatWindow returns the ids of the claim's log that records are compared with, in the order in which they entered.
+	RepeatWindow(ctx context.Context, claim Claim) ([]repeat.Entry, error)
+	// Repeated returns those of the offsets [from, to) of the claim's log that were dropped as repeats.
+	Repeated(ctx context.Context, claim Claim, from, to int64) (map[int64]bool, error)
 	// Record stores an incident and moves the claim past it: behind the lost offsets, or onto a new log that starts
 	// at incident.To when the old one was truncated. It returns the claim to go on with.
 	Record(ctx context.Context, claim Claim, incident Incident) (Claim, error)
@@ -55,7 +60,8 @@ type Batch struct {
 	Oldest      time.Time // the earliest Kafka timestamp among its records, zero where none has one
 	Readings    []Reading
 	DeadLetters []heartbeat.DeadLetter
-	Skipped     int64 // control records and records of aborted transactions
+	Skipped     int64 // control records, records of aborted transactions, and repeats
+	Repeats     Repeats
 	Customers   []CustomerState
 	States      [][]byte // the detector's states of Customers before this batch; empty without detection
 	Transitions []alarm.Transition
@@ -63,6 +69,13 @@ type Batch struct {
 	HeardAgain  []heartbeat.CustomerID // customers who were silent until a reading of this batch
 	StateFrom   int64                  // the claim's StateFrom once this batch is stored
 	Snapshot    *Stats                 // a statistics snapshot to store along, or nil
+}
+
+// Repeats is what a batch does to the window of ids by which a record is known to repeat an earlier one.
+type Repeats struct {
+	Entered []repeat.Entry
+	Dropped []int64 // offsets of the records that repeat one of the window
+	Held    int     // ids in the window once this batch is stored: the last ones that entered
 }
 
 // Reading is a valid reading in its place.

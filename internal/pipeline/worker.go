@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"heartbeat/internal/backoff"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/repeat"
 	"heartbeat/internal/silence"
 )
 
@@ -45,6 +47,9 @@ type Worker struct {
 	claim     Claim
 	customers customers
 	detection *detection // nil: no alarms
+
+	window       repeat.Window // as of the last committed batch and, provisionally, the one at hand
+	windowLoaded bool
 }
 
 // NewWorker returns a worker that must Claim and Reconcile its partition before it can process.
@@ -71,6 +76,9 @@ func (w *Worker) Process(ctx context.Context, records []heartbeat.Record) error 
 		return err
 	}
 	if err := w.beginBehind(ctx, records); err != nil {
+		return err
+	}
+	if err := w.loadWindow(ctx, records); err != nil {
 		return err
 	}
 	batch := w.build(w.claim, records)
@@ -129,13 +137,58 @@ func (w *Worker) replay(ctx context.Context, records []heartbeat.Record) error {
 	if stored == 0 || records[stored-1].Offset < w.claim.StateFrom {
 		return nil
 	}
-	past := Claim{Next: records[0].Offset}
-	readings := w.build(past, records[:stored]).Readings
+	readings, err := w.storedReadings(ctx, records[:stored])
+	if err != nil {
+		return err
+	}
 	w.customers.replay(readings, time.Now())
 	if w.detection == nil || done {
 		return nil
 	}
 	return w.persist(ctx, func() error { return w.detection.replay(ctx, readings) })
+}
+
+// storedReadings returns the readings of records below the claim's next offset, without those that were dropped as repeats.
+func (w *Worker) storedReadings(ctx context.Context, records []heartbeat.Record) ([]Reading, error) {
+	readings := build(&w.decoder, nil, Claim{Next: records[0].Offset}, records, w.scratch).Readings
+	w.scratch = readings
+	if !carryIDs(records) {
+		return readings, nil
+	}
+	err := w.persist(ctx, func() error {
+		repeated, err := w.store.Repeated(ctx, w.claim, records[0].Offset, records[len(records)-1].Offset+1)
+		if err == nil {
+			readings = slices.DeleteFunc(readings, func(r Reading) bool { return repeated[r.Offset] })
+		}
+		return err
+	})
+	return readings, err
+}
+
+// loadWindow reads what earlier owners stored of the window when the first record with an id comes: without ids a claim costs no
+// statement more. Only this worker can write the window since its claim.
+func (w *Worker) loadWindow(ctx context.Context, records []heartbeat.Record) error {
+	if w.windowLoaded || !carryIDs(records) {
+		return nil
+	}
+	return w.persist(ctx, func() error {
+		entries, err := w.store.RepeatWindow(ctx, w.claim)
+		if err == nil {
+			w.window.Restore(entries)
+			w.windowLoaded = true
+		}
+		return err
+	})
+}
+
+// carryIDs reports whether any of the records carries an id.
+func carryIDs(records []heartbeat.Record) bool {
+	for i := range records {
+		if records[i].ID != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // finishReplay makes the detector's states fit to be stored and to be advanced. Everything below the claim's next offset must be replayed.
@@ -191,8 +244,10 @@ func (w *Worker) persist(ctx context.Context, read func() error) error {
 	}
 }
 
+// build replaces what an earlier batch, which was not stored, has put into the window.
 func (w *Worker) build(claim Claim, records []heartbeat.Record) *Batch {
-	batch := build(&w.decoder, claim, records, w.scratch)
+	w.window.TakeBack()
+	batch := build(&w.decoder, &w.window, claim, records, w.scratch)
 	w.scratch = batch.Readings
 	return batch
 }
@@ -312,5 +367,10 @@ func stops(cause error) bool {
 func (w *Worker) adopt(batch *Batch) {
 	w.claim.Next, w.claim.Epoch, w.claim.StateFrom = batch.To, batch.Epoch, batch.StateFrom
 	w.customers.adopt(batch, time.Now())
+	if batch.To > batch.From { // else the batch at hand is not the one in the window
+		early := w.window.Early()
+		w.window.Keep()
+		w.meter.forgot(w.window.Early() - early)
+	}
 	w.meter.committed(w.partition, batch)
 }

@@ -18,6 +18,7 @@ import (
 
 	"heartbeat/internal/alarm"
 	"heartbeat/internal/heartbeat"
+	"heartbeat/internal/repeat"
 )
 
 var epoch = time.Date(2026, 2, 20, 10, 0, 0, 0, time.UTC)
@@ -43,12 +44,16 @@ type memory struct {
 	storedAt    time.Time
 	elsewhere   func(heartbeat.CustomerID) bool // nil: none
 
+	entered []repeat.Entry // of all batches
+	held    int
+	dropped map[int64]bool
+
 	fault     func(batch *Batch) (apply bool, err error) // nil: none
 	readFault func() error                               // nil: none
 }
 
 func newMemory() *memory {
-	return &memory{log: "heartbeat-events", epoch: -1, stored: map[int64]string{}, customers: map[heartbeat.CustomerID]CustomerState{}, states: map[heartbeat.CustomerID]DetectorState{}, silent: map[heartbeat.CustomerID]bool{}, fleet: newFleetAlarms()}
+	return &memory{log: "heartbeat-events", epoch: -1, stored: map[int64]string{}, customers: map[heartbeat.CustomerID]CustomerState{}, states: map[heartbeat.CustomerID]DetectorState{}, silent: map[heartbeat.CustomerID]bool{}, dropped: map[int64]bool{}, fleet: newFleetAlarms()}
 }
 
 func (m *memory) Claim(_ context.Context, p Partition, start int64) (Claim, error) {
@@ -64,6 +69,14 @@ func (m *memory) Position(_ context.Context, c Claim) (int64, error) {
 		return 0, &Fault{Fenced, errors.New("fence raised")}
 	}
 	return m.next, nil
+}
+
+func (m *memory) RepeatWindow(context.Context, Claim) ([]repeat.Entry, error) {
+	return slices.Clone(m.entered[len(m.entered)-m.held:]), nil
+}
+
+func (m *memory) Repeated(context.Context, Claim, int64, int64) (map[int64]bool, error) {
+	return m.dropped, nil
 }
 
 func (m *memory) Write(_ context.Context, c Claim, b *Batch) error {
@@ -88,6 +101,13 @@ func (m *memory) write(c Claim, b *Batch) error {
 	}
 	for _, d := range b.DeadLetters {
 		m.put(d.Offset, string(d.Reason))
+	}
+	for _, offset := range b.Repeats.Dropped {
+		m.put(offset, "repeated")
+		m.dropped[offset] = true
+	}
+	if len(b.Repeats.Entered) > 0 {
+		m.entered, m.held = append(m.entered, b.Repeats.Entered...), b.Repeats.Held
 	}
 	if got := int64(len(b.Readings)+len(b.DeadLetters)) + b.Skipped; got != b.To-b.From {
 		panic(fmt.Sprintf("batch [%d,%d) accounts for %d offsets", b.From, b.To, got))
@@ -117,7 +137,7 @@ func (m *memory) Record(_ context.Context, c Claim, i Incident) (Claim, error) {
 	m.incidents = append(m.incidents, i)
 	if i.Kind == LogTruncated {
 		m.log += "#2"
-		m.stored = map[int64]string{}
+		m.stored, m.dropped, m.entered, m.held = map[int64]string{}, map[int64]bool{}, nil, 0
 	}
 	m.next, m.stateFrom = i.To, i.To
 	c.Next, c.StateFrom, c.Log = i.To, i.To, m.log
@@ -320,7 +340,7 @@ func TestCustomerStatesSurviveACrash(t *testing.T) {
 			}
 			mustFlush(t, w)
 			want := newCustomers()
-			want.replay(build(&heartbeat.Decoder{}, Claim{}, all, nil).Readings, time.Now())
+			want.replay(build(&heartbeat.Decoder{}, nil, Claim{}, all, nil).Readings, time.Now())
 			if diff := cmp.Diff(want.latest, store.customers); diff != "" {
 				t.Fatalf("customer states (-want +got):\n%s", diff)
 			}

@@ -1,7 +1,6 @@
 package silence
 
 import (
-	"slices"
 	"time"
 )
 
@@ -18,8 +17,7 @@ const (
 // Watch holds when each customer of a partition was heard, by slot: the caller's dense numbers of customers.
 type Watch struct {
 	Clock
-	entries  []entry
-	released time.Duration // lit time at which an outage held customers back last
+	entries []entry
 }
 
 // entry takes 16 bytes: there may be a million.
@@ -162,25 +160,4 @@ func (w *Watch) Look(slots *Slots) (r Report) {
 		}
 	}
 	return r
-}
-
-// Find returns which of the slots of a Look become silent or held back, given the fleet and what becomes of its outage. Who was held
-// back has its limit once more when the outage ends: the last of those who come back are heard a moment after the first.
-func (w *Watch) Find(slots *Slots, fleet *Fleet, outage Change) (found []int, phase Phase) {
-	if fleet.HoldsBack(outage) || outage == Clear {
-		w.released = w.lit
-	}
-	if fleet.HoldsBack(outage) {
-		return slots.Overdue, Held
-	}
-	found = slots.Overdue
-	if fleet.MayFollow() {
-		found = slices.DeleteFunc(found, w.Turned)
-	}
-	for _, slot := range slots.Held {
-		if w.lit-w.released > time.Duration(w.entries[slot].limit)*time.Millisecond {
-			found = append(found, slot)
-		}
-	}
-	return found, Silent
 }

@@ -111,6 +111,9 @@ func (l *Logs) replay(ctx context.Context, replay *alarmreplay.Replay, s *Stretc
 	if part.Dead, err = l.snapshot.DeadLetterOffsets(ctx, log.Label, log.Partition, s.From, s.To); err != nil {
 		return err
 	}
+	if part.Repeated, err = l.snapshot.RepeatedOffsets(ctx, log.Label, log.Partition, s.From, s.To); err != nil {
+		return err
+	}
 	if !part.Complete {
 		if part.Before, err = alarmstore.LatestBefore(ctx, l.snapshot.Tx(), log.Label, log.Partition, s.From); err != nil {
 			return err

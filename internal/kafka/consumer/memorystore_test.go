@@ -7,6 +7,7 @@ import (
 
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/pipeline"
+	"heartbeat/internal/repeat"
 )
 
 // memoryStore is a store that keeps what was written by topic id, partition and offset, under the rules of the real one.
@@ -62,6 +63,15 @@ func (m *memoryStore) Position(_ context.Context, c pipeline.Claim) (int64, erro
 		return 0, err
 	}
 	return log.next, nil
+}
+
+// RepeatWindow is empty: no record of these tests carries an id.
+func (m *memoryStore) RepeatWindow(context.Context, pipeline.Claim) ([]repeat.Entry, error) {
+	return nil, nil
+}
+
+func (m *memoryStore) Repeated(context.Context, pipeline.Claim, int64, int64) (map[int64]bool, error) {
+	return nil, nil
 }
 
 func (m *memoryStore) Write(_ context.Context, c pipeline.Claim, b *pipeline.Batch) error {

@@ -12,7 +12,7 @@ import (
 // recordBuffer collects records of one partition. It copies them, so that the client can reuse its own buffers at once,
 // and stores no pointers, so that the garbage collector does not scan it.
 type recordBuffer struct {
-	bytes   []byte // keys and values, one after the other
+	bytes   []byte // keys, values and ids, one after the other
 	headers []recordHeader
 }
 
@@ -23,6 +23,7 @@ type recordHeader struct {
 	epoch      int32
 	key, value int32 // lengths, absent for none
 	control    bool
+	id         bool // its bytes follow the value
 }
 
 const absent = -1
@@ -33,6 +34,7 @@ const maxBufferedBytes = 4 << 20
 
 // add copies a record and returns its memory to the client.
 func (b *recordBuffer) add(record *kgo.Record) {
+	id := kafka.RecordID(record)
 	b.headers = append(b.headers, recordHeader{
 		offset:    record.Offset,
 		timestamp: record.Timestamp.UnixMilli(),
@@ -40,7 +42,11 @@ func (b *recordBuffer) add(record *kgo.Record) {
 		key:       b.append(record.Key),
 		value:     b.append(record.Value),
 		control:   record.Attrs.IsControl(),
+		id:        id != nil,
 	})
+	if id != nil {
+		b.bytes = append(b.bytes, id[:]...)
+	}
 	record.Recycle()
 }
 
@@ -52,7 +58,7 @@ func (b *recordBuffer) append(text []byte) (length int32) {
 	return int32(len(text))
 }
 
-// appendTo appends the buffer's records. Their keys and values alias the buffer.
+// appendTo appends the buffer's records. Their keys, values and ids alias the buffer.
 func (b *recordBuffer) appendTo(records []heartbeat.Record) []heartbeat.Record {
 	rest := b.bytes
 	take := func(length int32) (text []byte) {
@@ -75,6 +81,9 @@ func (b *recordBuffer) appendTo(records []heartbeat.Record) []heartbeat.Record {
 			Value:       take(h.value),
 			Control:     h.control,
 		})
+		if h.id {
+			records[len(records)-1].ID = (*heartbeat.RecordID)(take(int32(len(heartbeat.RecordID{}))))
+		}
 	}
 	return records
 }

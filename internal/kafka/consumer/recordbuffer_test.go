@@ -36,9 +36,14 @@ func TestRecordBufferReturnsWhatWasAdded(t *testing.T) {
 					Key:         text.Draw(t, "key"),
 					Value:       text.Draw(t, "value"),
 				}
+				var id *heartbeat.RecordID
+				if rapid.Bool().Draw(t, "identified") {
+					id = &heartbeat.RecordID{rapid.Byte().Draw(t, "id")}
+					fetched.Headers = []kgo.RecordHeader{{Key: heartbeat.RecordIDHeader, Value: id[:]}}
+				}
 				want = append(want, heartbeat.Record{
 					Offset: fetched.Offset, LeaderEpoch: fetched.LeaderEpoch, Timestamp: fetched.Timestamp,
-					Key: bytes.Clone(fetched.Key), Value: bytes.Clone(fetched.Value),
+					Key: bytes.Clone(fetched.Key), Value: bytes.Clone(fetched.Value), ID: id,
 				})
 				b.add(fetched)
 			}

@@ -88,22 +88,8 @@ func scanDetectorState(row pgx.CollectableRow) (state pipeline.DetectorState, er
 }
 
 // DeadLettered implements pipeline.DetectionStore.
-func (s *Store) DeadLettered(ctx context.Context, claim pipeline.Claim, from, to int64) (dead map[int64]bool, err error) {
-	dead = map[int64]bool{}
-	err = s.session(ctx, "read offsets of dead letters", func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `
-SELECT kafka_offset
-  FROM dead_letters
- WHERE kafka_topic = @log AND kafka_partition = @partition AND kafka_offset >= @from AND kafka_offset < @to`,
-			pgx.StrictNamedArgs{"log": claim.Log, "partition": claim.Number, "from": from, "to": to})
-		if err != nil {
-			return err
-		}
-		var offset int64
-		_, err = pgx.ForEachRow(rows, []any{&offset}, func() error { dead[offset] = true; return nil })
-		return err
-	})
-	return dead, err
+func (s *Store) DeadLettered(ctx context.Context, claim pipeline.Claim, from, to int64) (map[int64]bool, error) {
+	return s.offsets(ctx, claim, "dead_letters", from, to)
 }
 
 // Alarms are kept for ever by default, so neither statement reads all of a customer's.

@@ -32,6 +32,8 @@ var (
 		{"copy_anomalies", copyAnomaliesSQL, encodeAnomalies},
 		{"copy_metrics", copyMetricsSQL, encodeMetrics},
 		{"copy_dead_letters", copyDeadLettersSQL, encodeDeadLetters},
+		{"copy_repeat_window", copyRepeatWindowSQL, encodeRepeatWindow},
+		{"copy_repeated", copyRepeatedSQL, encodeRepeated},
 	}
 	upsertTables = [...]upsertTable{
 		{

@@ -92,6 +92,7 @@ func (m *Maintainer) Maintain(ctx context.Context) error {
 			failures = append(failures, fmt.Errorf("maintain partitions of %s: %w", table.name, err))
 		}
 	}
+	failures = append(failures, m.forgetRepeats(ctx))
 	return errors.Join(failures...)
 }
 

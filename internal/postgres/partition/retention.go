@@ -115,6 +115,35 @@ func (m *Maintainer) moveHistory(ctx context.Context, table table, state *partit
 	})
 }
 
+// A row of repeat_windows is outdated when the later ones have as many ids as the window of their partition holds.
+const dropRepeatWindowsSQL = `
+DELETE FROM repeat_windows AS old
+ USING (SELECT kafka_topic, kafka_partition, last_offset,
+               first_value(held) OVER newest AS held, sum(id_count) OVER newest - id_count AS newer
+          FROM repeat_windows
+        WINDOW newest AS (PARTITION BY kafka_topic, kafka_partition ORDER BY last_offset DESC)) AS numbered
+ WHERE old.kafka_topic = numbered.kafka_topic AND old.kafka_partition = numbered.kafka_partition
+   AND old.last_offset = numbered.last_offset AND numbered.newer >= numbered.held`
+
+// repeatsKept is for how much longer than readings the offsets of dropped repeats are kept: Kafka may still have their records,
+// which the audit would miss.
+const repeatsKept = 7 * day
+
+// forgetRepeats deletes ids that no record is compared with any more, and offsets of repeats beyond the retention.
+func (m *Maintainer) forgetRepeats(ctx context.Context) error {
+	if _, err := m.pool.Exec(ctx, dropRepeatWindowsSQL); err != nil {
+		return fmt.Errorf("drop outdated ids of records: %w", err)
+	}
+	if m.retention <= 0 {
+		return nil
+	}
+	_, err := m.pool.Exec(ctx, `DELETE FROM repeated_records WHERE recorded_at < now() - $1::interval`, m.retention+repeatsKept)
+	if err != nil {
+		return fmt.Errorf("drop offsets of repeats: %w", err)
+	}
+	return nil
+}
+
 // forgetMinutes deletes the minutes of dropped readings. A minute has one row for each Kafka partition, so DELETE is cheap.
 func (m *Maintainer) forgetMinutes(ctx context.Context, table table, before time.Time) error {
 	if table.name != "heartbeat_records" {

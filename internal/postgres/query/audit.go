@@ -83,6 +83,14 @@ func (a *AuditSnapshot) Offsets(ctx context.Context, visit func(label string, pa
 	return nil
 }
 
+// Repeats calls visit for every record that was dropped because it repeats an earlier one.
+func (a *AuditSnapshot) Repeats(ctx context.Context, visit func(label string, partition int32, offset int64)) error {
+	if err := a.visit(ctx, `SELECT kafka_topic, kafka_partition, kafka_offset FROM repeated_records`, visit); err != nil {
+		return fmt.Errorf("read offsets of repeats: %w", err)
+	}
+	return nil
+}
+
 // visit reads the rows as they come, for there may be billions: nothing is allocated for one.
 func (a *AuditSnapshot) visit(ctx context.Context, query string, visit func(label string, partition int32, offset int64)) error {
 	rows, err := a.tx.Query(ctx, query, pgx.QueryResultFormats{pgx.BinaryFormatCode})

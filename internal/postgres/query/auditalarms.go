@@ -73,17 +73,26 @@ func (a *AuditSnapshot) AlarmContradictions(ctx context.Context) ([]Contradictio
 
 // DeadLetterOffsets returns the offsets of a partition's dead letters in [from, to), in order, replayed ones included.
 func (a *AuditSnapshot) DeadLetterOffsets(ctx context.Context, log string, partition int32, from, to int64) ([]int64, error) {
+	return a.offsets(ctx, "dead_letters", log, partition, from, to)
+}
+
+// RepeatedOffsets returns the offsets in [from, to) of the records that a partition dropped as repeats, in order.
+func (a *AuditSnapshot) RepeatedOffsets(ctx context.Context, log string, partition int32, from, to int64) ([]int64, error) {
+	return a.offsets(ctx, "repeated_records", log, partition, from, to)
+}
+
+func (a *AuditSnapshot) offsets(ctx context.Context, table, log string, partition int32, from, to int64) ([]int64, error) {
 	rows, err := a.tx.Query(ctx, `
 SELECT kafka_offset
-  FROM dead_letters
+  FROM `+table+`
  WHERE kafka_topic = $1 AND kafka_partition = $2 AND kafka_offset >= $3 AND kafka_offset < $4
  ORDER BY kafka_offset`, log, partition, from, to)
 	if err != nil {
-		return nil, fmt.Errorf("read offsets of dead letters: %w", err)
+		return nil, fmt.Errorf("read offsets of %s: %w", table, err)
 	}
 	offsets, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
-		return nil, fmt.Errorf("read offsets of dead letters: %w", err)
+		return nil, fmt.Errorf("read offsets of %s: %w", table, err)
 	}
 	return offsets, nil
 }

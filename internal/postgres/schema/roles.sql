@@ -83,6 +83,7 @@ $$;
 GRANT SELECT, INSERT, UPDATE ON ingest_progress, customer_state, retired_rows TO heartbeat_ingest;
 GRANT SELECT, INSERT, UPDATE, DELETE ON fleet_minute TO heartbeat_ingest; -- minutes go with the readings they count
 GRANT SELECT, INSERT, UPDATE, DELETE ON silences TO heartbeat_ingest;
+GRANT SELECT, INSERT, DELETE ON repeat_windows, repeated_records TO heartbeat_ingest;
 GRANT SELECT, INSERT ON dead_letters, data_incidents TO heartbeat_ingest;
 GRANT UPDATE (replayed_at) ON dead_letters TO heartbeat_ingest;
 GRANT SELECT ON schema_migrations, vw_customer_bpm_summary, vw_recent_anomalies, vw_pipeline_summary TO heartbeat_ingest;
