@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"strconv"
+	"time"
 )
 
 // RecordIDHeader is the name of the Kafka record header that carries a RecordID: its 16 bytes, nothing else. A header of another
@@ -14,13 +15,15 @@ const RecordIDHeader = "heartbeat-id"
 type RecordID [16]byte
 
 // KeyedRecordID returns the id of the reading at an index of a request that a device sent with an idempotency key.
-func KeyedRecordID(device, key string, index int) RecordID {
-	return hashParts("key", device, key, strconv.Itoa(index))
+// The reading's text is part of it: a client that gives one key to two requests loses none.
+func KeyedRecordID(device, key string, index int, value []byte) RecordID {
+	return hashParts("key", device, key, strconv.Itoa(index), string(value))
 }
 
-// SequencedRecordID returns the id of a reading that a customer's device numbered by itself.
-func SequencedRecordID(customer CustomerID, device string, sequence int64) RecordID {
-	return hashParts("seq", customer.String(), device, strconv.FormatInt(sequence, 10))
+// SequencedRecordID returns the id of a reading that a customer's device numbered by itself. The time is part of it: a device that was
+// reset counts from the beginning again, and its new readings are none of the earlier ones.
+func SequencedRecordID(customer CustomerID, device string, sequence int64, at time.Time) RecordID {
+	return hashParts("seq", customer.String(), device, strconv.FormatInt(sequence, 10), strconv.FormatInt(at.UnixMicro(), 10))
 }
 
 // hashParts returns the first 16 bytes of SHA-256 over the parts, each with its length before it: without the length, different

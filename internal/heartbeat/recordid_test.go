@@ -3,6 +3,7 @@ package heartbeat
 import (
 	"encoding/hex"
 	"testing"
+	"time"
 )
 
 // The hashes were computed with Python's hashlib and struct: producers and consumers of different versions must agree on them.
@@ -12,8 +13,8 @@ func TestRecordIDsStayTheSame(t *testing.T) {
 		id   RecordID
 		want string
 	}{
-		"key":      {KeyedRecordID("gateway-1", "a7f3", 12), "b77d8ce6b7c84fd73e543068795542ea"},
-		"sequence": {SequencedRecordID(42, "w-7", 918), "946b9cb0004ade0794a258be38a81594"},
+		"key":      {KeyedRecordID("gateway-1", "a7f3", 12, []byte("{}")), "c9a84ffb3ef02fedcf7ce95193283a6c"},
+		"sequence": {SequencedRecordID(42, "w-7", 918, time.Unix(1_800_000_000, 0)), "412926a1da18f5eff2aead1d48bfbd32"},
 	} {
 		if got := hex.EncodeToString(test.id[:]); got != test.want {
 			t.Errorf("%s: got %s, want %s", name, got, test.want)
@@ -23,11 +24,12 @@ func TestRecordIDsStayTheSame(t *testing.T) {
 
 func TestRecordIDsOfDifferentReadingsDiffer(t *testing.T) {
 	t.Parallel()
-	seen := map[RecordID]int{}
+	seen, at := map[RecordID]int{}, time.Unix(1_800_000_000, 0)
 	for i, id := range []RecordID{
-		KeyedRecordID("a", "bc", 1), KeyedRecordID("ab", "c", 1), KeyedRecordID("a", "bc1", 1), KeyedRecordID("a", "bc", 11),
-		KeyedRecordID("", "abc", 1), KeyedRecordID("CUST_00042", "a", 1), SequencedRecordID(42, "a", 1), SequencedRecordID(42, "a", -1),
-		SequencedRecordID(42, "a1", 1), SequencedRecordID(43, "a", 1),
+		KeyedRecordID("a", "bc", 1, nil), KeyedRecordID("ab", "c", 1, nil), KeyedRecordID("a", "bc1", 1, nil), KeyedRecordID("a", "bc", 11, nil),
+		KeyedRecordID("a", "bc", 1, []byte("1")), KeyedRecordID("", "abc", 1, nil), KeyedRecordID("CUST_00042", "a", 1, nil),
+		SequencedRecordID(42, "a", 1, at), SequencedRecordID(42, "a", -1, at), SequencedRecordID(42, "a1", 1, at), SequencedRecordID(43, "a", 1, at),
+		SequencedRecordID(42, "a", 1, at.Add(time.Microsecond)),
 	} {
 		if before, twice := seen[id]; twice {
 			t.Errorf("readings %d and %d have the same id %x", before, i, id)

@@ -158,7 +158,7 @@ func (b *batch) add(index int64, value []byte) error {
 		return httpserver.NewProblem(httpserver.OtherCustomer, "reading %d is of %s, for whom this device may not send: nothing of the request was taken", index, reading.Customer)
 	}
 	message := producer.Message{Key: reading.Customer.AppendTo(nil), Value: value, Time: b.now}
-	if id, ok := b.recordID(index, reading.Customer); ok {
+	if id, ok := b.recordID(index, value, &reading); ok {
 		message.ID = &id
 	}
 	b.messages, b.indexes = append(b.messages, message), append(b.indexes, index)
@@ -166,12 +166,12 @@ func (b *batch) add(index int64, value []byte) error {
 }
 
 // recordID returns what all attempts to send the reading share, false where nothing tells them from new readings.
-func (b *batch) recordID(index int64, customer heartbeat.CustomerID) (heartbeat.RecordID, bool) {
+func (b *batch) recordID(index int64, value []byte, reading *heartbeat.Reading) (heartbeat.RecordID, bool) {
 	if b.key != "" {
-		return heartbeat.KeyedRecordID(b.device.Name, b.key, int(index)), true
+		return heartbeat.KeyedRecordID(b.device.Name, b.key, int(index), value), true
 	}
 	if sender := b.decoder.Device(); sender != nil && sender.ID != "" && sender.Seq >= 0 {
-		return heartbeat.SequencedRecordID(customer, sender.ID, sender.Seq), true
+		return heartbeat.SequencedRecordID(reading.Customer, sender.ID, sender.Seq, reading.Time), true
 	}
 	return heartbeat.RecordID{}, false
 }

@@ -28,8 +28,12 @@ func TestNativeReadingGoesToTheTopicAsItIs(t *testing.T) {
 	if string(message.Value) != oneReading || string(message.Key) != "CUST_00042" {
 		t.Errorf("record %s %s", message.Key, message.Value)
 	}
-	if want := heartbeat.SequencedRecordID(42, "w-7", 918); message.ID == nil || *message.ID != want {
+	if want := heartbeat.SequencedRecordID(42, "w-7", 918, time.Date(2026, 11, 23, 14, 3, 5, 123_000_000, time.UTC)); message.ID == nil || *message.ID != want {
 		t.Errorf("id %v, want that of the device's sequence number", message.ID)
+	}
+	post(newServer(t, topic, nil), jsonType, strings.Replace(oneReading, "14:03:05", "14:03:06", 1))
+	if again := topic.messages[1]; again.ID == nil || *again.ID == *message.ID {
+		t.Error("a device that was reset counts from the beginning: its reading of another time has the id of an earlier one")
 	}
 }
 
@@ -213,7 +217,7 @@ func TestSameKeyHasTheSameIDs(t *testing.T) {
 		}
 	}
 	for i, message := range topic.messages {
-		want := heartbeat.KeyedRecordID("gateway", "k-1", []int{0, 2}[i%2])
+		want := heartbeat.KeyedRecordID("gateway", "k-1", []int{0, 2}[i%2], message.Value)
 		if message.ID == nil || *message.ID != want {
 			t.Errorf("record %d has the id %v, want %v", i, message.ID, want)
 		}

@@ -31,7 +31,7 @@ func TestFollowerUsesTheKafkaTimeWhereAClockIsAhead(t *testing.T) {
 func TestFollowerShowsARepeatedReadingOnce(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 2, 20, 10, 0, 0, 0, time.UTC)
-	ids := []heartbeat.RecordID{heartbeat.KeyedRecordID("a", "b", 0), heartbeat.KeyedRecordID("a", "b", 1)}
+	ids := []heartbeat.RecordID{heartbeat.KeyedRecordID("a", "b", 0, nil), heartbeat.KeyedRecordID("a", "b", 1, nil)}
 	var fetches kgo.Fetches
 	for partition := range int32(2) { // an id means nothing in another partition
 		var records []*kgo.Record

@@ -10,8 +10,8 @@ import (
 
 func TestOnlySixteenBytesAreARecordID(t *testing.T) {
 	t.Parallel()
-	id := heartbeat.KeyedRecordID("a", "b", 0)
-	other := heartbeat.KeyedRecordID("a", "b", 1)
+	id := heartbeat.KeyedRecordID("a", "b", 0, nil)
+	other := heartbeat.KeyedRecordID("a", "b", 1, nil)
 	header := func(name string, value []byte) kgo.RecordHeader { return kgo.RecordHeader{Key: name, Value: value} }
 	for name, test := range map[string]struct {
 		headers []kgo.RecordHeader

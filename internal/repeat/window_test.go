@@ -124,5 +124,5 @@ func TestWrongTimeForgetsTwoIDsAtMost(t *testing.T) {
 }
 
 func numbered(i int) Entry {
-	return Entry{ID: heartbeat.KeyedRecordID("device", "key", i), Time: 1_700_000_000_000}
+	return Entry{ID: heartbeat.KeyedRecordID("device", "key", i, nil), Time: 1_700_000_000_000}
 }

@@ -26,7 +26,7 @@ func writeIDs(t *testing.T, store *ingest.Store, claim *pipeline.Claim, held int
 
 func entries(ids ...int) (entries []repeat.Entry) {
 	for _, id := range ids {
-		entries = append(entries, repeat.Entry{ID: heartbeat.KeyedRecordID("device", "key", id), Time: 1_700_000_000_000 + int64(id)})
+		entries = append(entries, repeat.Entry{ID: heartbeat.KeyedRecordID("device", "key", id, nil), Time: 1_700_000_000_000 + int64(id)})
 	}
 	return entries
 }
