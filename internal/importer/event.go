@@ -1,12 +1,9 @@
 package importer
 
 import (
-	"math"
-	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
+	"heartbeat/internal/format"
 	"heartbeat/internal/heartbeat"
 	"heartbeat/internal/postgres/importstore"
 )
@@ -21,28 +18,8 @@ func (e *event) check(now time.Time) *heartbeat.Rejection {
 	return rejection
 }
 
-// appendJSON appends the event's JSON object, spelled as heartbeat.Event spells its own, with the device behind.
+// appendJSON appends the event as it goes on the wire.
 func (e *event) appendJSON(b []byte) []byte {
-	if whole := heartbeat.BPM(e.Rate); float64(whole) == e.Rate && e.Device == "" {
-		return heartbeat.Event{Customer: e.Customer, Rate: whole, Time: e.Time}.AppendJSON(b)
-	}
-	b = append(b, `{"customer_id":"`...)
-	b = e.Customer.AppendTo(b)
-	b = append(b, `","heart_rate":`...)
-	switch {
-	case math.IsInf(e.Rate, 1): // beyond the range of a double, as the file had it
-		b = append(b, "1e999"...)
-	case math.IsInf(e.Rate, -1):
-		b = append(b, "-1e999"...)
-	default:
-		b = strconv.AppendFloat(b, e.Rate, 'f', -1, 64)
-	}
-	b = append(b, `,"timestamp":"`...)
-	b = e.Time.UTC().AppendFormat(b, heartbeat.EventTime)
-	b = append(b, '"')
-	if e.Device != "" {
-		b = append(b, `,"device_id":`...)
-		b, _ = jsontext.AppendQuote(b, e.Device)
-	}
-	return append(b, '}')
+	sample := format.Sample{Rate: e.Rate, Time: e.Time, Device: e.Device}
+	return sample.AppendEvent(b, e.Customer.String())
 }

@@ -3,9 +3,7 @@ package ingestapi
 import (
 	"bytes"
 	"fmt"
-	"math"
 	"mime"
-	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -153,32 +151,5 @@ func (b *batch) addItem(item format.Item) error {
 	if _, err := heartbeat.ParseCustomerID(customer); err != nil && b.device.Scope == device.ForCustomer {
 		customer = b.device.Customer.String()
 	}
-	return b.add(item.Position, appendReading(nil, customer, &item.Sample))
-}
-
-// appendReading appends a sample as a native reading.
-func appendReading(b []byte, customer string, sample *format.Sample) []byte {
-	b = append(b, `{"customer_id":`...)
-	b = appendText(b, customer)
-	b = append(b, `,"heart_rate":`...)
-	if math.IsInf(sample.Rate, 0) {
-		b = strconv.AppendFloat(b, math.Copysign(1, sample.Rate), 'f', -1, 64)
-		b = append(b, "e999"...)
-	} else {
-		b = strconv.AppendFloat(b, sample.Rate, 'f', -1, 64)
-	}
-	b = append(b, `,"timestamp":"`...)
-	b = sample.Time.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
-	b = append(b, '"')
-	if sample.Device != "" {
-		b = append(b, `,"device_id":`...)
-		b = appendText(b, sample.Device)
-	}
-	return append(b, '}')
-}
-
-// appendText appends a JSON string.
-func appendText(b []byte, text string) []byte {
-	quoted, _ := jsontext.AppendQuote(b, text) // an error is of text that is not UTF-8, which is replaced
-	return quoted
+	return b.add(item.Position, item.Sample.AppendEvent(nil, customer))
 }

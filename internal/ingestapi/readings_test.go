@@ -43,7 +43,7 @@ func TestBodiesGiveTheirReadings(t *testing.T) {
 	a, b, broken := reading(7, "60"), reading(8, "61"), `{"customer_id":"CUST_00009"}`
 	omh := `{"heart_rate":{"value":67.5,"unit":"beats/min"},"effective_time_frame":{"date_time":"2020-02-05T07:25:00-08:00"}}`
 	observation := `{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"subject":{"reference":"Patient/CUST_00042"},"effectiveDateTime":"2026-11-23T14:03:05Z","valueQuantity":{"value":44,"unit":"beats/minute","system":"http://unitsofmeasure.org","code":"/min"}}`
-	fhir := `{"customer_id":"CUST_00042","heart_rate":44,"timestamp":"2026-11-23T14:03:05.000000Z"}`
+	fhir := `{"customer_id":"CUST_00042","heart_rate":44,"timestamp":"2026-11-23T14:03:05.000000+00:00"}`
 	entry := func(resource string) string { return `{"resource":` + resource + `}` }
 	bundle := func(kind string, entries ...string) string {
 		return `{"resourceType":"Bundle","type":"` + kind + `","entry":[` + strings.Join(entries, ",") + `]}`
@@ -66,7 +66,7 @@ func TestBodiesGiveTheirReadings(t *testing.T) {
 		"not UTF-8":                       {jsonType, "[\"\xff\"," + a + "]", "", []string{a}, []string{"0 bad_utf8"}},
 		"a null":                          {jsonType, "[null," + a + "]", "", []string{a}, []string{"0 not_object"}},
 		"an escaped customer":             {jsonType, `{"customer_id":"\u0043UST_00042","heart_rate":1,"timestamp":"2026-11-23T14:03:05Z"}`, "person", []string{`{"customer_id":"\u0043UST_00042","heart_rate":1,"timestamp":"2026-11-23T14:03:05Z"}`}, nil},
-		"Open mHealth":                    {jsonType, omh, "person", []string{`{"customer_id":"CUST_00042","heart_rate":67.5,"timestamp":"2020-02-05T15:25:00.000000Z"}`}, nil},
+		"Open mHealth":                    {jsonType, omh, "person", []string{`{"customer_id":"CUST_00042","heart_rate":67.5,"timestamp":"2020-02-05T15:25:00.000000+00:00"}`}, nil},
 		"Open mHealth without a customer": {jsonType, "[" + omh + "," + a + "]", "", []string{a}, []string{"0 bad_customer_id"}},
 		"Open mHealth in pounds":          {jsonType, "[" + strings.Replace(omh, "beats/min", "lb", 1) + "," + a + "]", "", []string{a}, []string{"0 wrong_unit"}},
 		"an Observation":                  {fhirType, observation, "", []string{fhir}, nil},
