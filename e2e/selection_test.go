@@ -43,6 +43,7 @@ var selection = map[string]suite{
 	"TestBlindAfterTenKills":                        onLong | onKafka,
 	"TestBlindWhenAMemberDies":                      onLong | onKafka,
 	"TestBlindDuringARollingRestart":                onLong | onKafka,
+	"TestClientsOfTheDocumentSendOnce":              onLong,
 	"TestClientLibrariesReadTheTopic":               onTest | onKafka,
 	"TestRecordsWithoutAKafkaTimestamp":             onTest | onKafka,
 	"TestClaimWaitsForTheBatchUnderWay":             onTest | onSoak,
