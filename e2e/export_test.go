@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -129,6 +130,7 @@ func customersOf(lines []string) []string {
 type parquetSums struct {
 	Count, Customers, Rates, Micros, Partitions, Offsets, Days int64
 	Classes                                                    map[string]int64
+	Means                                                      map[string][2]float64 // count and mean of each class
 }
 
 func TestParquetIsReadByDuckDBAndPandas(t *testing.T) {
@@ -136,8 +138,11 @@ func TestParquetIsReadByDuckDBAndPandas(t *testing.T) {
 	python := requireParquetReaders(t)
 	f := newFixture(t)
 	f.storeReadings()
-	directory := f.export("parquet", "--all")
-	script := exec.CommandContext(t.Context(), python, "testdata/read_parquet.py", directory)
+	work := t.TempDir()
+	directory := filepath.Join(work, "readings")
+	f.run("export", "--format", "parquet", "--all", "--output", directory)
+	script := exec.CommandContext(t.Context(), python, absolute(t, "testdata/read_parquet.py"), directory, absolute(t, "../docs/files.md"))
+	script.Dir = work
 	var complaints bytes.Buffer
 	script.Stderr = &complaints
 	output, err := script.Output()
@@ -158,8 +163,9 @@ WITH reading AS (
     UNION ALL
     SELECT customer_id, heart_rate, event_timestamp, anomaly_type, kafka_partition, kafka_offset FROM heartbeat_anomalies)
 SELECT count(*), count(DISTINCT customer_id), sum(heart_rate)::bigint, sum((1000000 * extract(epoch FROM event_timestamp))::bigint)::bigint, sum(kafka_partition)::bigint,
-       sum(kafka_offset)::bigint, count(DISTINCT (event_timestamp AT TIME ZONE 'UTC')::date), (SELECT json_object_agg(class, n) FROM (SELECT class, count(*) AS n FROM reading GROUP BY class) AS c)
-  FROM reading`).Scan(&want.Count, &want.Customers, &want.Rates, &want.Micros, &want.Partitions, &want.Offsets, &want.Days, &want.Classes)
+       sum(kafka_offset)::bigint, count(DISTINCT (event_timestamp AT TIME ZONE 'UTC')::date), (SELECT json_object_agg(class, n) FROM (SELECT class, count(*) AS n FROM reading GROUP BY class) AS c),
+       (SELECT json_object_agg(class, means) FROM (SELECT class, ARRAY[count(*), round(avg(heart_rate), 6)] AS means FROM reading GROUP BY class) AS c)
+  FROM reading`).Scan(&want.Count, &want.Customers, &want.Rates, &want.Micros, &want.Partitions, &want.Offsets, &want.Days, &want.Classes, &want.Means)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,14 +189,20 @@ func requireParquetReaders(t *testing.T) string {
 	return requireCached(t, "parquet/bin/python", "scripts/fetch-parquet-readers")
 }
 
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // requireCached returns the path of something that a script fetches into .cache.
 func requireCached(t *testing.T, name, script string) string {
 	t.Helper()
-	path, err := filepath.Abs(filepath.Join("../.cache", name))
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
+	path := absolute(t, filepath.Join("../.cache", name))
+	if _, err := os.Stat(path); err != nil {
 		prerequisite.Missing(t, "%s brings what this test needs: %v", script, err)
 	}
 	return path
@@ -208,21 +220,49 @@ func TestExportedObservationsAreValidFHIR(t *testing.T) {
 	if err := os.WriteFile(wrong, []byte(strings.Replace(strings.Replace(lines[0], `"code":"/min"`, `"code":"bpm"`, 1), `"final"`, `"done"`, 1)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	output, err := exec.CommandContext(t.Context(), "java", "-cp", classes+":"+classes+"/*", "ValidateFHIR", file, wrong).CombinedOutput()
+	examples := append(fhirExamples(t), importedObservation)
+	documented := writeFile(t, t.TempDir(), "examples.ndjson", strings.Join(examples, "\n"))
+	output, err := exec.CommandContext(t.Context(), "java", "-cp", classes+":"+classes+"/*", "ValidateFHIR", file, documented, wrong).CombinedOutput()
 	if err != nil {
 		t.Fatalf("validate the export: %v\n%s", err, output)
 	}
-	if want := fmt.Sprintf("%d resources validated\n", len(lines)+1); !strings.HasSuffix(string(output), want) {
-		t.Errorf("the validator read other resources than the %d lines:\n%s", len(lines)+1, output)
+	if resources := len(lines) + len(examples) + 1; !strings.HasSuffix(string(output), fmt.Sprintf("%d resources validated\n", resources)) {
+		t.Errorf("the validator read other resources than the %d lines:\n%s", resources, output)
 	}
 	for _, want := range []string{"Observation.status: Unknown code", "The unit 'bpm' is unknown"} {
 		if !strings.Contains(string(output), wrong+":1: ") || !strings.Contains(string(output), want) {
 			t.Errorf("the validator does not say %q of a wrong status and unit:\n%s", want, output)
 		}
 	}
-	if strings.Contains(string(output), file+":") {
-		t.Errorf("the validator finds errors in the export:\n%s", output)
+	if strings.Contains(string(output), file+":") || strings.Contains(string(output), documented+":") {
+		t.Errorf("the validator finds errors in the export or in the examples:\n%s", output)
 	}
+}
+
+// fhirExamples returns the FHIR resources in the documents, each on one line.
+func fhirExamples(t *testing.T) (examples []string) {
+	t.Helper()
+	documents, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range documents {
+		text := strings.Join(linesOf(t, document), "\n")
+		for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(block[1], `"resourceType"`) {
+				continue
+			}
+			var line bytes.Buffer
+			if err := json.Compact(&line, []byte(block[1])); err != nil {
+				t.Errorf("%s: %v in %s", document, err, block[1])
+			}
+			examples = append(examples, line.String())
+		}
+	}
+	if len(examples) == 0 {
+		t.Fatal("the documents have no FHIR example")
+	}
+	return examples
 }
 
 func TestInterruptedExportLeavesNoFile(t *testing.T) {
@@ -266,6 +306,45 @@ func TestInterruptedExportLeavesNoFile(t *testing.T) {
 			if err := lock.Rollback(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+}
+
+// distinctReadings lists what an import compares: customer, event time, class and stored value, each once. A FHIR export holds no INVALID ones.
+func (f *fixture) distinctReadings(format string) []string {
+	f.t.Helper()
+	var all []string
+	for _, line := range f.storedReadings() {
+		fields := strings.Split(line, ",")
+		if format != "fhir" || fields[3] != "INVALID" {
+			all = append(all, strings.Join(fields[:4], ","))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func TestReadingBackAnExportChangesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.storeReadings()
+	f.consume()
+	before := f.storedReadings()
+	for _, format := range []string{"csv", "ndjson", "fhir"} {
+		path, want := f.export(format, "--all"), f.distinctReadings(format)
+		summary := f.importFiles(0, path)
+		if summary.Added != 0 || summary.Distinct != int64(len(want)) || summary.Stored != summary.Distinct {
+			t.Errorf("%s: the import says %+v, want all of %d distinct readings found stored and none added", format, summary, len(want))
+		}
+		if diff := cmp.Diff(before, f.storedReadings()); diff != "" {
+			t.Errorf("%s: reading it back changed what is stored (-before +after):\n%s", format, diff)
+		}
+		// Where nothing is stored, the same file brings all back.
+		other := newFixture(t)
+		other.consume()
+		summary = other.importFiles(0, path)
+		if diff := cmp.Diff(want, other.distinctReadings("csv")); diff != "" || summary.Added != int64(len(want)) {
+			t.Errorf("%s: into an empty database the import says %+v (-exported +imported):\n%s", format, summary, diff)
 		}
 	}
 }

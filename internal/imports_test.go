@@ -26,7 +26,7 @@ var allowed = map[string][]string{
 	"internal/suggest":        {"internal/detect", "internal/heartbeat"},
 	"internal/storedlog":      {"internal/alarm", "internal/alarmreplay", "internal/audit", "internal/heartbeat", "internal/kafka", "internal/postgres", "internal/progress"},
 	"internal/dryrun":         {"internal/alarm", "internal/backoff", "internal/detect", "internal/heartbeat"},
-	"internal/evaluate":       {"internal/detect", "internal/heartbeat", "internal/simulate"},
+	"internal/evaluate":       {"internal/detect", "internal/heartbeat", "internal/silence", "internal/simulate"},
 	"internal/pipeline":       {"internal/heartbeat", "internal/detect", "internal/alarm", "internal/silence", "internal/repeat", "internal/backoff"},
 	"internal/crashpoint":     {},
 	"internal/kafka":          {"internal/heartbeat", "internal/repeat", "internal/progress", "internal/backoff"},

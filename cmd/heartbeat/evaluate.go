@@ -173,7 +173,7 @@ func evaluationProgress(env *environment) func(what string, done, all int) {
 	return func(what string, done, all int) {
 		if now := time.Now(); now.Sub(printed) >= time.Second {
 			printed = now
-			fmt.Fprintf(env.stderr, "%4.0f s  %s: %d of %d customers\n", now.Sub(began).Seconds(), what, done, all)
+			fmt.Fprintf(env.stderr, "%4.0f s  %s: %d of %d\n", now.Sub(began).Seconds(), what, done, all)
 		}
 	}
 }

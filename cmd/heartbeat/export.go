@@ -85,7 +85,7 @@ func (c *exportCommand) Run(ctx context.Context, env *environment) error {
 	}
 	summary, err := app.Export(ctx, app.ExportOptions{Database: database, Cohort: c.Cohort, Export: options, Logger: env.logger})
 	if ctx.Err() != nil && err != nil {
-		return fmt.Errorf("export interrupted after %d readings: %s is not complete", summary.Readings, c.target())
+		return fmt.Errorf("export interrupted after %d readings: %s", summary.Readings, c.remains())
 	}
 	if err != nil {
 		return err
@@ -99,6 +99,14 @@ func (c *exportCommand) Run(ctx context.Context, env *environment) error {
 		fmt.Fprintf(env.stderr, "no reading of %s is stored in that time\n", customer)
 	}
 	return nil
+}
+
+// remains says what is left of an export that did not end.
+func (c *exportCommand) remains() string {
+	if c.Output == "-" {
+		return "what was printed is not all"
+	}
+	return "nothing is written to " + c.Output
 }
 
 func (c *exportCommand) target() string {

@@ -173,6 +173,9 @@ func printImport(env *environment, s *importer.Summary) error {
 	for _, fault := range s.Faults {
 		fmt.Fprintf(env.stdout, "NOT OK  %s\n", onOneLine(fault))
 	}
+	if s.Omitted > 0 {
+		fmt.Fprintf(env.stdout, "NOT OK  and %d more\n", s.Omitted)
+	}
 	if s.Readings == 0 {
 		fmt.Fprintln(env.stdout, "NOT OK  there is no reading to import")
 	}

@@ -1,6 +1,8 @@
-"""read_parquet.py DIRECTORY prints what DuckDB and pandas make of an export: count and sums of its readings, as JSON."""
+"""read_parquet.py DIRECTORY DOCUMENT prints what DuckDB and pandas make of an export, as JSON: count and sums of its readings, and the
+answers to the queries of the document. It runs beside the directory, as the queries expect."""
 
 import json
+import re
 import sys
 
 import duckdb
@@ -30,5 +32,11 @@ from_pandas = dict(
     days=int(frame["date"][frame["date"].astype(str) == times.dt.strftime("%Y-%m-%d")].nunique()),
     classes={str(name): int(n) for name, n in frame["class"].value_counts().items()},
 )
+
+document = open(sys.argv[2]).read()
+document = document[document.index("### Parquet") :]
+query, expression = (re.search(f"```{language}\n(.*?)```", document, re.S)[1] for language in ("sql", "python"))
+from_duckdb["means"] = {name: [count, round(mean, 6)] for name, count, mean in duckdb.sql(query).fetchall()}
+from_pandas["means"] = {str(row.Index): [row.count_, round(row.mean_, 6)] for row in eval(expression).add_suffix("_").itertuples()}
 
 json.dump({"duckdb": from_duckdb, "pandas": from_pandas, "time": [columns["timestamp"], str(times.dt.tz)]}, sys.stdout, default=int)

@@ -29,8 +29,13 @@ import (
 
 const truthTopic = "heartbeat-truth"
 
-// monitored stores two hours of simulated people with their truth, by a real consumer. Limits of SQL are in force before.
+// monitored stores two hours of 15 simulated people with their truth, by a real consumer. Limits of SQL are in force before.
 func monitored(t *testing.T, limits ...string) (*pgxpool.Pool, kafka.Config, dryrun.Period) {
+	t.Helper()
+	return monitoredFleet(t, 15, limits...)
+}
+
+func monitoredFleet(t testing.TB, customers int, limits ...string) (*pgxpool.Pool, kafka.Config, dryrun.Period) {
 	t.Helper()
 	cluster := fakekafka.Start(t, kfake.SeedTopics(3, topic), kfake.SeedTopics(3, truthTopic))
 	pool := pgtest.Database(t)
@@ -41,7 +46,7 @@ func monitored(t *testing.T, limits ...string) (*pgxpool.Pool, kafka.Config, dry
 	over := dryrun.Period{From: time.Now().UTC().Add(-2 * time.Hour).Truncate(time.Second), To: time.Now().UTC()}
 	var truth []producer.Message
 	people, err := simulate.NewPopulation(simulate.PopulationOptions{
-		Customers: 15, AnomalyRate: 0.05, InvalidRate: 0.005, Seed: 7, Interval: 5 * time.Second, Start: over.From,
+		Customers: customers, AnomalyRate: 0.05, InvalidRate: 0.005, Seed: 7, Interval: 5 * time.Second, Start: over.From,
 		Episodes: simulate.Rates{simulate.Tachycardia: 12, simulate.Bradycardia: 12, simulate.ArtefactBurst: 4, simulate.ClockAhead: 2, simulate.LateUpload: 1},
 		Truth: func(e simulate.Episode) {
 			line, err := json.Marshal(e)
@@ -220,6 +225,25 @@ func TestDryRunOfTheLimitsInForceGivesTheStoredAlarms(t *testing.T) {
 	}}); !errors.Is(err, stop) {
 		t.Errorf("stopped, the dry run ends with %v", err)
 	}
+}
+
+// BenchmarkLimitsAreTried tries a limit on a million readings and more, with reading them from Kafka.
+func BenchmarkLimitsAreTried(b *testing.B) {
+	pool, brokers, over := monitoredFleet(b, 750)
+	alarms, err := app.OpenAlarms(b.Context(), postgres.Options{URL: pgtest.URL(pool)}, brokers.Logger)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer alarms.Close()
+	seconds, stepped := 0.0, int64(0)
+	for b.Loop() {
+		r, err := alarms.TryLimits(b.Context(), app.TryLimitsOptions{Kafka: brokers, Over: over, Proposed: []alarm.Limit{{Scope: "fleet", High: 170}}})
+		if err != nil || r.Stepped < 1_000_000 || r.Differences != 0 || r.Now == r.Proposed {
+			b.Fatalf("%d readings, %d differences, now %+v, proposed %+v: %v", r.Stepped, r.Differences, r.Now, r.Proposed, err)
+		}
+		seconds, stepped = seconds+r.Seconds, stepped+r.Stepped
+	}
+	b.ReportMetric(seconds*1e6/float64(stepped), "s/Mreading")
 }
 
 // TestDryRunSaysWhatKafkaNoLongerHas deletes the first hour, and then all.

@@ -15,7 +15,7 @@ type Options struct {
 	Delays bool // also with other delays before a raise, on the same readings
 	Sweeps bool // also fleets with other intervals, artefacts and losses
 
-	Progress func(what string, done, all int) // customers; called by one goroutine at a time; nil: none
+	Progress func(what string, done, all int) // customers, or hours; called by one goroutine at a time; nil: none
 }
 
 // Validate names what a fleet cannot have.
@@ -28,15 +28,16 @@ func (o Options) Validate() error {
 
 // Result is what was measured.
 type Result struct {
-	Fleet    FleetResult  `json:"fleet"`
-	Targets  []Target     `json:"targets"`
-	Detector Judged       `json:"detector"`
-	Rule     Judged       `json:"per_reading"` // each anomalous reading is an alarm
-	Kinds    []KindResult `json:"kinds"`       // of episodes
-	Outside  []Count      `json:"false_outside_episodes"`
-	Parts    []Judged     `json:"parts,omitempty"`
-	Delays   []Judged     `json:"delays,omitempty"`
-	Sweeps   []Sweep      `json:"sweeps,omitempty"`
+	Fleet    FleetResult    `json:"fleet"`
+	Targets  []Target       `json:"targets"`
+	Detector Judged         `json:"detector"`
+	Rule     Judged         `json:"per_reading"` // each anomalous reading is an alarm
+	Kinds    []KindResult   `json:"kinds"`       // of episodes
+	Outside  []Count        `json:"false_outside_episodes"`
+	Silence  *SilenceResult `json:"silence"`
+	Parts    []Judged       `json:"parts,omitempty"`
+	Delays   []Judged       `json:"delays,omitempty"`
+	Sweeps   []Sweep        `json:"sweeps,omitempty"`
 }
 
 // FleetResult says who was judged.
@@ -83,6 +84,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	result := &Result{
 		Fleet: outcome.result(), Detector: judged[0], Rule: judged[1], Parts: judged[2 : 2+parts], Delays: judged[2+parts:],
 		Kinds: kindResults(outcome.scores[0]), Outside: counts(outcome.scores[0].elsewhere),
+	}
+	if result.Silence, err = o.silence(ctx); err != nil {
+		return nil, err
 	}
 	result.Targets = result.targets()
 	if o.Sweeps {

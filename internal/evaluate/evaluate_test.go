@@ -34,8 +34,8 @@ func TestTargetsAreMet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(result.Targets) != 3 {
-		t.Errorf("%d targets, want 3: %+v", len(result.Targets), result.Targets)
+	if len(result.Targets) != 5 {
+		t.Errorf("%d targets, want 5: %+v", len(result.Targets), result.Targets)
 	}
 	for _, target := range result.Targets {
 		t.Logf("%s: %s, want %s", target.Name, target.Got, target.Want)
@@ -138,7 +138,7 @@ func TestProgressCountsCustomers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if last["fleet"] != 5 || last["interval 5 min"] != 5 || len(last) != 1+8+6+4 {
+	if last["fleet"] != 5 || last["interval 5 min"] != 5 || last["silence, hours"] < 0 || len(last) != 1+8+6+4 {
 		t.Errorf("progress ended at %v", last)
 	}
 }
@@ -173,7 +173,7 @@ func TestReportsHaveEverySection(t *testing.T) {
 	if err := r.WriteMarkdown(&document, "heartbeat evaluate"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"the detector", "each anomalous reading is an alarm", "rate_low", "without the median", "45 s", "5 min", "7.5 %", "outside of episodes"} {
+	for _, want := range []string{"the detector", "each anomalous reading is an alarm", "rate_low", "without the median", "45 s", "5 min", "7.5 %", "outside of episodes", "outage", "told as ended"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, table.String())
 		}
@@ -184,6 +184,43 @@ func TestReportsHaveEverySection(t *testing.T) {
 	if strings.Contains(document.String(), "\n\n\n") || strings.Contains(document.String(), "NaN") {
 		t.Errorf("the document:\n%s", document.String())
 	}
+}
+
+// TestDocumentIsWhatTheCommandWrites compares all that is no table and no figure.
+func TestDocumentIsWhatTheCommandWrites(t *testing.T) {
+	t.Parallel()
+	published, err := os.ReadFile("../../docs/detection.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := Run(t.Context(), Options{Fleet: contract(20, 6*time.Hour), Parts: true, Delays: true, Sweeps: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var written strings.Builder
+	if err := result.WriteMarkdown(&written, "heartbeat evaluate --report docs/detection.md"); err != nil {
+		t.Fatal(err)
+	}
+	want, have := withoutFigures(written.String()), withoutFigures(string(published))
+	for i := range max(len(want), len(have)) {
+		if i >= len(want) || i >= len(have) || want[i] != have[i] {
+			t.Fatalf("docs/detection.md is not what the command writes: run heartbeat evaluate --report docs/detection.md. It has\n%swhere the command writes\n%s",
+				strings.Join(have[min(i, len(have)):], ""), strings.Join(want[min(i, len(want)):], ""))
+		}
+	}
+}
+
+// withoutFigures returns the lines of a document that are in no table, with each number as N, and the header of each table.
+func withoutFigures(document string) (lines []string) {
+	figure := regexp.MustCompile(`[0-9]+(\.[0-9]+)?`)
+	var before string
+	for line := range strings.Lines(document) {
+		if !strings.HasPrefix(line, "|") || !strings.HasPrefix(before, "|") {
+			lines = append(lines, figure.ReplaceAllString(line, "N"))
+		}
+		before = line
+	}
+	return lines
 }
 
 // TestREADMEHasTheHeadline compares the README with the document that the command wrote.

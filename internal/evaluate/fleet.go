@@ -166,13 +166,19 @@ func (w *fleetWorker) customer(ctx context.Context, number int) error {
 
 func (w *fleetWorker) step(reading simulate.Reading, offset int64) {
 	w.readings++
+	input := inputOf(reading, offset)
+	for i := range w.subjects {
+		w.subjects[i].step(input)
+	}
+}
+
+// inputOf is a reading as the detector gets it.
+func inputOf(reading simulate.Reading, offset int64) detect.Reading {
 	input := detect.Reading{
 		Event:  detect.TimeOf(reading.Time),
 		Kafka:  detect.Time(reading.Sent.UnixMilli()) * 1000, // Kafka has milliseconds
 		Offset: offset,
 	}
 	input.Class, input.BPM = heartbeat.Classify(float64(reading.Rate))
-	for i := range w.subjects {
-		w.subjects[i].step(input)
-	}
+	return input
 }

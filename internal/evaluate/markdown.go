@@ -16,11 +16,11 @@ var document = template.Must(template.New("detection.md").Parse(documentText))
 // view is the result with what only the document shows.
 type view struct {
 	*Result
-	Command, Described                                       string
-	Comparison, ByCondition, ByKind, ByPart, ByDelay         string
-	Swept                                                    []sweptTable
-	FalsePerDay, RulePerDay, Sensitivity, DelayP50, DelayP95 string
-	CustomersPerOperator                                     int
+	Command, Described                                        string
+	Comparison, ByCondition, ByClock, ByKind, ByPart, ByDelay string
+	Swept                                                     []sweptTable
+	FalsePerDay, RulePerDay, Sensitivity, DelayP50, DelayP95  string
+	CustomersPerOperator                                      int
 }
 
 type sweptTable struct{ Title, Table string }
@@ -30,7 +30,7 @@ func (r *Result) WriteMarkdown(w io.Writer, command string) error {
 	d := &r.Detector
 	v := view{
 		Result: r, Command: command, Described: r.Fleet.describe(),
-		Comparison: comparison([]Judged{r.Detector, r.Rule}).markdown(), ByCondition: conditionsGrid(d).markdown(), ByKind: r.kindsGrid().markdown(),
+		Comparison: comparison([]Judged{r.Detector, r.Rule}).markdown(), ByCondition: conditionsGrid(d).markdown(), ByClock: r.Silence.grid().markdown(), ByKind: r.kindsGrid().markdown(),
 		ByPart: comparison(append([]Judged{r.Detector}, r.Parts...)).markdown(), ByDelay: delaysGrid(r.Delays).markdown(),
 		CustomersPerOperator: customersPerOperator,
 		FalsePerDay:          fmt.Sprintf("%.3f", d.FalseUrgent.PerDay), RulePerDay: fmt.Sprintf("%.0f", r.Rule.FalseUrgent.PerDay),

@@ -126,6 +126,8 @@ const (
 	mostFalseUrgent  = 0.05 // a customer-day
 	leastSensitivity = 0.99
 	mostDelay        = 35 // seconds, p95
+	mostAfterLimit   = 5  // seconds
+	leastLost        = 5  // customers who are no outage if they are fewer
 )
 
 // targets compares point estimates: the intervals stand beside them.
@@ -135,14 +137,35 @@ func (r *Result) targets() []Target {
 		Name: "false HIGH and MEDIUM alarms per customer-day", Want: fmt.Sprintf("≤ %v", mostFalseUrgent),
 		Got: fmt.Sprintf("%.3f", d.FalseUrgent.PerDay), Met: d.FalseUrgent.PerDay <= mostFalseUrgent,
 	}}
-	if d.Sensitivity.Of == 0 {
-		return targets
+	if d.Sensitivity.Of > 0 {
+		targets = append(targets, d.rateTargets()...)
 	}
-	return append(targets, Target{
+	return append(targets, r.Silence.targets()...)
+}
+
+func (d *Judged) rateTargets() []Target {
+	return []Target{{
 		Name: "sensitivity to `rate_high` and `rate_low`", Want: fmt.Sprintf("≥ %v", leastSensitivity),
 		Got: fmt.Sprintf("%.4f", d.Sensitivity.Share), Met: d.Sensitivity.Share >= leastSensitivity,
-	}, Target{
+	}, {
 		Name: "raised after the crossing of the limit, p95", Want: fmt.Sprintf("≤ %d s", mostDelay),
 		Got: fmt.Sprintf("%.1f s", d.DelayP95), Met: d.DelayP95 <= mostDelay,
-	})
+	}}
+}
+
+// targets leave out what the fleet had none of.
+func (s *SilenceResult) targets() (targets []Target) {
+	if s.Silent.Sensitivity.Of > 0 {
+		targets = append(targets, Target{
+			Name: "silence found after the customer's limit, at most", Want: fmt.Sprintf("≤ %d s", mostAfterLimit),
+			Got: fmt.Sprintf("%.1f s", s.Silent.AfterLimit), Met: s.Silent.AfterLimit <= mostAfterLimit && s.Silent.Sensitivity.Count > 0,
+		})
+	}
+	if l := s.Lost; l.Customers >= leastLost {
+		targets = append(targets, Target{
+			Name: fmt.Sprintf("alarms when %d %% of the fleet are lost at once", lostShare), Want: "1 `outage`, no `silent`",
+			Got: fmt.Sprintf("%d `outage`, %d `silent`", l.Outages, l.Personal), Met: l.Outages == 1 && l.Personal == 0 && l.Ended >= 0,
+		})
+	}
+	return targets
 }

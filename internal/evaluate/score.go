@@ -52,6 +52,8 @@ type window struct {
 	onset, crossing, until detect.Time
 	kind                   simulate.Kind
 	condition              int // expected, -1: none of Conditions
+	end                    detect.Time
+	expects                bool // silent or outage
 	cut                    bool
 	hit                    bool
 }

@@ -39,6 +39,7 @@ func (r *Result) sections() []section {
 	sections := []section{
 		{"detector and rule", comparison([]Judged{r.Detector, r.Rule})},
 		{"by condition", conditionsGrid(&r.Detector)},
+		{"silence, which a clock decides", r.Silence.grid()},
 		{"by kind of episode", r.kindsGrid()},
 	}
 	if len(r.Parts) > 0 {
@@ -133,8 +134,12 @@ func (r *Result) kindsGrid() grid {
 		switch {
 		case k.Found.Of > 0:
 			found = k.Found.String()
-		case notFromReadings[k.Kind]:
-			found = "needs a clock"
+		default:
+			for _, silent := range r.Silence.Kinds {
+				if silent.Kind == k.Kind {
+					found = silent.Found.String()
+				}
+			}
 		}
 		row := []string{strings.ReplaceAll(k.Kind, "_", " "), fmt.Sprint(k.Episodes), fmt.Sprintf("%.1f", k.Days), found}
 		for _, count := range k.False {
@@ -153,8 +158,23 @@ func (r *Result) kindsGrid() grid {
 	return append(g, row)
 }
 
-// notFromReadings are the kinds whose alarm is decided by the clock.
-var notFromReadings = map[string]bool{simulate.DropOut.String(): true, simulate.LateUpload.String(): true}
+// grid has false alarms of silent in a customer-day, and of outage in a day of the fleet.
+func (s *SilenceResult) grid() grid {
+	g := grid{{"condition", "episodes", "found", "alarms", "false a day", "delay p50", "p95", "after the limit, most", "told as ended p50", "p95"}}
+	for i, c := range [...]*ClockResult{&s.Silent, &s.Outage} {
+		row := []string{
+			string(c.Condition), fmt.Sprint(c.Sensitivity.Of), c.Sensitivity.String(), fmt.Sprint(c.Alarms), c.False.String(),
+			seconds(c.DelayP50, c.Sensitivity), seconds(c.DelayP95, c.Sensitivity),
+		}
+		if i == 0 {
+			row = append(row, fmt.Sprintf("%.1f s", c.AfterLimit), "with the next reading", "")
+		} else {
+			row = append(row, "", seconds(c.EndedP50, c.Sensitivity), seconds(c.EndedP95, c.Sensitivity))
+		}
+		g = append(g, row)
+	}
+	return g
+}
 
 func delaysGrid(judged []Judged) grid {
 	g := grid{{"delay", "false HIGH + MEDIUM a day", "sensitivity", "delay p50", "p95"}}

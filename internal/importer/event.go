@@ -12,8 +12,7 @@ import (
 type event importstore.Candidate
 
 // check holds the event against the contract, as a consumer will: a reading that it would refuse is not sent.
-func (e *event) check(now time.Time) *heartbeat.Rejection {
-	var decoder heartbeat.Decoder
+func (e *event) check(decoder *heartbeat.Decoder, now time.Time) *heartbeat.Rejection {
 	_, rejection := decoder.Decode(heartbeat.Record{Value: e.appendJSON(nil), Timestamp: now})
 	return rejection
 }

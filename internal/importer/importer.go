@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -53,6 +54,7 @@ type run struct {
 	now          time.Time
 	listProgress func(context.Context) ([]progress.Stored, error)
 	summary      Summary
+	decoder      heartbeat.Decoder
 	meter
 }
 
@@ -135,16 +137,16 @@ func (r *run) candidates(ctx context.Context) iter.Seq[importstore.Candidate] {
 				skipped: func(string) { r.summary.Skipped++ },
 			}
 			if err := visited.path(path); err != nil {
-				if ctx.Err() != nil || err == errStopped {
+				if ctx.Err() != nil || errors.Is(err, errStopped) {
 					return
 				}
-				r.summary.Faults = append(r.summary.Faults, err.Error())
+				r.summary.fault(err.Error())
 			}
 		}
 	}
 }
 
-var errStopped = fmt.Errorf("the copying has ended")
+var errStopped = errors.New("the copying has ended")
 
 // part reads one text. Its fault is one of the summary: an archive goes on with the next entry.
 func (r *run) part(ctx context.Context, part part, yield func(importstore.Candidate) bool) error {
@@ -157,7 +159,7 @@ func (r *run) part(ctx context.Context, part part, yield func(importstore.Candid
 			return context.Cause(ctx)
 		}
 		if err != nil {
-			r.summary.Faults = append(r.summary.Faults, fmt.Sprintf("%s: %v", part.name, err))
+			r.summary.fault(fmt.Sprintf("%s: %v", part.name, err))
 			return nil
 		}
 		candidate, rejection := r.candidate(&item)
@@ -185,7 +187,7 @@ func (r *run) candidate(item *format.Item) (importstore.Candidate, *heartbeat.Re
 		return importstore.Candidate{}, rejection
 	}
 	event := event{customer, sample.Rate, sample.Time, sample.Device}
-	if rejection := event.check(r.now); rejection != nil {
+	if rejection := event.check(&r.decoder, r.now); rejection != nil {
 		return importstore.Candidate{}, rejection
 	}
 	return importstore.Candidate(event), nil

@@ -14,7 +14,8 @@ type Summary struct {
 	DryRun  bool      `json:"dry_run"`
 	Formats []*Format `json:"formats"`
 	Skipped int64     `json:"skipped_files"` // of another kind, in directories and archives
-	Faults  []string  `json:"faults"`        // files that could not be read to their end; the readings before the fault count
+	Faults  []string  `json:"faults"`        // the first files that could not be read to their end; the readings before the fault count
+	Omitted int64     `json:"faults_omitted"`
 
 	Readings  int64         `json:"readings"` // found in the files and not left out
 	Distinct  int64         `json:"distinct"` // different ones among them
@@ -38,6 +39,17 @@ type Format struct {
 
 // Reasons lists the reasons for which something was left out.
 func (f *Format) Reasons() []heartbeat.Reason { return slices.Sorted(maps.Keys(f.LeftOut)) }
+
+// mostFaults bounds the faults that are kept: an archive may have any number of broken entries.
+const mostFaults = 100
+
+func (s *Summary) fault(text string) {
+	if len(s.Faults) == mostFaults {
+		s.Omitted++
+		return
+	}
+	s.Faults = append(s.Faults, text)
+}
 
 func (s *Summary) format(name format.Name) *Format {
 	for _, f := range s.Formats {

@@ -9,9 +9,9 @@ import (
 	"heartbeat/internal/progress"
 )
 
-// Topic tells what the broker holds. *kafka.Client implements it.
+// Topic tells what the brokers hold, replicated or not: a killed import may have sent it. *kafka.Client implements it.
 type Topic interface {
-	Topic(ctx context.Context) (*progress.Topic, error)
+	WrittenTopic(ctx context.Context) (*progress.Topic, error)
 }
 
 const (
@@ -22,7 +22,7 @@ const (
 
 // awaitStored waits until consumers have stored everything that the topic holds now.
 func (r *run) awaitStored(ctx context.Context, what string) error {
-	target, err := r.options.Topic.Topic(ctx)
+	target, err := r.options.Topic.WrittenTopic(ctx)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // topic holds a number of records in its only partition.
 type topic int64
 
-func (t topic) Topic(context.Context) (*progress.Topic, error) {
+func (t topic) WrittenTopic(context.Context) (*progress.Topic, error) {
 	return &progress.Topic{Name: "heartbeat-events", ID: [16]byte{1}, Partitions: map[int32]progress.Bounds{0: {End: int64(t)}}}, nil
 }
 

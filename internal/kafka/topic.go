@@ -107,6 +107,36 @@ func (c *Client) describeTopic(ctx context.Context) (*progress.Topic, error) {
 	return topic, nil
 }
 
+// WrittenTopic is Topic with the ends of what the leaders have written. Records beyond the high-water mark are not replicated yet:
+// consumers see them later, or never if the leader dies.
+func (c *Client) WrittenTopic(ctx context.Context) (*progress.Topic, error) {
+	name := c.config.Topic
+	topics, err := c.admin.ListTopics(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("describe topic %s: %w", name, err)
+	}
+	epochs := kadm.OffsetForLeaderEpochRequest{}
+	for number, partition := range topics[name].Partitions {
+		epochs.Add(name, number, partition.LeaderEpoch)
+	}
+	// For the epoch of the moment, a leader answers with the end of its log.
+	written, err := c.admin.OffsetForLeaderEpoch(ctx, epochs)
+	if err != nil {
+		return nil, fmt.Errorf("ask the leaders of topic %s for the ends of their logs: %w", name, err)
+	}
+	topic, err := c.Topic(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for number, bounds := range topic.Partitions {
+		if end, ok := written[name][number]; ok && end.Err == nil {
+			bounds.End = max(bounds.End, end.EndOffset)
+			topic.Partitions[number] = bounds
+		}
+	}
+	return topic, nil
+}
+
 // OffsetsAfter returns, for each partition, the offset of the first record with that Kafka timestamp or a later one, or the end.
 func (c *Client) OffsetsAfter(ctx context.Context, at time.Time) (map[int32]int64, error) {
 	listed, err := c.admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), c.config.Topic)
@@ -143,7 +173,11 @@ func (c *Client) Records(ctx context.Context, partition int32, from, to int64, v
 	defer client.Close()
 	for at := from; at < to; {
 		fetches := client.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
+		err := fetches.Err()
+		if errors.Is(err, kerr.OffsetOutOfRange) {
+			return fmt.Errorf("read partition %d of topic %s from offset %d: Kafka has deleted these records while they were read: try again, or with a later begin: %w", partition, c.config.Topic, at, err)
+		}
+		if err != nil {
 			return fmt.Errorf("read partition %d of topic %s from offset %d: %w", partition, c.config.Topic, at, err)
 		}
 		for record := range fetches.RecordsAll() {

@@ -78,9 +78,9 @@ func TestEnsureTopicWithoutPermissionSaysWhatToAskFor(t *testing.T) {
 	}
 }
 
-func TestTopicTellsIdentityAndOffsets(t *testing.T) {
-	t.Parallel()
-	cluster := fakekafka.Start(t)
+// sendTo sends 90 readings.
+func sendTo(t testing.TB, cluster *kfake.Cluster) {
+	t.Helper()
 	sender, err := producer.New(t.Context(), producer.Config{Config: configFor(cluster)})
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +93,12 @@ func TestTopicTellsIdentityAndOffsets(t *testing.T) {
 	if err := sender.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestTopicTellsIdentityAndOffsets(t *testing.T) {
+	t.Parallel()
+	cluster := fakekafka.Start(t)
+	sendTo(t, cluster)
 	if err := cluster.DeleteRecords(topic, 1, 5); err != nil {
 		t.Fatal(err)
 	}
@@ -114,10 +120,75 @@ func TestTopicTellsIdentityAndOffsets(t *testing.T) {
 	}
 }
 
+// TestRecordsThatAreGoneAreNamed reads from before the start of a partition, as a reader does whom retention overtakes.
+func TestRecordsThatAreGoneAreNamed(t *testing.T) {
+	t.Parallel()
+	cluster := fakekafka.Start(t)
+	sendTo(t, cluster)
+	end := cluster.PartitionInfo(topic, 1).HighWatermark
+	if err := cluster.DeleteRecords(topic, 1, 5); err != nil {
+		t.Fatal(err)
+	}
+	client := connect(t, configFor(cluster))
+	count := func(from int64) (n int, err error) {
+		err = client.Records(t.Context(), 1, from, end, func(*heartbeat.Record) { n++ })
+		return n, err
+	}
+	if n, err := count(5); n != int(end-5) || n == 0 || err != nil {
+		t.Errorf("from offset 5 there are %d records, error %v; want %d", n, err, end-5)
+	}
+	if _, err := count(2); err == nil || !strings.Contains(err.Error(), "from offset 2: Kafka has deleted these records") {
+		t.Errorf("error %v, want it to say that the records are gone", err)
+	}
+}
+
 func TestTopicOfAMissingTopicNamesIt(t *testing.T) {
 	t.Parallel()
 	_, err := connect(t, configFor(fakekafka.Start(t))).Topic(t.Context())
 	if err == nil || !strings.Contains(err.Error(), topic) {
 		t.Errorf("error is %v, want one that names the topic", err)
+	}
+}
+
+// What the leader of a partition has written counts, although consumers cannot see it yet.
+func TestWrittenTopicEndsWhereTheLeadersLogsEnd(t *testing.T) {
+	t.Parallel()
+	cluster := fakekafka.Start(t, kfake.SeedTopics(3, topic))
+	client := connect(t, configFor(cluster))
+	publisher, err := producer.NewPublisher(t.Context(), producer.PublisherConfig{Config: configFor(cluster)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer publisher.Close()
+	for key := range 20 {
+		if err := publisher.Publish(t.Context(), producer.Message{Key: []byte{byte(key)}, Value: []byte("x"), Time: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	visible, err := client.Topic(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := client.WrittenTopic(t.Context())
+	if err != nil || visible.Records() != 20 || written.Records() != 20 {
+		t.Fatalf("%d records are visible and %d written, %v, want 20 of each", visible.Records(), written.Records(), err)
+	}
+	cluster.ControlKey(int16(kmsg.OffsetForLeaderEpoch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		response := request.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+		for _, asked := range request.(*kmsg.OffsetForLeaderEpochRequest).Topics {
+			answer := kmsg.NewOffsetForLeaderEpochResponseTopic()
+			answer.Topic = asked.Topic
+			for _, p := range asked.Partitions {
+				partition := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+				partition.Partition, partition.EndOffset = p.Partition, visible.Partitions[p.Partition].End+5
+				answer.Partitions = append(answer.Partitions, partition)
+			}
+			response.Topics = append(response.Topics, answer)
+		}
+		return response, nil, true
+	})
+	if written, err = client.WrittenTopic(t.Context()); err != nil || written.Records() != 35 {
+		t.Errorf("%d records are written, %v, want 5 more on each of 3 partitions", written.Records(), err)
 	}
 }

@@ -292,16 +292,7 @@ func (w *Worker) decide(ctx context.Context, report silence.Report, behind time.
 		Detail: fmt.Sprintf("%d of %d customers", s.fleet.Silent, s.fleet.Watched),
 	})
 	w.addLag(batch, lag, s.fleet.Lag, behind)
-	phase := silence.Silent
-	slots := s.slots.Overdue
-	if s.fleet.HoldsBack(outage) {
-		phase = silence.Held
-	} else {
-		if s.fleet.MayFollow() {
-			slots = slices.DeleteFunc(slots, s.Turned)
-		}
-		slots = append(slots, s.slots.Held...)
-	}
+	slots, phase := s.Find(&s.slots, &s.fleet, outage)
 	slots = slots[:min(len(slots), silentAtOnce)]
 	if slots, err = w.addSilent(ctx, batch, slots, phase); err != nil {
 		return err

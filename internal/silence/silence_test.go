@@ -142,3 +142,42 @@ func BenchmarkLook(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/customers, "ns/customer")
 }
+
+// TestWhoWasHeldBackHasItsLimitOnceMore ends an outage before everybody is heard again.
+func TestWhoWasHeldBackHasItsLimitOnceMore(t *testing.T) {
+	t.Parallel()
+	var w Watch
+	var slots Slots
+	for range 10 {
+		w.Add(time.Minute, Heard)
+	}
+	look := func(lit time.Duration, fleet Fleet, outage Change) ([]int, Phase) {
+		w.lit = lit
+		w.Look(&slots)
+		return w.Find(&slots, &fleet, outage)
+	}
+	active := Fleet{Outage: AlarmState{Active: true}}
+	found, phase := look(64*time.Second, active, None)
+	if len(found) != 10 || phase != Held {
+		t.Fatalf("during an outage %v become %v, want all held back", found, phase)
+	}
+	for _, slot := range found {
+		w.SetPhase(slot, Held)
+	}
+	if found, _ := look(10*time.Minute, active, None); len(found) != 0 {
+		t.Errorf("%v are held back twice", found)
+	}
+	for _, later := range []time.Duration{0, time.Second, time.Minute} {
+		outage := None
+		if later == 0 {
+			outage = Clear
+		}
+		if found, _ := look(10*time.Minute+later, Fleet{}, outage); len(found) != 0 {
+			t.Errorf("%v after the outage %v are found silent, before their limit", later, found)
+		}
+	}
+	w.Hear(3, time.Minute)
+	if found, phase := look(11*time.Minute+time.Second, Fleet{}, None); len(found) != 9 || phase != Silent {
+		t.Errorf("after their limit %v become %v, want the nine who are not heard again to be silent", found, phase)
+	}
+}

@@ -1,6 +1,7 @@
 package silence
 
 import (
+	"slices"
 	"time"
 )
 
@@ -17,7 +18,8 @@ const (
 // Watch holds when each customer of a partition was heard, by slot: the caller's dense numbers of customers.
 type Watch struct {
 	Clock
-	entries []entry
+	entries  []entry
+	released time.Duration // lit time at which an outage held customers back last
 }
 
 // entry takes 16 bytes: there may be a million.
@@ -160,4 +162,25 @@ func (w *Watch) Look(slots *Slots) (r Report) {
 		}
 	}
 	return r
+}
+
+// Find returns which of the slots of a Look become silent or held back, given the fleet and what becomes of its outage. Who was held
+// back has its limit once more when the outage ends: the last of those who come back are heard a moment after the first.
+func (w *Watch) Find(slots *Slots, fleet *Fleet, outage Change) (found []int, phase Phase) {
+	if fleet.HoldsBack(outage) || outage == Clear {
+		w.released = w.lit
+	}
+	if fleet.HoldsBack(outage) {
+		return slots.Overdue, Held
+	}
+	found = slots.Overdue
+	if fleet.MayFollow() {
+		found = slices.DeleteFunc(found, w.Turned)
+	}
+	for _, slot := range slots.Held {
+		if w.lit-w.released > time.Duration(w.entries[slot].limit)*time.Millisecond {
+			found = append(found, slot)
+		}
+	}
+	return found, Silent
 }

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"slices"
 	"testing"
 	"time"
@@ -167,6 +168,43 @@ func TestEpisodesOfEachKind(t *testing.T) {
 				t.Errorf("%d whole episodes in %v, want some", n, span)
 			}
 		})
+	}
+}
+
+// TestExerciseRisesAndRecovers compares each exercise with the same time of the same person at rest.
+func TestExerciseRisesAndRecovers(t *testing.T) {
+	t.Parallel()
+	const span = 6 * time.Hour
+	options := only(Exercise, 10)
+	with := record(t, options, span)
+	options.Episodes = Rates{}
+	without := record(t, options, span)
+	n := 0
+	for _, e := range with.truth {
+		if e.Onset.Equal(at) || e.End.After(at.Add(span)) { // not whole
+			continue
+		}
+		// rise is how far the person is above the rate at rest, as a share of the way to the peak.
+		rise := func(from, to time.Time) float64 {
+			moved, way := 0.0, 0.0
+			active, rest := with.within(e.Customer, from, to), without.within(e.Customer, from, to)
+			for i := range active {
+				moved += float64(active[i].Rate - rest[i].Rate)
+				way += float64(e.Peak - rest[i].Rate)
+			}
+			return moved / way
+		}
+		if rest := without.within(e.Customer, e.Onset, e.End); e.Peak < slices.MaxFunc(rest, func(a, b Reading) int { return cmp.Compare(a.Rate, b.Rate) }).Rate+20 {
+			continue // a rate that is high at rest
+		}
+		n++
+		begin, middle, end := rise(e.Onset, e.Onset.Add(8*time.Second)), rise(e.Onset.Add(time.Minute), e.End.Add(-90*time.Second)), rise(e.End.Add(-8*time.Second), e.End)
+		if begin < 0 || begin > 0.4 || middle < 0.85 || middle > 1.15 || end < 0 || end > 0.3 {
+			t.Errorf("the rate of %s is %.2f of the way at first, %.2f after a minute, and %.2f at the end; want a rise within 30 to 60 s and a recovery within 60 to 90 s", e.Customer, begin, middle, end)
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d whole exercises, want some", n)
 	}
 }
 

@@ -262,6 +262,9 @@ SELECT a.subject, a.condition, e.kind, e.priority, e.value, e."limit"
 	}
 	pgtest.WantRows(t, pool, history, outage...)
 	log.add(1, customers[1:]...)
+	at = log.watch(t, w, at)
+	pgtest.WantRows(t, pool, `SELECT subject, condition, active, closed_at IS NULL FROM alarms`, `heartbeat-events outage false true`)
+	log.add(13, customers[1:]...) // the limit of who was held back
 	log.watch(t, w, at)
 	log.watch(t, w, len(log.records))
 	pgtest.WantRows(t, pool, `SELECT subject, condition, active, closed_at IS NULL FROM alarms ORDER BY condition`,
