@@ -25,7 +25,7 @@ type ingestCommand struct {
 	Compression   producer.Compression `default:"gzip" enum:"gzip,zstd,lz4,snappy,none" placeholder:"CODEC" group:"Kafka" help:"gzip, which every client reads, or zstd, lz4, snappy or none (${default})."`
 	postgresFlags `group:"PostgreSQL"`
 
-	Retention      time.Duration `default:"24h" help:"Refuse readings older than this, as the consumer with the same setting does, 0 takes all (${default})."`
+	Retention      time.Duration `default:"0s" help:"Refuse readings older than this, as a consumer with the same setting does; 0 takes all (${default})."`
 	MetricsAddress string        `default:"127.0.0.1:9467" placeholder:"HOST:PORT" help:"Where to serve /metrics, /healthz and /readyz (${default}); a taken default gives way to the next free port, none serves nothing."`
 }
 
