@@ -2,9 +2,12 @@ package e2e_test
 
 import (
 	"archive/zip"
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -215,6 +218,49 @@ func TestImportOfEveryFormat(t *testing.T) {
 	f.verify()
 }
 
+// intraday is a day of Fitbit's API in a zone, with a reading each 10 s, as clocks on the wall show it, and how many there are.
+func intraday(t testing.TB, zone, date string) (document string, begin, end time.Time, readings int64) {
+	t.Helper()
+	location, err := time.LoadLocation(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, err = time.ParseInLocation(time.DateOnly, date, location)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end = begin.AddDate(0, 0, 1)
+	var points []string
+	for at := begin; at.Before(end); at = at.Add(10 * time.Second) {
+		points = append(points, fmt.Sprintf(`{"time":"%s","value":%d}`, at.In(location).Format(time.TimeOnly), 50+len(points)%100))
+	}
+	document = fmt.Sprintf(`{"activities-heart":[{"dateTime":"%s"}],"activities-heart-intraday":{"dataset":[%s]}}`, date, strings.Join(points, ","))
+	return document, begin, end, int64(len(points))
+}
+
+// Days of 23, 24 and 25 hours arrive whole, each reading at its own moment.
+func TestImportOfDaylightSavingDays(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.consume()
+	for day, hours := range map[string]int64{"2026-03-29": 23, "2026-10-24": 24, "2026-10-25": 25} {
+		document, begin, end, readings := intraday(t, "Europe/Berlin", day)
+		if readings != hours*360 {
+			t.Fatalf("%s has %d readings, want %d hours of 360", day, readings, hours)
+		}
+		path := writeFile(t, t.TempDir(), "day.json", document)
+		if summary := f.importFiles(0, path, "--customer", "CUST_00042", "--zone", "Europe/Berlin"); summary.Added != readings {
+			t.Errorf("%s: the import is %+v, want %d readings added", day, summary, readings)
+		}
+		const wholeDay = `
+SELECT count(DISTINCT event_timestamp) FROM heartbeat_records
+ WHERE event_timestamp >= $1 AND event_timestamp < $2 AND heart_rate = 50 + (extract(epoch FROM event_timestamp - $1)::bigint / 10) % 100`
+		if stored := value[int64](t, f.pool, wholeDay, begin, end); stored != readings {
+			t.Errorf("%s: %d readings are stored with their own time and value, want %d", day, stored, readings)
+		}
+	}
+}
+
 // csvReadings writes n readings, a second apart and from a number on, and returns the file's text.
 func csvReadings(from, n int) string {
 	begin := time.Date(2024, 5, 1, 0, 0, 0, 0, time.UTC)
@@ -273,11 +319,49 @@ func TestKilledImports(t *testing.T) {
 	f.verify()
 }
 
-// Readings of the past land in history: they raise no alarm and leave a customer's latest value alone, whatever they are.
+// firstAlert waits for the first alert of the live screen and returns its customer's number.
+func (c *console) firstAlert(alerts io.Reader) (customer int64) {
+	c.t.Helper()
+	lines := bufio.NewScanner(alerts)
+	lines.Buffer(nil, 1<<20)
+	for event := ""; lines.Scan(); {
+		if name, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+			event = name
+		}
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok || event != "alerts" {
+			continue
+		}
+		var alerts struct {
+			A [][3]int64 `json:"a"`
+		}
+		if err := json.Unmarshal([]byte(data), &alerts); err != nil {
+			c.t.Fatalf("alerts of the live screen: %v in %s", err, data)
+		}
+		if len(alerts.A) > 0 {
+			return alerts.A[0][0]
+		}
+	}
+	c.t.Fatalf("the stream of the live screen ended: %v", lines.Err())
+	return 0
+}
+
+// Readings of the past land in history: they raise no alarm, are no alert on the live screen, and leave a customer's latest value alone.
 func TestImportedReadingsAreNotLive(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.consume()
+	console := f.serve()
+	console.waitReady()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+console.address+"/api/v1/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	screen, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer screen.Body.Close()
 	now := time.Now().UTC().Truncate(time.Second)
 	live := writeFile(t, t.TempDir(), "live.ndjson", fmt.Sprintf(`{"customer_id":"CUST_00001","heart_rate":72,"timestamp":"%s"}`, now.Format(time.RFC3339)))
 	f.importFiles(0, live)
@@ -291,15 +375,19 @@ func TestImportedReadingsAreNotLive(t *testing.T) {
 	if summary := f.importFiles(0, writeFile(t, t.TempDir(), "old.csv", text.String())); summary.Added != 1_200 {
 		t.Fatalf("the import is %+v, want 1200 readings added", summary)
 	}
-	if rows := value[int64](t, f.pool, `SELECT count(*) FROM heartbeat_anomalies WHERE anomaly_type = 'TACHYCARDIA'`); rows != 1_200 {
+	f.importFiles(0, writeFile(t, t.TempDir(), "now.ndjson", fmt.Sprintf(`{"customer_id":"CUST_00003","heart_rate":200,"timestamp":"%s"}`, time.Now().UTC().Format(time.RFC3339))))
+	if first := console.firstAlert(screen.Body); first != 3 {
+		t.Errorf("the first alert of the live screen is of customer %d, want 3: the others' readings are of the past", first)
+	}
+	if rows := value[int64](t, f.pool, `SELECT count(*) FROM heartbeat_anomalies WHERE customer_id < 'CUST_00003' AND anomaly_type = 'TACHYCARDIA'`); rows != 1_200 {
 		t.Errorf("%d anomalies are stored, want 1200", rows)
 	}
 	if alarms := value[int64](t, f.pool, `SELECT count(*) FROM alarms`); alarms != 0 {
 		t.Errorf("%d alarms are raised by readings of the past, want none", alarms)
 	}
 	await(t, waitTimeout, func() string {
-		if states := value[int64](t, f.pool, `SELECT count(*) FROM customer_state`); states != 2 {
-			return fmt.Sprintf("%d customers have a state, want 2", states)
+		if states := value[int64](t, f.pool, `SELECT count(*) FROM customer_state`); states != 3 {
+			return fmt.Sprintf("%d customers have a state, want 3", states)
 		}
 		return ""
 	})

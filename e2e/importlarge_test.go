@@ -56,7 +56,7 @@ func writeLargeExport(t *testing.T, path string, size int64) (heartRates int64) 
 	return heartRates
 }
 
-// A large file is imported in less than 150 MiB of memory.
+// A large file is imported in less than 150 MiB of memory, and adds nothing the second time.
 func TestImportOfALargeFile(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -74,6 +74,11 @@ func TestImportOfALargeFile(t *testing.T) {
 	if rows := value[int64](t, f.pool, `SELECT count(*) FROM heartbeat_records`); rows != want || summary.Added != want {
 		t.Errorf("%d readings added and %d stored, want %d", summary.Added, rows, want)
 	}
+	began = time.Now()
+	if again := f.importFiles(0, path, "--customer", "CUST_00042"); again.Added != 0 || again.Stored != want {
+		t.Errorf("the second import is %+v, want %d stored and none added", again, want)
+	}
+	t.Logf("once more in %v", time.Since(began).Round(time.Second))
 	limit := int64(150 << 20)
 	if raceDetector {
 		limit *= 5 // the memory that the detector itself takes for each byte

@@ -79,6 +79,7 @@ var selection = map[string]suite{
 	"TestImportKnowsTheRetention":                   onTest,
 	"TestImportOfALargeFile":                        onLong,
 	"TestImportOfCutFiles":                          onTest,
+	"TestImportOfDaylightSavingDays":                onTest,
 	"TestImportOfEveryFormat":                       onTest | onKafka,
 	"TestImportedReadingsAreNotLive":                onTest | onKafka,
 	"TestKilledImports":                             onTest | onKafka,
