@@ -264,7 +264,7 @@ func TestEnvExampleNamesOnlyKnownVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	var help strings.Builder
-	for _, command := range []string{"produce", "consume", "serve", "migrate", "grafana"} {
+	for _, command := range []string{"produce", "consume", "ingest", "serve", "migrate", "grafana"} {
 		p := prepare(t, nil, command, "--help")
 		if code := p.run(); code != exitOK {
 			t.Fatalf("%s --help: exit code %d", command, code)
