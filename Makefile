@@ -54,7 +54,7 @@ test-packages:
 
 .PHONY: test-system
 test-system:
-	nice -n 5 go test -race -vet=off -count=1 -parallel 5 -timeout $(TIMEOUT) ./e2e -args -suite test
+	nice -n 5 go test -race -vet=off -count=1 -parallel 4 -timeout $(TIMEOUT) ./e2e -args -suite test
 
 .PHONY: test-console
 test-console:

@@ -98,8 +98,9 @@ func TestConnectionCutAtCommitIsHarmless(t *testing.T) {
 		if before == 0 || after == 0 {
 			t.Errorf("%d connections cut before and %d after the COMMIT was done, want both", before, after)
 		}
-		if found := strings.Count(consumer.output.String(), "batch was committed although no answer came"); int64(found) != after {
-			t.Errorf("the consumer found %d batches committed without a reply, want %d", found, after)
+		// A batch without records moves no progress, so one that was cut is only repeated.
+		if found := strings.Count(consumer.output.String(), "batch was committed although no answer came"); found == 0 || int64(found) > after {
+			t.Errorf("the consumer found %d batches committed without a reply, want 1 to %d", found, after)
 		}
 		auditSending(t, f.audit())
 		return f.withFaultsOf(unknownCommit, *cuts)

@@ -49,11 +49,6 @@ var mutants = []mutant{
 }
 
 // addRollups adds`},
-			{"internal/postgres/ingest/batch.go", `	"heartbeat/internal/pipeline"
-`, `	"github.com/jackc/pgx/v5"
-
-	"heartbeat/internal/pipeline"
-`},
 			{"internal/postgres/ingest/write.go", `		return write(ctx, &encoded.statements, claim, batch, encoded)`, `		if err := write(ctx, &encoded.statements, claim, batch, encoded); err != nil {
 			return err
 		}
