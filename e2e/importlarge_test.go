@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -65,11 +64,18 @@ func TestImportOfALargeFile(t *testing.T) {
 	want := writeLargeExport(t, path, largeImport(t))
 	began := time.Now()
 	role := f.startImport(path, "--customer", "CUST_00042")
-	if code := role.wait(time.Hour); code != 0 {
+	var peak int64
+	await(t, time.Hour, func() string {
+		peak = max(peak, role.peakMemory())
+		if !role.ended() {
+			return "the import runs"
+		}
+		return ""
+	})
+	if code := role.wait(waitTimeout); code != 0 {
 		t.Fatalf("the import ended with code %d:\n%s", code, tail(role.output.String(), 20))
 	}
 	summary := readSummary(t, role)
-	peak := role.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
 	t.Logf("%d readings of %d MiB in %v, at most %d MiB of memory", summary.Added, largeImport(t), time.Since(began).Round(time.Second), peak>>20)
 	if rows := value[int64](t, f.pool, `SELECT count(*) FROM heartbeat_records`); rows != want || summary.Added != want {
 		t.Errorf("%d readings added and %d stored, want %d", summary.Added, rows, want)

@@ -76,6 +76,18 @@ func (f *fixture) wantBoundedMemory(consumer *role) {
 	}
 }
 
+// peakMemory returns the most resident memory that the process has had, 0 once it has ended. What rusage says of an ended process
+// contains the memory of the one that started it.
+func (r *role) peakMemory() (bytes int64) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
+	for line := range strings.Lines(string(text)) {
+		if kibibytes, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			_, _ = fmt.Sscan(kibibytes, &bytes) // a line of another form is 0
+		}
+	}
+	return bytes << 10
+}
+
 // memory returns the resident memory of the process.
 func (r *role) memory() int64 {
 	r.t.Helper()

@@ -30,14 +30,19 @@ type FHIRDocument struct {
 	AllOrNone bool // a transaction: where one item is refused later on, none may be stored
 }
 
-// ReadFHIR reads one Observation or Bundle. The error says why it is neither.
-func ReadFHIR(document []byte) (FHIRDocument, error) {
+// ErrTooMany is the error of a document with more items than asked for.
+var ErrTooMany = errors.New("too many Observations or entries")
+
+// ReadFHIR reads one Observation or Bundle of at most so many items. The error says why it is neither, or is ErrTooMany.
+func ReadFHIR(document []byte, most int) (FHIRDocument, error) {
 	var result FHIRDocument
-	reader := &fhirReader{source: newJSONSource(bytes.NewReader(document)), yield: func(item Item, _ error) bool {
+	reader := &fhirReader{source: newJSONSource(bytes.NewReader(document)), most: most, yield: func(item Item, _ error) bool {
 		result.Items = append(result.Items, item)
-		return true
+		return len(result.Items) <= most
 	}}
-	if err := reader.source.oneText(reader.resource); err != nil {
+	if err := reader.source.oneText(reader.resource); errors.Is(err, errStop) || len(result.Items) > most {
+		return FHIRDocument{}, ErrTooMany
+	} else if err != nil {
 		return FHIRDocument{}, err
 	}
 	result.AllOrNone = reader.bundle == transaction
@@ -46,12 +51,17 @@ func ReadFHIR(document []byte) (FHIRDocument, error) {
 
 const transaction = "transaction"
 
-// maxHeld bounds the entries that are held, and thereby memory.
-const maxHeld = 100_000
+const (
+	// maxHeld bounds the entries that are held, and thereby memory.
+	maxHeld = 100_000
+	// maxResource bounds an entry or an Observation: one heart rate takes a few hundred bytes.
+	maxResource = 64 << 10
+)
 
 type fhirReader struct {
 	source   *jsonSource
 	yield    func(Item, error) bool
+	most     int // items; 0: any number
 	position int64
 
 	bundle string // the Bundle's type; empty: not known yet
@@ -98,6 +108,9 @@ func (r *fhirReader) resource() error {
 		return errors.New("resourceType is missing, want an Observation or a Bundle")
 	}
 	members.WriteByte('}')
+	if members.Len() > maxResource {
+		return r.give(r.item(tooLarge(members.Len())))
+	}
 	return r.give(r.item(readResource(kind, members.Bytes())))
 }
 
@@ -141,6 +154,9 @@ func (r *fhirReader) entry() error {
 	if err != nil {
 		return err
 	}
+	if r.most > 0 && r.position >= int64(r.most) {
+		return ErrTooMany
+	}
 	item := r.item(readEntry(value))
 	if r.bundle != "" && r.bundle != transaction {
 		return r.give(item)
@@ -152,7 +168,14 @@ func (r *fhirReader) entry() error {
 	return nil
 }
 
+func tooLarge(bytes int) (Sample, *heartbeat.Rejection) {
+	return Sample{}, reject(heartbeat.TooLarge, "the resource has %d bytes, want at most %d", bytes, maxResource)
+}
+
 func readEntry(value []byte) (Sample, *heartbeat.Rejection) {
+	if len(value) > maxResource {
+		return tooLarge(len(value))
+	}
 	var entry struct {
 		Resource jsontext.Value `json:"resource"`
 		Request  struct {

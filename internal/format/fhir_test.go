@@ -199,7 +199,7 @@ func TestFHIRDocumentsThatCannotBeRead(t *testing.T) {
 		strings.Repeat(`{"resourceType":`, 20_000):    "not JSON",
 		`{"x":` + strings.Repeat("[", 10_001):         "not JSON",
 	} {
-		_, err := ReadFHIR([]byte(document))
+		_, err := ReadFHIR([]byte(document), 100)
 		if err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("reading %.60q gives %v, want %q", document, err, message)
 		}
@@ -209,7 +209,7 @@ func TestFHIRDocumentsThatCannotBeRead(t *testing.T) {
 func TestFHIRTransactionIsAllOrNone(t *testing.T) {
 	t.Parallel()
 	for kind, all := range map[string]bool{"transaction": true, "batch": false} {
-		document, err := ReadFHIR([]byte(bundle(kind, heartRateObservation)))
+		document, err := ReadFHIR([]byte(bundle(kind, heartRateObservation)), 100)
 		if err != nil || document.AllOrNone != all || len(document.Items) != 1 {
 			t.Errorf("a %s reads as %+v, %v", kind, document, err)
 		}

@@ -56,7 +56,7 @@ func FuzzFHIR(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		checkReader(t, FHIR, input)
-		document, err := ReadFHIR(input)
+		document, err := ReadFHIR(input, 1<<20)
 		if err != nil {
 			return
 		}

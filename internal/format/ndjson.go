@@ -71,7 +71,7 @@ func readEvent(line []byte) (Sample, *heartbeat.Rejection) {
 		Customer  string         `json:"customer_id"`
 		Rate      jsontext.Value `json:"heart_rate"`
 		Timestamp string         `json:"timestamp"`
-		Device    string         `json:"device_id"`
+		Device    jsontext.Value `json:"device_id"`
 		Contact   jsontext.Value `json:"contact"`
 	}
 	if rejection := readStrictly(line, &event); rejection != nil {
@@ -85,5 +85,5 @@ func readEvent(line []byte) (Sample, *heartbeat.Rejection) {
 		rate = 0 // as such a reading is stored: it was measured in the air
 	}
 	at, rejection := readTime("timestamp", event.Timestamp)
-	return Sample{Subject: shorten(event.Customer), Rate: rate, Time: at, Device: shorten(event.Device)}, rejection
+	return Sample{Subject: shorten(event.Customer), Rate: rate, Time: at, Device: shorten(text(event.Device))}, rejection
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"strconv"
-	"time"
 )
 
 // RecordIDHeader is the name of the Kafka record header that carries a RecordID: its 16 bytes, nothing else. A header of another
@@ -20,10 +19,11 @@ func KeyedRecordID(device, key string, index int, value []byte) RecordID {
 	return hashParts("key", device, key, strconv.Itoa(index), string(value))
 }
 
-// SequencedRecordID returns the id of a reading that a customer's device numbered by itself. The time is part of it: a device that was
-// reset counts from the beginning again, and its new readings are none of the earlier ones.
-func SequencedRecordID(customer CustomerID, device string, sequence int64, at time.Time) RecordID {
-	return hashParts("seq", customer.String(), device, strconv.FormatInt(sequence, 10), strconv.FormatInt(at.UnixMicro(), 10))
+// SequencedRecordID returns the id of a reading that the customer's device numbered by itself. Time and value are part of it: a device
+// that was reset counts from the beginning again, and its new readings are none of the earlier ones.
+func SequencedRecordID(device string, sequence int64, reading *Reading) RecordID {
+	return hashParts("seq", reading.Customer.String(), device, strconv.FormatInt(sequence, 10),
+		strconv.FormatInt(reading.Time.UnixMicro(), 10), strconv.FormatInt(int64(reading.BPM), 10))
 }
 
 // hashParts returns the first 16 bytes of SHA-256 over the parts, each with its length before it: without the length, different

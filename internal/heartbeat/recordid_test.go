@@ -14,7 +14,7 @@ func TestRecordIDsStayTheSame(t *testing.T) {
 		want string
 	}{
 		"key":      {KeyedRecordID("gateway-1", "a7f3", 12, []byte("{}")), "c9a84ffb3ef02fedcf7ce95193283a6c"},
-		"sequence": {SequencedRecordID(42, "w-7", 918, time.Unix(1_800_000_000, 0)), "412926a1da18f5eff2aead1d48bfbd32"},
+		"sequence": {SequencedRecordID("w-7", 918, &Reading{42, Normal, 72, time.Unix(1_800_000_000, 0)}), "4eef536b1eab9d06d103a4205d12d268"},
 	} {
 		if got := hex.EncodeToString(test.id[:]); got != test.want {
 			t.Errorf("%s: got %s, want %s", name, got, test.want)
@@ -28,8 +28,8 @@ func TestRecordIDsOfDifferentReadingsDiffer(t *testing.T) {
 	for i, id := range []RecordID{
 		KeyedRecordID("a", "bc", 1, nil), KeyedRecordID("ab", "c", 1, nil), KeyedRecordID("a", "bc1", 1, nil), KeyedRecordID("a", "bc", 11, nil),
 		KeyedRecordID("a", "bc", 1, []byte("1")), KeyedRecordID("", "abc", 1, nil), KeyedRecordID("CUST_00042", "a", 1, nil),
-		SequencedRecordID(42, "a", 1, at), SequencedRecordID(42, "a", -1, at), SequencedRecordID(42, "a1", 1, at), SequencedRecordID(43, "a", 1, at),
-		SequencedRecordID(42, "a", 1, at.Add(time.Microsecond)),
+		SequencedRecordID("a", 1, &Reading{42, Normal, 72, at}), SequencedRecordID("a", -1, &Reading{42, Normal, 72, at}), SequencedRecordID("a1", 1, &Reading{42, Normal, 72, at}), SequencedRecordID("a", 1, &Reading{43, Normal, 72, at}),
+		SequencedRecordID("a", 1, &Reading{42, Normal, 72, at.Add(time.Microsecond)}), SequencedRecordID("a", 1, &Reading{42, Normal, 73, at}),
 	} {
 		if before, twice := seen[id]; twice {
 			t.Errorf("readings %d and %d have the same id %x", before, i, id)

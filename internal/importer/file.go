@@ -27,6 +27,7 @@ type files struct {
 	read    func(n int) // is told of bytes that were read
 	visit   func(part) error
 	skipped func(name string) // is told of a file of another kind, found in a directory or an archive
+	goOn    func(error) error // notes why a part cannot be read; returns the error only where the import ends
 }
 
 var errUnknownFormat = errors.New("this is no file of a known format, or lacks its columns: --format, --columns and --separator say what it is")
@@ -41,13 +42,13 @@ func (f *files) path(path string) error {
 		return f.file(path, true)
 	}
 	return filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		if !entry.Type().IsRegular() || strings.HasPrefix(entry.Name(), ".") {
+		switch {
+		case err != nil:
+			return f.goOn(err)
+		case entry.IsDir(), !entry.Type().IsRegular(), strings.HasPrefix(entry.Name(), "."):
 			return nil
 		}
-		return f.file(path, false)
+		return f.goOn(f.file(path, false))
 	})
 }
 
@@ -92,7 +93,7 @@ func (f *files) archive(path string, file *os.File) error {
 		if entry.FileInfo().IsDir() {
 			continue
 		}
-		if err := f.entry(path, entry); err != nil {
+		if err := f.goOn(f.entry(path, entry)); err != nil {
 			return err
 		}
 	}

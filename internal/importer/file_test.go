@@ -3,10 +3,12 @@ package importer
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,13 +22,17 @@ const ndjson = `{"heart_rate":72,"timestamp":"2026-02-20T10:00:00Z"}` + "\n"
 func visited(t *testing.T, options Options, path string) (found map[string]format.Name, skipped int, err error) {
 	t.Helper()
 	found = map[string]format.Name{}
+	var faults []error
 	f := files{options: &options, read: func(int) {}, skipped: func(string) { skipped++ }, visit: func(p part) error {
 		found[filepath.Base(p.name)] = p.format
 		_, err := io.Copy(io.Discard, p.reader)
 		return err
+	}, goOn: func(err error) error {
+		faults = append(faults, err)
+		return nil
 	}}
 	err = f.path(path)
-	return found, skipped, err
+	return found, skipped, errors.Join(append(faults, err)...)
 }
 
 func write(t *testing.T, path string, content []byte) {
@@ -118,5 +124,25 @@ func TestArchivesThatAreDamaged(t *testing.T) {
 		if found, _, err := visited(t, Options{}, path); err == nil {
 			t.Errorf("an archive that is %s reads as %v without an error", name, found)
 		}
+	}
+}
+
+// One file that cannot be read is one fault: the others of its directory or archive are read.
+func TestDamagedFileLeavesTheOthers(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	write(t, filepath.Join(directory, "1"), []byte(ndjson))
+	write(t, filepath.Join(directory, "2.zip"), []byte("PK\x03\x04"))
+	write(t, filepath.Join(directory, "3"), []byte(ndjson))
+	archive := zipped(t, 1, map[string]string{"4": ndjson, "5": ndjson})
+	local := bytes.Index(archive, []byte("PK\x01\x02")) // the method of the first entry in the central directory
+	archive[local+10] = 99
+	write(t, filepath.Join(directory, "6.zip"), archive)
+	found, _, err := visited(t, Options{}, directory)
+	if len(found) != 3 || found["1"] == "" || found["3"] == "" || found["6.zip:4"]+found["6.zip:5"] == "" {
+		t.Errorf("found %v, want 1, 3, and one of 4 and 5", found)
+	}
+	if err == nil || !strings.Contains(err.Error(), "2.zip") || !strings.Contains(err.Error(), "6.zip") {
+		t.Errorf("the faults are %v, want those of 2.zip and 6.zip", err)
 	}
 }

@@ -135,12 +135,16 @@ func (r *run) candidates(ctx context.Context) iter.Seq[importstore.Candidate] {
 				read:    func(n int) { r.done.Add(int64(n)) },
 				visit:   func(part part) error { return r.part(ctx, part, yield) },
 				skipped: func(string) { r.summary.Skipped++ },
+				goOn: func(err error) error {
+					if err == nil || ctx.Err() != nil || errors.Is(err, errStopped) {
+						return err
+					}
+					r.summary.fault(err.Error())
+					return nil
+				},
 			}
-			if err := visited.path(path); err != nil {
-				if ctx.Err() != nil || errors.Is(err, errStopped) {
-					return
-				}
-				r.summary.fault(err.Error())
+			if visited.goOn(visited.path(path)) != nil {
+				return
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package ingestapi
 
 import (
 	"crypto/sha256"
+	"net/http"
 	"sync"
 	"time"
 
@@ -70,7 +71,18 @@ func (k *keys) drop(now time.Time) {
 	}
 }
 
-// checkKey returns the Idempotency-Key of a request, empty where it has none.
+// keyOf returns the Idempotency-Key of a request, empty where it has none.
+func keyOf(header http.Header) (string, error) {
+	values := header.Values("Idempotency-Key")
+	switch {
+	case len(values) == 0:
+		return "", nil
+	case len(values) > 1 || values[0] == "":
+		return "", httpserver.NewProblem(httpserver.BadRequest, "the Idempotency-Key is empty or given twice: send one, or none")
+	}
+	return values[0], checkKey(values[0])
+}
+
 func checkKey(key string) error {
 	if len(key) > maxKey {
 		return httpserver.NewProblem(httpserver.BadRequest, "the Idempotency-Key has %d bytes, want at most %d", len(key), maxKey)

@@ -2,6 +2,7 @@ package ingestapi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"mime"
 	"strings"
@@ -84,12 +85,12 @@ func parseLines(batch *batch, text []byte) error {
 	return nil
 }
 
-// addJSON takes a native reading as it is, or a data point of Open mHealth, which only that format's field tells.
+// addJSON takes a native reading as it is, or a data point of Open mHealth: what is no native reading and has that format's field.
 func (b *batch) addJSON(index int64, value []byte) error {
-	if !bytes.Contains(value, []byte(`"effective_time_frame"`)) {
+	if !bytes.Contains(value, []byte(`"effective_time_frame"`)) || len(value) > maxReading {
 		return b.add(index, value)
 	}
-	if len(value) > maxReading {
+	if _, rejection := b.decoder.Decode(heartbeat.Record{Value: value, Timestamp: b.now}); rejection == nil {
 		return b.add(index, value)
 	}
 	items, err := format.ReadOpenMHealth(value)
@@ -109,7 +110,10 @@ func (b *batch) addJSON(index int64, value []byte) error {
 
 // parseFHIR reads an Observation or a Bundle.
 func parseFHIR(batch *batch, text []byte) error {
-	document, err := format.ReadFHIR(text)
+	document, err := format.ReadFHIR(text, maxReadings)
+	if errors.Is(err, format.ErrTooMany) {
+		return tooMany()
+	}
 	if err != nil {
 		return httpserver.NewProblem(httpserver.BadRequest, "the body is no Observation or Bundle of FHIR R4: %s", err)
 	}

@@ -28,8 +28,8 @@ func (s *Server) readings(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unread(w, err)
 	}
-	key := r.Header.Get("Idempotency-Key")
-	if err := checkKey(key); err != nil {
+	key, err := keyOf(r.Header)
+	if err != nil {
 		return unread(w, err)
 	}
 	body, err := s.readBody(w, r, one.Name)
@@ -167,20 +167,24 @@ func (b *batch) add(index int64, value []byte) error {
 
 // recordID returns what all attempts to send the reading share, false where nothing tells them from new readings.
 func (b *batch) recordID(index int64, value []byte, reading *heartbeat.Reading) (heartbeat.RecordID, bool) {
+	if sender := b.decoder.Device(); sender != nil && sender.ID != "" && sender.Seq >= 0 { // it outlives a gateway that forgets its keys
+		return heartbeat.SequencedRecordID(sender.ID, sender.Seq, reading), true
+	}
 	if b.key != "" {
 		return heartbeat.KeyedRecordID(b.device.Name, b.key, int(index), value), true
-	}
-	if sender := b.decoder.Device(); sender != nil && sender.ID != "" && sender.Seq >= 0 {
-		return heartbeat.SequencedRecordID(reading.Customer, sender.ID, sender.Seq, reading.Time), true
 	}
 	return heartbeat.RecordID{}, false
 }
 
 func (b *batch) countOne() error {
 	if b.count++; b.count > maxReadings {
-		return httpserver.NewProblem(httpserver.TooLarge, "the body has over %d readings: send it in several requests", maxReadings)
+		return tooMany()
 	}
 	return nil
+}
+
+func tooMany() error {
+	return httpserver.NewProblem(httpserver.TooLarge, "the body has over %d readings: send it in several requests", maxReadings)
 }
 
 const tooLargeReading = "the reading has over 65536 bytes"

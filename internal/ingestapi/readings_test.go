@@ -28,7 +28,7 @@ func TestNativeReadingGoesToTheTopicAsItIs(t *testing.T) {
 	if string(message.Value) != oneReading || string(message.Key) != "CUST_00042" {
 		t.Errorf("record %s %s", message.Key, message.Value)
 	}
-	if want := heartbeat.SequencedRecordID(42, "w-7", 918, time.Date(2026, 11, 23, 14, 3, 5, 123_000_000, time.UTC)); message.ID == nil || *message.ID != want {
+	if want := heartbeat.SequencedRecordID("w-7", 918, &heartbeat.Reading{Customer: 42, Class: heartbeat.Normal, BPM: 73, Time: time.Date(2026, 11, 23, 14, 3, 5, 123_000_000, time.UTC)}); message.ID == nil || *message.ID != want {
 		t.Errorf("id %v, want that of the device's sequence number", message.ID)
 	}
 	post(newServer(t, topic, nil), jsonType, strings.Replace(oneReading, "14:03:05", "14:03:06", 1))
@@ -66,6 +66,7 @@ func TestBodiesGiveTheirReadings(t *testing.T) {
 		"not UTF-8":                       {jsonType, "[\"\xff\"," + a + "]", "", []string{a}, []string{"0 bad_utf8"}},
 		"a null":                          {jsonType, "[null," + a + "]", "", []string{a}, []string{"0 not_object"}},
 		"an escaped customer":             {jsonType, `{"customer_id":"\u0043UST_00042","heart_rate":1,"timestamp":"2026-11-23T14:03:05Z"}`, "person", []string{`{"customer_id":"\u0043UST_00042","heart_rate":1,"timestamp":"2026-11-23T14:03:05Z"}`}, nil},
+		"a native time frame":             {jsonType, `{"customer_id":"CUST_00042","heart_rate":60,"timestamp":"2026-11-23T14:03:05Z","effective_time_frame":{}}`, "", []string{`{"customer_id":"CUST_00042","heart_rate":60,"timestamp":"2026-11-23T14:03:05Z","effective_time_frame":{}}`}, nil},
 		"Open mHealth":                    {jsonType, omh, "person", []string{`{"customer_id":"CUST_00042","heart_rate":67.5,"timestamp":"2020-02-05T15:25:00.000000+00:00"}`}, nil},
 		"Open mHealth without a customer": {jsonType, "[" + omh + "," + a + "]", "", []string{a}, []string{"0 bad_customer_id"}},
 		"Open mHealth in pounds":          {jsonType, "[" + strings.Replace(omh, "beats/min", "lb", 1) + "," + a + "]", "", []string{a}, []string{"0 wrong_unit"}},
@@ -127,6 +128,11 @@ func TestRefusedRequests(t *testing.T) {
 		"no type":                  {"", good, nil, 415, "unsupported_media_type"},
 		"another charset":          {"application/json; charset=latin1", good, nil, 415, "unsupported_media_type"},
 		"another encoding":         {jsonType, good, []string{"Content-Encoding", "br"}, 415, "unsupported_media_type"},
+		"an empty key":             {jsonType, good, []string{"Idempotency-Key", ""}, 400, "bad_request"},
+		"a Bundle of millions":     {fhirType, packed(t, []byte(`{"resourceType":"Bundle","type":"batch","entry":[1`+strings.Repeat(",1", 4_000_000)+"]}")), []string{"Content-Encoding", "gzip"}, 413, "too_large"},
+		"a large transaction":      {fhirType, packed(t, []byte(`{"resourceType":"Bundle","type":"transaction","entry":[{}`+strings.Repeat(",{}", 20_000)+"]}")), []string{"Content-Encoding", "gzip"}, 413, "too_large"},
+		"a large Observation":      {fhirType, packed(t, []byte(`{"resourceType":"Observation","component":[{}`+strings.Repeat(",{}", 100_000)+"]}")), []string{"Content-Encoding", "gzip"}, 400, "nothing_valid"},
+		"a proxy without a token":  {jsonType, good, []string{"X-Forwarded-For", "203.0.113.9"}, 401, "unauthorized"},
 		"a wrong token":            {jsonType, good, []string{"Authorization", "Bearer x"}, 401, "unauthorized"},
 		"another scheme":           {jsonType, good, []string{"Authorization", "Basic x"}, 401, "unauthorized"},
 		"another's customer":       {jsonType, "[" + good + "," + reading(43, "60") + "]", []string{"Authorization", "Bearer person"}, 403, "other_customer"},
@@ -210,7 +216,7 @@ func TestSameKeyHasTheSameIDs(t *testing.T) {
 	t.Parallel()
 	topic := &topic{}
 	one, other := newServer(t, topic, nil), newServer(t, topic, nil) // two gateways
-	body := "[" + reading(1, "60") + ",{}," + oneReading + "]"
+	body := "[" + reading(1, "60") + ",{}," + reading(42, "61") + "]"
 	for _, server := range []*Server{one, one, other} {
 		if response := post(server, jsonType, body, "Idempotency-Key", "k-1", "Authorization", "Bearer gateway"); response.Code != http.StatusAccepted {
 			t.Fatalf("answer %d %s", response.Code, response.Body)

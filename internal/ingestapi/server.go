@@ -109,11 +109,21 @@ func translate(err error) *httpserver.Problem {
 // local is the device of a request without a token on a listener that only this machine reaches.
 var local = device.Device{Name: "(local)", Scope: device.ForAll}
 
+// forwarded reports whether a proxy passes on the request of a client that may be anywhere.
+func forwarded(header http.Header) bool {
+	for _, name := range [...]string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // authenticate returns who sends. A wrong token is never taken for none.
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (device.Device, error) {
 	header := r.Header.Get("Authorization")
 	scheme, token, _ := strings.Cut(header, " ")
-	if header == "" && !s.options.RequireToken {
+	if header == "" && !s.options.RequireToken && !forwarded(r.Header) {
 		return local, nil
 	}
 	if strings.EqualFold(scheme, "Bearer") {
