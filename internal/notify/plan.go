@@ -15,7 +15,7 @@ const (
 	stormFrom   = 10               // raises
 	stormUntil  = 5
 	RateWindow  = time.Minute
-	MaxMessages = 10 // made, and attempts to send one, in a RateWindow
+	maxMessages = 10 // in a RateWindow
 
 	// DigestEvery is the least time between two digests of a storm.
 	DigestEvery = time.Minute
@@ -142,7 +142,7 @@ func (p *planner) groups(entries []Entry) {
 		switch {
 		case !slices.ContainsFunc(g.entries, func(e Entry) bool { return due(&e, p.now) }):
 		case g.digest && p.now.Before(digestAt.Add(digestEvery(g.entries))):
-		case !g.digest && p.After.Messages >= MaxMessages:
+		case !g.digest && p.After.Messages >= maxMessages:
 		default:
 			p.make(g)
 		}

@@ -49,46 +49,16 @@ UPDATE deliveries AS d
           FOR UPDATE SKIP LOCKED)
 RETURNING d.delivery_id, d.body, d.priority::text, d.attempts, d.created_at`
 
-const dueSQL = `
-SELECT EXISTS (
-       SELECT FROM deliveries
-        WHERE destination = $1 AND state = 'pending' AND next_attempt_at <= $2 AND (leased_until IS NULL OR leased_until <= $2))`
-
-// callsSQL returns the calls of the last minute to a destination, and locks its row: the next process counts those that this one makes.
-const callsSQL = `
-INSERT INTO notification_destinations AS d (name) VALUES ($1)
-    ON CONFLICT (name) DO UPDATE
-   SET calls = ARRAY(SELECT at FROM unnest(d.calls) AS at WHERE at > $2)
-RETURNING cardinality(calls)`
-
-// Lease returns messages to a destination whose time has come, at most limit, and no more than the destination may be called in a minute:
-// each attempt is a call, whoever makes it.
-func (s *Store) Lease(ctx context.Context, destination, owner string, limit int, now time.Time) (deliveries []Delivery, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		var due bool
-		if err := tx.QueryRow(ctx, dueSQL, destination, now).Scan(&due); err != nil || !due {
-			return err
-		}
-		var calls int
-		if err := tx.QueryRow(ctx, callsSQL, destination, now.Add(-notify.RateWindow)).Scan(&calls); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, leaseSQL, pgx.NamedArgs{
-			"destination": destination, "owner": owner, "limit": max(min(limit, notify.MaxMessages-calls), 0), "now": now, "lease": Lease,
-		})
-		if err != nil {
-			return err
-		}
-		deliveries, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Delivery, err error) {
-			return d, row.Scan(&d.ID, &d.Body, (*priority)(&d.Priority), &d.Attempts, &d.CreatedAt)
-		})
-		if err != nil || len(deliveries) == 0 {
-			return err
-		}
-		_, err = tx.Exec(ctx, `
-UPDATE notification_destinations SET calls = calls || array_fill($2::timestamptz, ARRAY[$3::integer]) WHERE name = $1`,
-			destination, now, len(deliveries))
-		return err
+// Lease returns messages to a destination whose time has come, at most limit.
+func (s *Store) Lease(ctx context.Context, destination, owner string, limit int, now time.Time) ([]Delivery, error) {
+	rows, err := s.pool.Query(ctx, leaseSQL, pgx.NamedArgs{
+		"destination": destination, "owner": owner, "limit": limit, "now": now, "lease": Lease,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease messages: %w", err)
+	}
+	deliveries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Delivery, err error) {
+		return d, row.Scan(&d.ID, &d.Body, (*priority)(&d.Priority), &d.Attempts, &d.CreatedAt)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("lease messages: %w", err)

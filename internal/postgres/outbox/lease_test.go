@@ -52,50 +52,6 @@ func TestKilledProcessIsReplacedAfterItsLease(t *testing.T) {
 	pgtest.WantRows(t, f.pool, `SELECT state, attempts, code FROM deliveries`, "sent 2 200")
 }
 
-// Two processes, attempts that fail and messages that are sent again by hand: what the receiver counts is what is limited.
-func TestDestinationIsCalledTenTimesAMinuteAtMost(t *testing.T) {
-	t.Parallel()
-	f := withAlarm(t)
-	pgtest.Exec(t, f.pool, `
-INSERT INTO deliveries (delivery_id, destination, type, priority, alarm_ids, raises, body, created_at, next_attempt_at, calls)
-SELECT gen_random_uuid(), 'ward', 'raised', 'high', '{}', 0, '', $1, $1, false FROM generate_series(1, 40)`, f.now)
-	var calls []time.Time
-	sent := 0
-	for second := range 900 {
-		for process := range 2 {
-			leased, err := f.store.Lease(t.Context(), "ward", fmt.Sprint(process), 100, f.now)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i := range leased {
-				calls = append(calls, f.now)
-				attempt := outbox.Attempt{Code: 503, Error: "the receiver answered 503"}
-				if second > 300 {
-					attempt = outbox.Attempt{Code: 200}
-					sent++
-				}
-				if err := f.store.Finish(t.Context(), "ward", fmt.Sprint(process), &leased[i], attempt, f.now); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		if second == 200 {
-			if _, err := f.store.Retry(t.Context(), uuid.Nil, "ward", f.now); err != nil {
-				t.Fatal(err)
-			}
-		}
-		f.now = f.now.Add(time.Second)
-	}
-	for i := 10; i < len(calls); i++ {
-		if between := calls[i].Sub(calls[i-10]); between < time.Minute {
-			t.Fatalf("calls %d to %d come within %v", i-9, i+1, between)
-		}
-	}
-	if sent < 41 || len(calls) < 100 {
-		t.Errorf("%d messages were sent in %d calls, want 41 in about 150", sent, len(calls))
-	}
-}
-
 func TestGoneDestinationIsDisabledUntilItIsRetried(t *testing.T) {
 	t.Parallel()
 	f := withAlarm(t)
