@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -31,9 +32,11 @@ var scratch string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if signal.Ignored(os.Interrupt) {
-		// By a shell that runs the tests in the background. The roles would inherit it, and lose an interrupt during their start.
-		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	for _, one := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if signal.Ignored(one) {
+			// By a shell or nohup that runs the tests in the background. The roles would inherit it, and lose the signal.
+			signal.Notify(make(chan os.Signal, 1), one)
+		}
 	}
 	if err := selectSuite(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
