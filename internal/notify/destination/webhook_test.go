@@ -171,6 +171,7 @@ func TestAddressesThatMayBeDialled(t *testing.T) {
 		"169.254.169.254": false, "fe80::1": false, "fe80::1%eth0": false, "fd00:ec2::254": false, "100.100.100.200": false, "224.0.0.1": false, "255.255.255.255": false,
 		"::ffff:127.0.0.1": false, "::ffff:169.254.169.254": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false, "192.0.0.192": false,
 		"168.63.129.16": false, "::ffff:168.63.129.16": false, "192.88.99.1": false, "2001:0:7f00:1::": false, "3fff::1": false,
+		"::7f00:1": false, "::ffff:0:7f00:1": false, "100:0:0:1::1": false,
 	} {
 		if got := destination.Permits(t, []string{"10.1.0.0/16"}, netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s may be dialled: %t, want %t", text, got, want)
